@@ -1,0 +1,17 @@
+"""Kernels: tensors in, tensors out.
+
+The operations live in the top-level folder ``kernels/``, which a wheel copies beside this file. That
+folder is never a package of its own (see ``setup.py``); a checkout reaches it through ``__path__``.
+Importing this module needs neither a GPU, Triton nor numba: each operation loads its backend when
+it first runs.
+"""
+
+from pathlib import Path as _Path
+
+_checkout = _Path(__file__).resolve().parents[2] / "kernels"
+if (_checkout / "scoring.py").is_file():
+    __path__.append(str(_checkout))
+
+from mechsteer.kernels.scoring import Scores, score  # noqa: E402
+
+__all__ = ["Scores", "score"]
