@@ -1,0 +1,184 @@
+"""Neurons as detectors of a language: scores, the top-k experts, and matched controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.languages import closest
+from mechsteer.sites import Site
+
+if TYPE_CHECKING:
+    from mechsteer.models import ModelIdentity
+
+Criterion = Literal["ap", "auroc"]
+
+
+@dataclass(frozen=True)
+class NeuronScores:
+    """How well every neuron of a site detects every language, one-versus-rest.
+
+    All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of
+    ``site.points``, layer by layer. ``mean``, ``median`` and ``std`` (ddof 1) describe the pooled
+    activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
+
+    Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
+    (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
+    """
+
+    languages: tuple[str, ...]
+    site: Site
+    pooling: str
+    counts: tuple[int, ...]
+    ap: Float[Tensor, "language neuron"]
+    auroc: Float[Tensor, "language neuron"]
+    mean: Float[Tensor, "language neuron"]
+    median: Float[Tensor, "language neuron"]
+    std: Float[Tensor, "language neuron"]
+    rest_mean: Float[Tensor, "language neuron"]
+    rest_std: Float[Tensor, "language neuron"]
+    model: ModelIdentity | None = None
+
+    @cached_property
+    def effect_size(self) -> Float[Tensor, "language neuron"]:
+        """Cohen's d: ``(μ₊ - μ₋) / √((s₊² + s₋²) / 2)``; 0 where both deviations are 0."""
+        pooled = ((self.std.double() ** 2 + self.rest_std.double() ** 2) / 2).sqrt()
+        distance = self.mean.double() - self.rest_mean.double()
+        return torch.where(pooled > 0, distance / pooled, 0.0).float()
+
+    def prevalence(self, language: str) -> float:
+        """Share of the sentences that are in ``language``: the average precision of chance."""
+        return self.counts[self.row(language)] / sum(self.counts)
+
+    def row(self, language: str) -> int:
+        """Row of ``language`` in every tensor.
+
+        Raises:
+            MechsteerError: the language was not scored; the closest ones are named.
+        """
+        if language not in self.languages:
+            near = ", ".join(closest(language, self.languages)) or ", ".join(self.languages)
+            raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
+        return self.languages.index(language)
+
+    def top(self, language: str, k: float, *, by: Criterion = "ap") -> Experts:
+        """The k neurons that detect ``language`` best.
+
+        Order: score, descending; effect size, descending; then layer, then neuron. Scores saturate
+        (many neurons can reach 1.0), so the number tied at the cut is kept in ``tied_at_cut``.
+
+        Args:
+            language: canonical code, one of ``self.languages``.
+            k: a number of neurons (int), or a fraction of all neurons (float below 1).
+            by: the criterion, ``"ap"`` or ``"auroc"``.
+
+        Raises:
+            MechsteerError: unknown language or criterion, or k outside ``[0, number of neurons]``.
+        """
+        if by not in ("ap", "auroc"):
+            raise MechsteerError(f"expected by='ap' or by='auroc', got {by!r}")
+        row = self.row(language)
+        score = getattr(self, by)[row].numpy()
+        order = np.lexsort((-self.effect_size[row].numpy(), -score))
+        index = order[: (count := self.resolve_k(k))]
+        tied = int((score == score[index[-1]]).sum()) if count else 0
+        return self.take(language, index.tolist(), selection=f"top {count} by {by}", tied=tied)
+
+    def resolve_k(self, k: float) -> int:
+        """Turn a number or a fraction of all neurons into a number of neurons."""
+        total = self.site.n_neurons
+        count = max(1, round(k * total)) if isinstance(k, float) and 0 < k < 1 else k
+        if count != int(count) or not 0 <= count <= total:
+            raise MechsteerError(
+                f"expected k as a number of neurons (0 to {total}) or a fraction below 1, got {k!r}"
+            )
+        return int(count)
+
+    def random_like(self, experts: Experts, *, seed: int) -> Experts:
+        """Control: as many random neurons in every layer as ``experts`` has there, never an expert.
+
+        Their values are their own statistics on the language's sentences, so a clamp moves them
+        where the language itself would.
+
+        Raises:
+            MechsteerError: a layer has too few neurons left to match.
+        """
+        generator = np.random.default_rng(seed)
+        taken = set(experts.index.tolist())
+        chosen: list[int] = []
+        for point, offset in zip(self.site.points, self.site.offsets, strict=True):
+            here = range(offset, offset + point.width)
+            free = [neuron for neuron in here if neuron not in taken]
+            wanted = point.width - len(free)
+            if wanted > len(free):
+                raise MechsteerError(
+                    f"layer {point.layer} has {point.width} neurons, {wanted} of them experts: "
+                    f"{len(free)} are left for a matched control; take a smaller k"
+                )
+            chosen += sorted(generator.choice(free, wanted, replace=False).tolist())
+        return self.take(experts.language, chosen, selection=f"random, seed {seed}")
+
+    def take(
+        self, language: str, index: Sequence[int], *, selection: str = "listed", tied: int = 0
+    ) -> Experts:
+        """An explicit list of neurons (flat numbers) with their scores for ``language``."""
+        flat = torch.tensor(list(index), dtype=torch.int64)
+        if len(set(index)) != len(index) or (len(index) and not self._holds(flat)):
+            raise MechsteerError(
+                f"expected distinct neuron numbers from 0 to {self.site.n_neurons - 1}"
+            )
+        row = self.row(language)
+        columns = {name: getattr(self, name)[row, flat] for name in _PER_EXPERT}
+        return Experts(
+            language, self.site, self.pooling, flat, selection, tied, model=self.model, **columns
+        )
+
+    def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
+        return 0 <= int(flat.min()) and int(flat.max()) < self.site.n_neurons
+
+
+_PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Chosen neurons of one language, in rank order, with what their edits need.
+
+    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``.
+    """
+
+    language: str
+    site: Site
+    pooling: str
+    index: Int[Tensor, " expert"]
+    selection: str
+    tied_at_cut: int
+    ap: Float[Tensor, " expert"]
+    auroc: Float[Tensor, " expert"]
+    effect_size: Float[Tensor, " expert"]
+    mean: Float[Tensor, " expert"]
+    median: Float[Tensor, " expert"]
+    std: Float[Tensor, " expert"]
+    model: ModelIdentity | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def table(self) -> pd.DataFrame:
+        """One row an expert: language, rank, component, layer, neuron, scores and statistics."""
+        places = [self.site.locate(flat) for flat in self.index.tolist()]
+        components, layers, neurons = zip(*places, strict=True) if places else ((), (), ())
+        head = {"language": self.language, "rank": range(1, len(self) + 1)}
+        where = {"component": components, "layer": layers, "neuron": neurons}
+        return pd.DataFrame(
+            head | where | {name: getattr(self, name).numpy() for name in _PER_EXPERT}
+        )
