@@ -30,6 +30,8 @@ class NeuronScores:
     All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of
     ``site.points``, layer by layer. ``mean``, ``median`` and ``std`` (ddof 1) describe the pooled
     activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
+    ``counts`` are sentences of each language, ``n_sentences`` all of them, those of negative-only
+    languages included.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -39,6 +41,7 @@ class NeuronScores:
     site: Site
     pooling: str
     counts: tuple[int, ...]
+    n_sentences: int
     ap: Float[Tensor, "language neuron"]
     auroc: Float[Tensor, "language neuron"]
     mean: Float[Tensor, "language neuron"]
@@ -57,7 +60,7 @@ class NeuronScores:
 
     def prevalence(self, language: str) -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""
-        return self.counts[self.row(language)] / sum(self.counts)
+        return self.counts[self.row(language)] / self.n_sentences
 
     def row(self, language: str) -> int:
         """Row of ``language`` in every tensor.

@@ -1,0 +1,44 @@
+# make demo and make test work on a fresh machine: both create .venv and install first.
+PYTHON ?= python3
+# A CPU build of torch saves gigabytes where the index has one, for example
+# make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check lint types doctest bench install clean
+
+demo: install
+	$(BIN)/mechsteer demo
+
+test: install
+	$(BIN)/python -m pytest
+
+check: lint types doctest test
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# What ships is what is checked: the built package holds kernels/ as mechsteer.kernels.
+types: install
+	rm -rf build && $(BIN)/python setup.py -q build_py
+	$(BIN)/mypy build/lib/mechsteer
+
+doctest: install
+	$(BIN)/python -m pytest --doctest-modules mechsteer
+
+bench: install
+	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+
+install: .venv/installed
+
+# torch goes first: a range asked for by another package could pull in a larger build.
+.venv/installed: pyproject.toml constraints.txt setup.py
+	$(PYTHON) -m venv .venv
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info mechsteer-demo
