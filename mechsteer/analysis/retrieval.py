@@ -1,0 +1,166 @@
+"""Does a sentence find its translation? Cosine, margin and CSLS retrieval over parallel text.
+
+Queries and candidates always come through the same model state; chance is 1 in the number of
+sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from mechsteer.analysis.alignment import mexa_rule
+from mechsteer.analysis.similarity import (
+    Embeddings,
+    cosine_margins,
+    directions,
+    exact_unit,
+    gold_margins,
+)
+from mechsteer.errors import MechsteerError
+
+TIE = 1e-6
+"""A rival whose score is this close to the translation's is a tie, and a tie is a miss."""
+
+Rescore = Callable[[Float[Tensor, "source target"]], Float[Tensor, "source target"]]
+
+
+@dataclass(frozen=True)
+class PairHits:
+    """Per-sentence hits of all ordered language pairs.
+
+    Attributes:
+        languages: Order of both language axes.
+        top1: `top1_hits` with queries in `source` and candidates in `target`. A language against
+            itself is no retrieval: the diagonal is False and not among the `pairs`.
+        mexa: `mechsteer.analysis.alignment.mexa_hits`, the same in both directions.
+    """
+
+    languages: tuple[str, ...]
+    top1: Bool[Tensor, "source target sentence"]
+    mexa: Bool[Tensor, "source target sentence"]
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Ordered pairs of different languages, source-major."""
+        return tuple(permutations(self.languages, 2))
+
+
+def by_pair(values: Shaped[Tensor, "source target sentence"]) -> Shaped[Tensor, "sentence pair"]:
+    """One column for each of `PairHits.pairs`, as the statistics take them.
+
+    >>> by_pair(torch.arange(8).reshape(2, 2, 2))
+    tensor([[2, 4],
+            [3, 5]])
+    """
+    different = ~torch.eye(len(values), dtype=torch.bool, device=values.device)
+    return values[different].T
+
+
+def retrieval(embeddings: Embeddings) -> PairHits:
+    """Top-1 hits both ways and MEXA hits of every pair of languages, from one product each.
+
+    Takes ``L(L-1)/2`` products of ``[sentence, d]``, one similarity matrix alive at a time.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+    """
+    languages = tuple(embeddings)
+    units = directions(embeddings)
+    n = len(units[0].unit)
+    top1 = torch.zeros(len(languages), len(languages), n, dtype=torch.bool)
+    mexa = torch.zeros_like(top1)
+    for s, t in combinations(range(len(languages)), 2):
+        margins = cosine_margins(units[s], units[t]).cpu()
+        top1[s, t], top1[t, s] = margins > TIE
+        mexa[s, t] = mexa[t, s] = mexa_rule(margins)
+    return PairHits(languages, top1, mexa)
+
+
+def top1_hits(
+    x: Float[Tensor, "sentence d"],
+    y: Float[Tensor, "sentence d"],
+    *,
+    rescore: Rescore | None = None,
+) -> Bool[Tensor, "2 sentence"]:
+    """Whether each sentence's nearest neighbour in the other language is its translation.
+
+    ``hit_i = cos(x_i, y_i) > max_{j != i} cos(x_i, y_j) + 1e-6``: row 0 for queries in x, row 1
+    for queries in y. Ties within 1e-6, duplicates among them, are misses. Decided in float64
+    wherever float32 rounding could matter, so the hits do not depend on the machine's product.
+
+    Args:
+        x: Embeddings of one language; any length, cosine normalises.
+        y: Embeddings of the same sentences in another.
+        rescore: Turns the float64 cosines into other scores before the neighbour is taken:
+            `ratio_margin`, `difference_margin`, `csls`.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+
+    >>> x = torch.eye(3)
+    >>> top1_hits(x, x[[0, 2, 1]])
+    tensor([[ True, False, False],
+            [ True, False, False]])
+    """
+    units = directions({"x": x, "y": y})
+    if rescore is None:
+        return cosine_margins(*units) > TIE
+    return gold_margins(rescore(exact_unit(x) @ exact_unit(y).T)) > TIE
+
+
+def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = 4) -> Tensor:
+    """Cosine over the mean cosine of both sentences' k nearest neighbours.
+
+    ``cos(x, y) / (sum_{z in NN_k(x)} cos(x, z) / 2k + sum_{z in NN_k(y)} cos(y, z) / 2k)``.
+
+    Raises:
+        MechsteerError: k beyond the sentences, or a denominator that is not positive, as happens
+            after centring: use `difference_margin`.
+
+    Source: Artetxe and Schwenk 2019 (Margin-based Parallel Corpus Mining), section 3.1.
+    """
+    scale = _neighbourhood(cosine, k)
+    if scale.amin() <= 0:
+        raise MechsteerError(
+            "ratio margin: neighbourhoods with a mean cosine <= 0 have no ratio; "
+            "use difference_margin"
+        )
+    return cosine / scale
+
+
+def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = 4) -> Tensor:
+    """Cosine minus the mean cosine of both sentences' k nearest neighbours.
+
+    Raises:
+        MechsteerError: k beyond the sentences.
+
+    Source: Artetxe and Schwenk 2019, section 3.1 ("distance").
+    """
+    return cosine - _neighbourhood(cosine, k)
+
+
+def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
+    """Cross-domain similarity local scaling: ``2 cos(x, y) - r(x) - r(y)``.
+
+    r is the mean cosine to the k nearest neighbours, hence twice the difference margin.
+
+    Raises:
+        MechsteerError: k beyond the sentences.
+
+    Source: Conneau et al. 2018 (Word Translation Without Parallel Data), section 2.3.
+    """
+    return 2 * difference_margin(cosine, k=k)
+
+
+def _neighbourhood(cosine: Float[Tensor, "source target"], k: int) -> Tensor:
+    if not 1 <= k <= min(cosine.shape):
+        raise MechsteerError(f"expected k from 1 to {min(cosine.shape)} sentences, got {k}")
+    forth = cosine.topk(k, dim=1).values.mean(1)
+    back = cosine.topk(k, dim=0).values.mean(0)
+    return (forth[:, None] + back) / 2
