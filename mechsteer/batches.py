@@ -1,0 +1,161 @@
+"""Which sentences run together: planned from the whole corpus, so a resumed run is the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.pooling import RealTokens
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus
+
+_CHUNK = 1024  # sentences tokenised at once
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences of one pass, padded on the right; ``rows`` are their numbers in the corpus."""
+
+    rows: Int[Tensor, "sentence"]
+    ids: Int[Tensor, "sentence token"]
+    mask: Int[Tensor, "sentence token"]
+    real: RealTokens
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device; ``rows`` stay where the results will be."""
+        return Batch(self.rows, self.ids.to(device), self.mask.to(device), self.real.to(device))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tokenised corpus and its division into batches, longest sentences first.
+
+    Longest first, so that a batch too large for the memory fails at once, and the time left is
+    overestimated rather than under.
+    """
+
+    ids: tuple[np.ndarray, ...]
+    real: tuple[np.ndarray, ...]
+    batches: tuple[tuple[int, ...], ...]
+    n_truncated: int
+    pad: int
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of every token, of which are real, and of the division into batches."""
+        digest = hashlib.sha256(repr(self.batches).encode())
+        for ids, real in zip(self.ids, self.real, strict=True):
+            digest.update(ids.tobytes() + real.tobytes())
+        return digest.hexdigest()
+
+    def batch(self, number: int) -> Batch:
+        """Assemble one batch on the CPU."""
+        rows = self.batches[number]
+        ids = [torch.from_numpy(self.ids[row]).long() for row in rows]
+        mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
+        real = pad_sequence([torch.from_numpy(self.real[row]) for row in rows], batch_first=True)
+        padded = pad_sequence(ids, batch_first=True, padding_value=self.pad)
+        return Batch(torch.tensor(rows), padded, mask, RealTokens.of(real))
+
+
+def plan_batches(
+    corpus: LabelledCorpus,
+    tokenizer: Any,
+    *,
+    context: int,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+) -> Plan:
+    """Tokenise a corpus and divide it into batches of similar length.
+
+    Args:
+        corpus: sentences by language.
+        tokenizer: the model's plain tokenizer.
+        context: number of tokens the model takes.
+        batch_tokens: tokens of a batch, padding included; a longer sentence runs alone.
+        truncate: cut sentences longer than the context instead of refusing them.
+        skip_first: the first real token of a sentence counts as not real (it is the attention sink
+            of models without a beginning-of-sequence token).
+
+    Raises:
+        CorpusError: a sentence has no real token, or is longer than the context.
+    """
+    if batch_tokens < 1:
+        raise MechsteerError(f"expected batch_tokens of at least 1, got {batch_tokens}")
+    ids: list[np.ndarray] = []
+    real: list[np.ndarray] = []
+    n_truncated = 0
+    texts = corpus.flatten()[0]
+    for row, encoded in enumerate(_encoded(texts, tokenizer)):
+        tokens, special = encoded
+        if len(tokens) > context:
+            if not truncate:
+                raise CorpusError(
+                    f"{_place(corpus, row)}: {len(tokens)} tokens, and the model takes {context}: "
+                    "shorten the sentence, or pass truncate=True"
+                )
+            n_truncated += 1
+            tokens, special = _truncated(texts[row], tokenizer, context)
+        ids.append(tokens)
+        real.append(_real(special, skip_first=skip_first))
+        if not real[-1].any():
+            raise CorpusError(f"{_place(corpus, row)}: the sentence has no real token: remove it")
+    batches = _divide([len(tokens) for tokens in ids], batch_tokens)
+    pad = tokenizer.pad_token_id
+    return Plan(tuple(ids), tuple(real), batches, n_truncated, 0 if pad is None else pad)
+
+
+def _encoded(texts: Sequence[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Token ids and special-token mask of each sentence, without padding or truncation."""
+    for start in range(0, len(texts), _CHUNK):
+        encoded = tokenizer(
+            list(texts[start : start + _CHUNK]), return_special_tokens_mask=True, verbose=False
+        )
+        for ids, special in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
+            yield np.asarray(ids, np.int32), np.asarray(special, bool)
+
+
+def _truncated(text: str, tokenizer: Any, context: int) -> tuple[np.ndarray, np.ndarray]:
+    encoded = tokenizer(text, return_special_tokens_mask=True, truncation=True, max_length=context)
+    return (
+        np.asarray(encoded["input_ids"], np.int32),
+        np.asarray(encoded["special_tokens_mask"], bool),
+    )
+
+
+def _real(special: np.ndarray, *, skip_first: bool) -> np.ndarray:
+    real = ~special
+    if skip_first and real.any():
+        real[real.argmax()] = False
+    return real
+
+
+def _divide(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], ...]:
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        # the first sentence of a batch is its longest, so it gives the padded width
+        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > batch_tokens:
+            batches.append([])
+        batches[-1].append(row)
+    return tuple(map(tuple, batches))
+
+
+def _place(corpus: LabelledCorpus, row: int) -> str:
+    """Source and line of a sentence, for an error message."""
+    for language in corpus.languages:
+        if row < len(corpus.sentences[language]):
+            return f"{corpus.sources[language]}:{row + 1}"
+        row -= len(corpus.sentences[language])
+    raise IndexError(row)

@@ -1,0 +1,240 @@
+"""From sentences to pooled neurons and layer embeddings, in one pass that keeps nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from mechsteer.artifacts import SCHEMA, content_hash
+from mechsteer.batches import Batch, Plan, plan_batches
+from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.hooks import read
+from mechsteer.models import ModelIdentity, identity, plain_tokenizer, require_eval, require_raw
+from mechsteer.pooling import POOLINGS, Pooling, pool
+from mechsteer.recording import Memory, Pooled, Recording, Store, by_language
+from mechsteer.shards import Shards
+from mechsteer.sites import HookSite, find_site, require_width, residual_points
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus
+
+Taps = Mapping[HookSite, tuple[Pooling, ...]]
+
+
+def record(
+    model: Any,
+    corpus: LabelledCorpus,
+    *,
+    site: str = "post",
+    pooling: Pooling | tuple[Pooling, ...] = "max",
+    embeddings: bool = False,
+    tokenizer: Any = None,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+    directory: Path | None = None,
+    progress: bool = True,
+) -> Recording:
+    """Record the neurons of a model on a corpus, pooled over each sentence's real tokens.
+
+    Full activations live only inside the hook. Values depend on the division into batches by
+    rounding alone: in float32 ``|Δz| ≤ 1e-5·max|z|``; one division gives one result.
+
+    Args:
+        model: a TransformerBridge in eval mode.
+        corpus: sentences by language; they need not be parallel.
+        site: ``"post"`` or ``"linear"``, see ``mechsteer.sites``.
+        pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
+        embeddings: also record the layer embeddings, see ``embed``.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a batch, padding included.
+        truncate: cut sentences longer than the context, and count them, instead of refusing them.
+        skip_first: leave out the first real token, the attention sink of models without BOS.
+        directory: folder to stream to; an interrupted recording resumes there. None keeps the
+            pooled values in memory.
+        progress: show a bar where a terminal watches.
+
+    Raises:
+        ModelError: train mode; compatibility mode with embeddings; a folder while hooks are on.
+        SiteError: the neurons cannot be read.
+        CorpusError: a sentence without real tokens, or longer than the context.
+        ArtifactError: the folder holds a recording with other inputs.
+    """
+    require_eval(model)
+    tokenizer = tokenizer or plain_tokenizer(model)
+    found, poolings = find_site(model, site), _poolings(pooling)
+    residual = _residual(model) if embeddings else ()
+    plan = plan_batches(
+        corpus,
+        tokenizer,
+        context=_context(model, tokenizer),
+        batch_tokens=batch_tokens,
+        truncate=truncate,
+        skip_first=skip_first,
+    )
+    who = identity(model, tokenizer)
+    taps: Taps = {**dict.fromkeys(found.points, poolings), **dict.fromkeys(residual, ("mean",))}
+    sizes = len(plan.batches), len(plan.ids)
+    store: Store
+    if directory is None:
+        store = Memory(*sizes, residual=residual)
+    else:
+        _require_unhooked(model)
+        inputs = _inputs(model, corpus, who, plan, taps)
+        store = Shards(Path(directory), *sizes, inputs=inputs, residual=residual)
+    _fill(store, model, plan, taps, progress=progress)
+    return Recording(
+        site=found,
+        pooling=poolings,
+        languages=tuple(corpus.languages),
+        labels=torch.tensor(corpus.flatten()[1]),
+        model=who,
+        sources=dict(corpus.sources),
+        n_truncated=plan.n_truncated,
+        _store=store,
+    )
+
+
+def embed(
+    model: Any,
+    corpus: LabelledCorpus,
+    *,
+    tokenizer: Any = None,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+    progress: bool = True,
+) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+    """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
+
+    Row 0 is the embedding layer, row l the output of block l, the last row the final norm. Edits
+    that are installed on the model act, so this embeds before and after steering alike.
+
+    Args:
+        model: a TransformerBridge in eval mode.
+        corpus: sentences by language.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a batch, padding included.
+        truncate: cut sentences longer than the context instead of refusing them.
+        skip_first: leave out the first real token.
+        progress: show a bar where a terminal watches.
+
+    Raises:
+        ModelError: train mode or compatibility mode.
+        CorpusError: a sentence without real tokens, or longer than the context.
+    """
+    require_eval(model)
+    tokenizer = tokenizer or plain_tokenizer(model)
+    residual = _residual(model)
+    plan = plan_batches(
+        corpus,
+        tokenizer,
+        context=_context(model, tokenizer),
+        batch_tokens=batch_tokens,
+        truncate=truncate,
+        skip_first=skip_first,
+    )
+    memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
+    _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
+    labels = torch.tensor(corpus.flatten()[1])
+    return by_language(memory.embeddings(), labels, corpus.languages)
+
+
+def _fill(store: Store, model: Any, plan: Plan, taps: Taps, *, progress: bool) -> None:
+    device = next(model.parameters()).device
+    for number, batch in _watched(plan, store.missing(), show=progress):
+        store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
+
+
+@torch.inference_mode()
+def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
+    """Run one batch and pool what passes each hook point."""
+    pooled: dict[tuple[HookSite, Pooling], Tensor] = {}
+
+    def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
+        def pool_activation(z: Tensor) -> None:
+            require_width(point, z)
+            pooled.update({(point, how): pool(z, batch.real, how) for how in poolings})
+
+        return pool_activation
+
+    readers = {point.hook: reader(point, poolings) for point, poolings in taps.items()}
+    read(model, batch.ids, batch.mask, readers)
+    return pooled
+
+
+def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tuple[int, Batch]]:
+    """Batches to run, under a bar that counts sentences and starts at what was there already."""
+    total = len(plan.ids)
+    done = total - sum(len(plan.batches[number]) for number in numbers)
+    with tqdm(
+        desc="recording",
+        unit=" sentence",
+        total=total,
+        initial=done,
+        disable=None if show else True,
+        dynamic_ncols=True,
+    ) as bar:
+        for number in numbers:
+            yield number, plan.batch(number)
+            bar.update(len(plan.batches[number]))
+
+
+def _residual(model: Any) -> tuple[HookSite, ...]:
+    require_raw(model)
+    width = int(model.cfg.d_model)
+    hooks = enumerate(residual_points(model))
+    return tuple(HookSite("residual", row, hook, width) for row, hook in hooks)
+
+
+def _poolings(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+    poolings = (pooling,) if isinstance(pooling, str) else tuple(pooling)
+    unknown = [how for how in poolings if how not in POOLINGS]
+    if unknown or not poolings or len(set(poolings)) < len(poolings):
+        raise MechsteerError(f"expected one or several of {', '.join(POOLINGS)}, got {pooling!r}")
+    return poolings
+
+
+def _context(model: Any, tokenizer: Any) -> int:
+    """Tokens the model takes; the tokenizer knows better where positions are offset."""
+    return min(int(model.cfg.n_ctx), int(tokenizer.model_max_length))
+
+
+def _require_unhooked(model: Any) -> None:
+    """A folder must not mix what was recorded with and without an edit."""
+    points = model.hook_dict.items()
+    hooked = [name for name, p in points if p.has_hooks("fwd", including_permanent=False)]
+    if hooked:
+        raise ModelError(
+            f"hooks are on ({', '.join(hooked[:3])}), and a resumed recording could not tell: "
+            "leave the steering scope, or record without a directory"
+        )
+
+
+def _inputs(
+    model: Any, corpus: LabelledCorpus, who: ModelIdentity, plan: Plan, taps: Taps
+) -> dict[str, Any]:
+    """All that determines the bytes of a recording; a model's name does not."""
+    device = next(model.parameters()).device.type
+    libraries = ("torch", "transformers", "transformer-lens")
+    return {
+        "schema": SCHEMA,
+        "corpus": corpus.fingerprint,
+        "model": {key: value for key, value in asdict(who).items() if key != "name"},
+        "points": content_hash([[asdict(point), how] for point, how in taps.items()]),
+        "pooling": list(next(iter(taps.values()))),
+        "tokens": plan.fingerprint,
+        "sentences": len(plan.ids),
+        "batches": len(plan.batches),
+        "device": device,
+        "threads": torch.get_num_threads() if device == "cpu" else None,
+        "versions": {library: version(library) for library in libraries},
+    }

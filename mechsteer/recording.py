@@ -1,0 +1,145 @@
+"""What was recorded of a corpus: pooled neurons and embeddings of every sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from mechsteer.errors import ArtifactError
+from mechsteer.models import ModelIdentity
+from mechsteer.pooling import Pooling
+from mechsteer.sites import HookSite, Site
+
+# values of the sentences of one batch, by hook point and pooling
+Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
+
+
+class Store(Protocol):
+    """Where a recording keeps its values: ``Memory`` here, or ``mechsteer.shards.Shards``."""
+
+    def missing(self) -> Sequence[int]:
+        """Numbers of the batches that are still to be recorded."""
+
+    def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
+        """Keep the values of a batch, whose sentences have the numbers ``rows`` in the corpus."""
+
+    def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
+        """The values of one hook point."""
+
+    def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
+        """The values of every row of the residual stream; no layers where none were recorded."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Pooled activations of every sentence of a corpus, in the order of ``corpus.flatten()``.
+
+    Attributes:
+        site: which neurons.
+        pooling: what was recorded of each.
+        languages: canonical codes, which ``labels`` numbers.
+        labels: language of each sentence.
+        model: what was recorded.
+        sources: where each language's sentences came from.
+        n_truncated: sentences that were cut to the model's context.
+    """
+
+    site: Site
+    pooling: tuple[Pooling, ...]
+    languages: tuple[str, ...]
+    labels: Int[Tensor, " sentence"]
+    model: ModelIdentity
+    sources: Mapping[str, str]
+    n_truncated: int
+    _store: Store
+
+    def activations(
+        self, point: HookSite | int, *, pooling: Pooling | None = None
+    ) -> Shaped[Tensor, "sentence neuron"]:
+        """One hook point's pooled activations, the transpose of contiguous ``[neuron, sentence]``.
+
+        From disk this reads one layer; nothing is kept.
+
+        Args:
+            point: a point of ``site``, or its number among them.
+            pooling: which of the recorded ones; the first by default.
+
+        Raises:
+            ArtifactError: that pooling was not recorded, or a shard is missing or damaged.
+        """
+        how = pooling or self.pooling[0]
+        if how not in self.pooling:
+            raise ArtifactError(
+                f"{how!r} was not recorded, only {', '.join(self.pooling)}: "
+                f"record with pooling={how!r}"
+            )
+        place = self.site.points[point] if isinstance(point, int) else point
+        return self._store.activations(place, how)
+
+    @property
+    def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
+        """Mean residual stream of each sentence: after the embedding, each block, the final norm.
+
+        Raises:
+            ArtifactError: embeddings were not recorded, or a shard is missing or damaged.
+        """
+        embeddings = self._store.embeddings()
+        if not len(embeddings):
+            raise ArtifactError("embeddings were not recorded: record with embeddings=True")
+        return embeddings
+
+    def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+        """``embeddings`` of each language's sentences, in their order."""
+        return by_language(self.embeddings, self.labels, self.languages)
+
+
+def by_language(
+    embeddings: Float[Tensor, "layer sentence d_model"],
+    labels: Int[Tensor, " sentence"],
+    languages: Sequence[str],
+) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+    """Divide embeddings by language, as views: a corpus keeps a language's sentences together."""
+    counts = torch.bincount(labels, minlength=len(languages)).tolist()
+    return dict(zip(languages, torch.split(embeddings, counts, dim=1), strict=True))
+
+
+class Memory:
+    """Pooled values of a whole corpus, filled batch by batch.
+
+    Neurons are kept neuron-major, which is what scoring reads; embeddings sentence-major.
+    """
+
+    def __init__(
+        self, n_batches: int, n_sentences: int, *, residual: Sequence[HookSite] = ()
+    ) -> None:
+        self._n_batches, self._n_sentences = n_batches, n_sentences
+        width = residual[0].width if residual else 0
+        self._embeddings = torch.empty(len(residual), n_sentences, width)
+        self._tables: dict[tuple[HookSite, Pooling], Tensor] = {
+            (point, "mean"): rows for point, rows in zip(residual, self._embeddings, strict=True)
+        }
+
+    def missing(self) -> Sequence[int]:
+        """All of them: memory starts empty."""
+        return range(self._n_batches)
+
+    def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
+        """Put the values of a batch where its sentences stand in the corpus."""
+        for key, values in pooled.items():
+            if key not in self._tables:
+                shape = values.shape[1], self._n_sentences
+                self._tables[key] = torch.empty(shape, dtype=values.dtype).T
+            self._tables[key][rows] = values.cpu()
+
+    def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
+        """The values of one hook point, without a copy."""
+        return self._tables[point, pooling]
+
+    def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
+        """The values of every row of the residual stream, without a copy."""
+        return self._embeddings
