@@ -1,0 +1,167 @@
+"""Which pictures the page shows, each with its caption and its data as drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure as Drawing
+
+from mechsteer import plots
+from mechsteer.report.data import ReportData
+from mechsteer.report.svg import inline
+from mechsteer.report.tables import Table, table
+from mechsteer.results import chance, edits_of, series
+
+CURVES = {
+    "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",
+    "mexa": "MEXA alignment, mean over all ordered language pairs.",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels side by side, what they show, and a table of what they draw."""
+
+    key: str
+    title: str
+    caption: str
+    panels: tuple[Markup, ...]
+    data: Table
+    width: str  # narrow | medium | wide: what a panel asks for
+
+
+def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
+    """Change at the chosen and at the last layer: one row a steered language."""
+    if effects.empty:
+        return None
+    headings = {
+        "chosen": "At the layer chosen on dev",
+        "last": f"At the last layer ({data.n_layers})",
+    }
+    ends = [0.0, *effects[["value", "low", "high"]].stack()]
+    air = 0.06 * (max(ends) - min(ends)) or 0.01
+    limits = (min(ends) - air, max(ends) + air)
+    panels = tuple(
+        inline(
+            plots.effects(rows, heading=headings[str(place)], limits=limits).figure,
+            key=f"effect-{place}",
+            alt=f"{headings[str(place)]}: change of top-1 retrieval against no edit, "
+            f"for {len(rows['language'].unique())} steered languages and every edit.",
+        )
+        for place, rows in effects.groupby("place")
+    )
+    seeds = int(effects.loc[effects["edit"] == "random", "seeds"].max() or 0)
+    return Figure(
+        key="effect",
+        title="Change of top-1 retrieval against no edit, mean over all ordered language pairs.",
+        caption=f"Bars are {data.confidence:.0%} confidence intervals; for random neurons, the "
+        f"range of seeds. {_by_luck(seeds)}",
+        panels=panels,
+        data=table(effects, caption="Effects as drawn, as shares", download=True),
+        width="wide",
+    )
+
+
+def _by_luck(seeds: int) -> str:
+    """How little a range of few seeds proves: one more draw leaves it with chance 2/(seeds+1)."""
+    if seeds < 2:
+        return ""
+    return (
+        f"One more random draw would itself fall outside the range of {seeds} seeds "
+        f"{2 / (seeds + 1):.0%} of the time."
+    )
+
+
+def experts_figure(data: ReportData) -> Figure:
+    """Where the experts of each language live."""
+    n_layers = int(data.counts["layer"].max()) + 1
+    panels = tuple(
+        inline(
+            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers).figure,
+            key=f"experts-{i}",
+            alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
+        )
+        for i, code in enumerate(data.counts["language"].unique())
+    )
+    return Figure(
+        key="experts",
+        title="Experts in each layer.",
+        caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
+        "expected of as many neurons drawn at random from the whole model.",
+        panels=panels,
+        data=table(data.counts, caption="Experts per layer", download=True),
+        width="narrow",
+    )
+
+
+def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
+    """One metric in every layer: base, edits and controls, one panel a steered language."""
+    level = chance(metric, data.n_sentences)
+    panels = tuple(
+        inline(
+            plots.curves(
+                data.shown,
+                metric=metric,
+                language=code,
+                chance=level,
+                chosen=data.chosen_layer.get(code),
+            ).figure,
+            key=f"{metric}-{i}",
+            alt=f"{title} Steered language {code}: no edit, edits and controls in every layer.",
+        )
+        for i, code in enumerate(data.steered)
+    )
+    return Figure(
+        key=metric,
+        title=title,
+        caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
+        "range of seeds. Dotted: chance. Vertical line: the layer chosen on dev.",
+        panels=panels,
+        data=table(_as_drawn(data, [metric]), caption=title, download=True),
+        width="medium",
+    )
+
+
+def distances_figure(data: ReportData) -> Figure:
+    """The paper's three distances, stacked, one panel a steered language."""
+    panels = []
+    for i, code in enumerate(data.steered):
+        drawing = Drawing(figsize=plots.DISTANCES_SIZE, facecolor="none")
+        plots.distances(data.shown, language=code, figure=drawing)
+        alt = f"Three cosine distances in every layer, steered language {code}."
+        panels.append(inline(drawing, key=f"distance-{i}", alt=alt))
+    title = "The three cosine distances of the paper (1 − cos, smaller is closer)."
+    return Figure(
+        key="distances",
+        title=title,
+        caption="Mean over pairs and translations; language mean to the medoid of language means; "
+        "language mean to the steered language's mean.",
+        panels=tuple(panels),
+        data=table(_as_drawn(data, plots.DISTANCES), caption=title, download=True),
+        width="medium",
+    )
+
+
+def _as_drawn(data: ReportData, metrics: Iterable[str]) -> pd.DataFrame:
+    """Values and bands of a grid of curves: one row a language, metric and layer."""
+    edits = edits_of(data.shown)
+    parts = []
+    for code in data.steered:
+        for metric in metrics:
+            lines = {
+                edit: series(data.shown, edit=edit, language=code, metric=metric).set_index(
+                    "layer"
+                )[["value", "low", "high"]]
+                for edit in edits
+            }
+            wide = pd.concat(lines, axis=1).dropna(axis=1, how="all")
+            wide.columns = pd.Index(
+                [edit if part == "value" else f"{edit} {part}" for edit, part in wide.columns]
+            )
+            parts.append(wide.reset_index().assign(language=code, metric=metric))
+    whole = pd.concat(parts, ignore_index=True)
+    keys = ["language", "metric", "layer"]
+    return whole[[*keys, *(name for name in whole if name not in keys)]]

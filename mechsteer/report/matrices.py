@@ -1,0 +1,107 @@
+"""Who is retrieved from whom: the base, and what the edit changed, pair by pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mechsteer import plots
+from mechsteer.report.data import ReportData
+from mechsteer.report.figures import Figure
+from mechsteer.report.svg import inline
+from mechsteer.report.tables import table
+from mechsteer.report.verdict import HEADLINE
+from mechsteer.results import matrix
+
+
+def base_figure(data: ReportData) -> Figure | None:
+    """Retrieval of every pair without an edit, at each layer that :func:`change_figure` uses."""
+    layers = sorted(set(_layers(data, "none").values()))
+    cells = {
+        layer: matrix(
+            data.shown, layer=layer, edit="none", language=data.steered[0], metric=HEADLINE
+        )
+        for layer in layers
+    }
+    if not cells:
+        return None
+    panels = tuple(
+        inline(
+            plots.retrieval_matrix(data.shown, layer=layer, language=data.steered[0]).figure,
+            key=f"matrix-{layer}",
+            alt=f"Top-1 retrieval of {len(cells[layer])} by {len(cells[layer])} languages at layer "
+            f"{layer} without an edit; mean {_mean(cells[layer]):.1%}.",
+        )
+        for layer in layers
+    )
+    long = [_long(cells[layer]).assign(layer=layer) for layer in layers]
+    return Figure(
+        key="matrix",
+        title="Top-1 retrieval of every ordered pair without an edit.",
+        caption="Rows are the query languages, columns the languages searched; cells in per cent.",
+        panels=panels,
+        data=table(pd.concat(long), caption="Retrieval of pairs without an edit", download=True),
+        width="wide",
+    )
+
+
+def change_figure(data: ReportData) -> Figure | None:
+    """What the first edit changed in every pair, one panel a steered language."""
+    edit = data.edits[0] if data.edits else "none"
+    layers = _layers(data, edit)
+    cells = {code: _change(data, edit, code, layer) for code, layer in layers.items()}
+    if not cells or edit == "none":
+        return None
+    limit = max(float(np.nanmax(np.abs(cell), initial=0.0)) for cell in cells.values())
+    panels = tuple(
+        inline(
+            plots.retrieval_matrix(
+                data.shown, layer=layers[code], edit=edit, language=code, delta=True, limit=limit
+            ).figure,
+            key=f"change-{i}",
+            alt=f"Change of top-1 retrieval by {edit} of {code} at layer {layers[code]}; mean "
+            f"{100 * _mean(cell):+.1f} percentage points.",
+        )
+        for i, (code, cell) in enumerate(cells.items())
+    )
+    long = [_long(cell).assign(steered=code, layer=layers[code]) for code, cell in cells.items()]
+    return Figure(
+        key="change",
+        title=f"Change of top-1 retrieval by {edit}, pair by pair.",
+        caption="Red is better, blue is worse, in percentage points; one scale for all panels. The "
+        "steered language is named in colour.",
+        panels=panels,
+        data=table(pd.concat(long), caption=f"Change of pairs by {edit}", download=True),
+        width="wide",
+    )
+
+
+def _layers(data: ReportData, edit: str) -> dict[str, int]:
+    """For each steered language the layer with rows of pairs that is nearest the chosen one."""
+    rows = data.shown[(data.shown["edit"] == edit) & (data.shown["metric"] == HEADLINE)]
+    stored = rows.loc[(rows["source"] != "*") & (rows["target"] != "*"), "layer"].unique()
+    if not len(stored):
+        return {}
+    chosen = {code: data.chosen_layer.get(code, data.n_layers) for code in data.steered}
+    return {
+        code: int(min(stored, key=lambda layer: (abs(layer - near), layer)))
+        for code, near in chosen.items()
+    }
+
+
+def _change(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
+    edited, base = (
+        matrix(data.shown, layer=layer, edit=name, language=code, metric=HEADLINE)
+        for name in (edit, "none")
+    )
+    return edited - base
+
+
+def _mean(cells: pd.DataFrame) -> float:
+    """Mean over the pairs that have a value."""
+    return float(np.nanmean(cells.to_numpy(dtype=float)))
+
+
+def _long(cells: pd.DataFrame) -> pd.DataFrame:
+    """A matrix as one row a pair, without the empty diagonal."""
+    return cells.melt(ignore_index=False, value_name="value").reset_index().dropna()

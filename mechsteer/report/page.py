@@ -1,0 +1,157 @@
+"""The report: one self-contained HTML file that opens from disk and asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import langcodes
+import pandas as pd
+from jinja2 import Environment, StrictUndefined, Template
+
+from mechsteer.report import figures, matrices
+from mechsteer.report.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.report.tables import Table, table
+from mechsteer.report.verdict import effects, sentences
+
+__all__ = ["ReportData", "render", "write_report"]
+
+TOP_EXPERTS = 10  # rows a language on the page; the table on disk has all
+PAIRS = {"all": "all pairs", "query": "steered as query", "target": "steered as target"}
+
+
+def render(data: ReportData) -> str:
+    """The page as HTML text; equal data give equal bytes.
+
+    Raises:
+        ArtifactError: when a table lacks a column or is empty.
+    """
+    data = checked(data)
+    template = _template()
+    html = template.render(
+        script_hash=_script_hash(template),
+        title=f"{brief(_name(data.manifest.get('model', 'a model')))}: steering language experts",
+        facts=_facts(data),
+        provenance=dict(_flat(data.manifest)),
+        command=data.command,
+        confidence=f"{data.confidence:.0%}",
+        **_findings(data),
+    )
+    # NUL and lone surrogates have no place in an HTML file: show that something stood there.
+    return html.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def write_report(data: ReportData, path: str | Path) -> Path:
+    """Render and write the page; an existing file is replaced in one step."""
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(render(data).encode())
+    os.replace(part, path)
+    return path
+
+
+def _findings(data: ReportData) -> dict[str, Any]:
+    """Everything computed: the verdict, figures and tables, by their names in the template."""
+    main = effects(data)
+    measured = set(data.shown["metric"])
+    return {
+        "verdict": sentences(data, main),
+        "effect": figures.effect_figure(data, main),
+        "numbers": _numbers(data),
+        "experts": figures.experts_figure(data),
+        "top_experts": _top_experts(data),
+        "curves": [
+            figures.curves_figure(data, metric, title=title)
+            for metric, title in figures.CURVES.items()
+            if metric in measured
+        ],
+        "matrices": [
+            figure
+            for make in (matrices.base_figure, matrices.change_figure)
+            if (figure := make(data))
+        ],
+        "distances": figures.distances_figure(data) if "distance_pairs" in measured else None,
+    }
+
+
+def _numbers(data: ReportData) -> Table:
+    """Effects on every share, for all pairs and for those with the steered language."""
+    parts = [
+        effects(data, metric=metric, pairs=pairs).assign(metric=metric, pairs=words)
+        for metric in figures.CURVES
+        if metric in set(data.shown["metric"])
+        for pairs, words in PAIRS.items()
+    ]
+    columns = ["metric", "pairs", "language", "place", "layer", "edit", "value", "low", "high"]
+    whole = pd.concat([part for part in parts if len(part)] or parts)[columns]
+    return table(whole.rename(columns={"value": "change"}), caption="Effects", download=True)
+
+
+def _top_experts(data: ReportData) -> Table:
+    """The first experts of each language with every score they are judged by."""
+    columns = [*EXPERT_COLUMNS, *(["prevalence"] if "prevalence" in data.experts else [])]
+    first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
+    names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
+    return table(first[columns].rename(columns=names), caption="Top experts", download=True)
+
+
+def _facts(data: ReportData) -> dict[str, str]:
+    """What was run, in the words a reader asks for it."""
+    neurons = data.results[data.results["k"] > 0]
+    return {
+        "Model": f"{_name(data.manifest.get('model', '–'))}, {data.n_layers} layers",
+        "Corpus": f"{_name(data.manifest.get('corpus', '–'))}, "
+        f"{data.n_sentences} parallel test sentences",
+        "Languages": ", ".join(map(_spelled, data.languages)),
+        "Steered": ", ".join(data.steered),
+        "Edits and controls": ", ".join(e for e in data.results["edit"].unique() if e != "none"),
+        "Experts (k)": ", ".join(map(str, sorted(neurons["k"].unique()))) + f"; shown: {data.k}",
+        "Strength": ", ".join(f"{s:g}" for s in sorted(neurons["strength"].unique())),
+        "Random seeds": ", ".join(map(str, sorted({*neurons["seed"]} - {-1}))) or "none",
+        "Layer chosen on dev": ", ".join(f"{c} {layer}" for c, layer in data.chosen_layer.items()),
+    }
+
+
+def _spelled(code: str) -> str:
+    """A language code with its English name, where it has one."""
+    try:
+        return f"{code} ({langcodes.Language.get(code.replace('_', '-')).language_name()})"
+    except langcodes.LanguageTagError:
+        return code
+
+
+def _name(value: Any) -> str:
+    """How the manifest names a model or a corpus."""
+    if isinstance(value, Mapping):
+        return str(next((value[key] for key in ("name", "id", "path") if key in value), "unnamed"))
+    return str(value)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Leaves of the manifest with dotted names; lists of plain values in one line."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (Mapping, list)) for v in value):
+        for i, inner in enumerate(value):
+            yield from _flat(inner, f"{name}.{i}")
+    else:
+        yield name, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(files("mechsteer.report").joinpath("template.html").read_text())
+
+
+def _script_hash(template: Template) -> str:
+    """What the content-security policy allows to run: the page's own script, byte for byte."""
+    script = "".join(template.blocks["script"](template.new_context()))
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
