@@ -1,0 +1,144 @@
+"""How well each neuron tells each class from all others: exact scores from one sort per neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from . import reference
+from .grouping import Grouping, group
+from .score_table import ScoreTable
+
+Backend = Literal["auto", "triton", "cpu", "numpy", "reference"]
+
+_FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
+_STAGING_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of every class (rows) at every neuron (columns), float32 on the input's device.
+
+    The moments are ``None`` where they were not asked for. ``counts`` are the sentences of a class.
+    """
+
+    ap: Float[Tensor, "class neuron"]
+    auroc: Float[Tensor, "class neuron"]
+    mean: Float[Tensor, "class neuron"] | None
+    median: Float[Tensor, "class neuron"] | None
+    std: Float[Tensor, "class neuron"] | None
+    rest_mean: Float[Tensor, "class neuron"] | None
+    rest_std: Float[Tensor, "class neuron"] | None
+    counts: Int[Tensor, "class"]
+
+
+def score(
+    x: Float[Tensor, "sentence neuron"],
+    labels: Int[Tensor, "sentence"],
+    *,
+    n_classes: int | None = None,
+    backend: Backend = "auto",
+    moments: bool = True,
+) -> Scores:
+    r"""Score every column of ``x`` for every class against the sentences of all other classes.
+
+    .. math:: AP = \frac{1}{P} \sum_{i \in class} \frac{TP(i)}{TP(i) + FP(i)}
+
+    where TP and FP count the sentences, of the class and not, with an activation >= that of i:
+    scikit-learn's ``average_precision_score``. AUROC takes mid-ranks. With ``moments`` also mean,
+    median (linear interpolation) and standard deviation (ddof 1) of the class, and mean and
+    standard deviation of the rest; one sentence alone has a NaN deviation.
+
+    Equal activations share one threshold and -0.0 equals +0.0, so a constant column scores the
+    prevalence and an AUROC of 0.5. No neurons give empty tables.
+
+    Any strides; fastest when each neuron's sentences are contiguous (``x`` is the transpose of a
+    ``[neuron, sentence]`` tensor). The cost does not depend on the number of classes. On a CPU
+    about 12 ns per element and core with numba, of which the sort takes 7; memory beyond ``x`` and
+    the result is a few MB a thread.
+
+    Args:
+        x: Activations, floating point.
+        labels: Class of each sentence, 0 to ``n_classes - 1``.
+        n_classes: One more than the largest label if not given.
+        backend: ``"cpu"`` is numba where it is installed, ``"numpy"`` elsewhere and for float64;
+            ``"auto"`` is Triton on CUDA, ``"cpu"`` otherwise; ``"reference"`` is for tests.
+        moments: Whether to compute moments as well.
+
+    Raises:
+        ValueError: NaN or infinity (the column is named), a class without sentences, fewer than two
+            classes or sentences, labels or activations of an unsuitable type or shape.
+
+    >>> x = torch.tensor([[0.9], [0.1], [0.8], [0.8]])
+    >>> score(x, torch.tensor([0, 1, 1, 0])).ap.tolist()
+    [[0.8333333134651184], [0.5]]
+    """
+    if x.ndim != 2 or x.dtype not in _FLOATS:
+        raise ValueError(
+            f"expected floating-point activations [sentence, neuron], got {x.dtype} "
+            f"of shape {tuple(x.shape)}"
+        )
+    if backend not in get_args(Backend):
+        raise ValueError(f"expected a backend of {', '.join(get_args(Backend))}, got {backend!r}")
+    grouping = group(labels, n_sentences=len(x), n_classes=n_classes)
+    shape = (grouping.n_classes, x.shape[1])
+    tables = [torch.empty(shape if wanted else (0, 0)) for wanted in [True] * 2 + [moments] * 5]
+    _fill(tables, x.detach().T, grouping, backend)
+    counts = torch.from_numpy(grouping.counts).to(x.device)
+    ap, auroc, *rest = (table.to(x.device) for table in tables)
+    mean, median, std, rest_mean, rest_std = rest if moments else [None] * 5
+    return Scores(ap, auroc, mean, median, std, rest_mean, rest_std, counts)
+
+
+def _fill(tables: list[Tensor], rows: Tensor, grouping: Grouping, backend: Backend) -> None:
+    step = len(rows) or 1
+    if rows.device.type != "cpu":
+        step = max(1, _STAGING_BYTES // (rows.shape[1] * rows.element_size()))
+    for first in range(0, len(rows), step):
+        part = [table[:, first : first + step] for table in tables]
+        _fill_cpu(part, rows[first : first + step].cpu(), grouping, backend, first)
+
+
+def _fill_cpu(
+    tables: list[Tensor], rows: Tensor, grouping: Grouping, backend: Backend, first: int
+) -> None:
+    if backend == "reference":
+        bad = _fill_reference(tables, rows, grouping)
+    elif backend == "numpy" or rows.dtype == torch.float64 or find_spec("numba") is None:
+        from .scoring_numpy import fill as fill_numpy
+
+        bad = fill_numpy(ScoreTable(*(table.numpy() for table in tables)), rows, grouping)
+    else:
+        from .scoring_cpu import fill
+
+        bad = fill(ScoreTable(*(table.numpy() for table in tables)), rows, grouping)
+    if bad >= 0:
+        raise_not_finite(rows[bad], first + bad)
+
+
+def _fill_reference(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
+    labels = torch.empty(grouping.n_sentences, dtype=torch.long)
+    labels[torch.from_numpy(grouping.order)] = torch.from_numpy(grouping.classes)
+    for neuron, values in enumerate(rows):
+        if not values.isfinite().all():
+            return neuron
+        for c in range(grouping.n_classes):
+            scores = reference.column_scores(values, labels == c)
+            for table, value in zip(tables, scores, strict=True):
+                if table.numel():
+                    table[c, neuron] = value
+    return -1
+
+
+def raise_not_finite(values: Float[Tensor, "sentence"], column: int) -> None:
+    """Refuse a column, naming it and its first NaN or infinity."""
+    sentence = int(values.isfinite().int().argmin())
+    raise ValueError(
+        f"expected finite activations, got {values[sentence].item()} in column {column} "
+        f"(sentence {sentence}): a score cannot rank it"
+    )
