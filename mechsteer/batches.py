@@ -156,6 +156,6 @@ def _place(corpus: LabelledCorpus, row: int) -> str:
     """Source and line of a sentence, for an error message."""
     for language in corpus.languages:
         if row < len(corpus.sentences[language]):
-            return f"{corpus.sources[language]}:{row + 1}"
+            return corpus.where(language, row)
         row -= len(corpus.sentences[language])
     raise IndexError(row)

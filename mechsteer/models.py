@@ -101,6 +101,11 @@ def plain_tokenizer(model: Any) -> Any:
     return _plain_tokenizers[model]
 
 
+def context_length(model: Any, tokenizer: Any) -> int:
+    """Tokens a model takes; its tokenizer knows better where positions start at an offset."""
+    return min(int(model.cfg.n_ctx), int(tokenizer.model_max_length))
+
+
 @dataclass(frozen=True)
 class ModelIdentity:
     """What must be equal for two recordings to speak of the same neurons.
@@ -235,8 +240,8 @@ def _padded_right(tokenizer: Any) -> Any:
 
 
 def _config_hash(model: Any) -> str:
-    config = getattr(model.original_model, "config", None)
-    content = config.to_dict() if hasattr(config, "to_dict") else model.cfg.to_dict()
+    config = getattr(model.original_model, "config", model.cfg)
+    content = config.to_dict()
     return _sha256(json.dumps(_settled(content), sort_keys=True, default=str).encode())
 
 

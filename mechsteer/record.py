@@ -17,7 +17,14 @@ from mechsteer.artifacts import SCHEMA, content_hash
 from mechsteer.batches import Batch, Plan, plan_batches
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.hooks import read
-from mechsteer.models import ModelIdentity, identity, plain_tokenizer, require_eval, require_raw
+from mechsteer.models import (
+    ModelIdentity,
+    context_length,
+    identity,
+    plain_tokenizer,
+    require_eval,
+    require_raw,
+)
 from mechsteer.pooling import POOLINGS, Pooling, pool
 from mechsteer.recording import Memory, Pooled, Recording, Store, by_language
 from mechsteer.shards import Shards
@@ -75,7 +82,7 @@ def record(
     plan = plan_batches(
         corpus,
         tokenizer,
-        context=_context(model, tokenizer),
+        context=context_length(model, tokenizer),
         batch_tokens=batch_tokens,
         truncate=truncate,
         skip_first=skip_first,
@@ -137,7 +144,7 @@ def embed(
     plan = plan_batches(
         corpus,
         tokenizer,
-        context=_context(model, tokenizer),
+        context=context_length(model, tokenizer),
         batch_tokens=batch_tokens,
         truncate=truncate,
         skip_first=skip_first,
@@ -201,11 +208,6 @@ def _poolings(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
     if unknown or not poolings or len(set(poolings)) < len(poolings):
         raise MechsteerError(f"expected one or several of {', '.join(POOLINGS)}, got {pooling!r}")
     return poolings
-
-
-def _context(model: Any, tokenizer: Any) -> int:
-    """Tokens the model takes; the tokenizer knows better where positions are offset."""
-    return min(int(model.cfg.n_ctx), int(tokenizer.model_max_length))
 
 
 def _require_unhooked(model: Any) -> None:

@@ -108,14 +108,17 @@ def find_site(model: Any, name: str = "post") -> Site:
 def residual_points(model: Any) -> tuple[str, ...]:
     """Hook names of the residual stream: the embedding, after each block, after the final norm.
 
-    Encoders with the norm inside each block have no final norm, hence one row less.
+    Models that normalise at the end of each block have no final norm (what TransformerLens calls
+    ``ln_final`` in BERT is part of its prediction head): there the last block's output, which is
+    normalised, stands for it too, under its other name.
 
     Raises:
         SiteError: the model has no single stack of blocks.
     """
-    blocks = [f"blocks.{layer}.hook_resid_post" for layer in _layers(model, "post")]
-    final = ["ln_final.hook_out"] if _is_causal(model) else []
-    return ("blocks.0.hook_resid_pre", *blocks, *final)
+    layers = _layers(model, "post")
+    blocks = [f"blocks.{layer}.hook_resid_post" for layer in layers]
+    final = "ln_final.hook_out" if _has_final_norm(model) else f"blocks.{layers[-1]}.hook_out"
+    return ("blocks.0.hook_resid_pre", *blocks, final)
 
 
 def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
@@ -199,8 +202,9 @@ def _expected(model: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
     return [*gate, up, ("down", "mlp.out.hook_out", w_out.shape[1])]
 
 
-def _is_causal(model: Any) -> bool:
-    return bool(model.adapter.supports_causal_loss)
+def _has_final_norm(model: Any) -> bool:
+    place = getattr(getattr(model, "ln_final", None), "name", None)
+    return place is not None and not place.startswith(("cls.", "lm_head."))
 
 
 @torch.inference_mode()
