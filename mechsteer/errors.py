@@ -13,6 +13,10 @@ class CorpusError(MechsteerError):
     """Text that cannot be used: wrong encoding, ragged files, unknown language, blank sentence."""
 
 
+class CorpusWarning(UserWarning):
+    """Text that can be used and looks odd: blank, repeated or untranslated sentences."""
+
+
 class ModelError(MechsteerError):
     """A model that cannot be loaded, or that is in a state whose numbers would mislead."""
 
