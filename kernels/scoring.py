@@ -76,7 +76,7 @@ def score(
 
     >>> x = torch.tensor([[0.9], [0.1], [0.8], [0.8]])
     >>> score(x, torch.tensor([0, 1, 1, 0])).ap.tolist()
-    [[0.8333333134651184], [0.5]]
+    [[0.8333333134651184], [0.4166666567325592]]
     """
     if x.ndim != 2 or x.dtype not in _FLOATS:
         raise ValueError(

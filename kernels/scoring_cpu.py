@@ -111,8 +111,7 @@ def _sort16(bits: _Array, plan: _Plan, words: _Array, spare: _Array) -> bool:
     for i in range(len(words)):
         b = _u32(bits[plan.order[i]])
         finite &= (b & exponent) != exponent
-        b = _u32(0) if b == _u32(0x8000) else b
-        key = b if b & _u32(0x8000) else b ^ _u32(0x7FFF)
+        key = _flip(b * _u32(b != _u32(0x8000)), plan.form)
         low[key & _u32(0xFF)] += _u32(1)
         high[key >> _u32(8)] += _u32(1)
         words[i] = key << _u32(16) | plan.classes[i]
@@ -130,8 +129,7 @@ def _sort32(bits: _Array, plan: _Plan, words: _Array, spare: _Array) -> bool:
     for i in range(len(words)):
         b = bits[plan.order[i]]
         finite &= (b & exponent) != exponent
-        b = _u32(0) if b == _u32(0x80000000) else b
-        key = b if b & _u32(0x80000000) else b ^ _u32(0x7FFFFFFF)
+        key = _flip(b * _u32(b != _u32(0x80000000)), plan.form)
         low[key & _u32(0x7FF)] += _u32(1)
         middle[key >> _u32(11) & _u32(0x7FF)] += _u32(1)
         high[key >> _u32(22)] += _u32(1)
@@ -173,11 +171,13 @@ def _ranks(words: _Array, by_class: _Array, offsets: _Array, row: int, table: Sc
     for i in range(n - 1, -1, -1):
         word = words[i]
         c = word & mask
+        place = next_place[c] - 1
+        own = place - offsets[c] + 1
         end = end if word >> shift == above >> shift else i + 1
-        hits = hits if word == above else next_place[c] - offsets[c]
+        hits = hits if word == above else own
         above = word
-        next_place[c] -= 1
-        by_class[next_place[c]] = word >> shift
+        next_place[c] = place
+        by_class[place] = word >> shift
         precisions[c] += hits / end
         ranks[c] += starts[i] + end
     for c in range(n_classes):
@@ -187,10 +187,17 @@ def _ranks(words: _Array, by_class: _Array, offsets: _Array, row: int, table: Sc
 
 
 @compiled
+def _flip(bits: Any, form: FloatFormat) -> Any:
+    """Bits to descending key and back. No branch: the sign of an activation is hard to predict."""
+    positive = (_u32(bits) >> _u32(form.width - 1)) - _u32(1)
+    return _u32(bits) ^ (positive & _u32(form.sign - 1))
+
+
+@compiled
 def _value(bits: Any, form: FloatFormat) -> Any:
-    sign = _u32(form.sign)
-    magnitude = _u32((bits & (sign - _u32(1))) << _u32(form.shift)).view(np.float32)
-    return (-magnitude if bits & sign else magnitude) * np.float32(form.scale)
+    magnitude = (bits & _u32(form.sign - 1)) << _u32(form.shift)
+    sign = (bits & _u32(form.sign)) << _u32(32 - form.width)
+    return _u32(magnitude | sign).view(np.float32) * np.float32(form.scale)
 
 
 @reassociated
@@ -230,8 +237,7 @@ def _moments(bits: _Array, by_class: _Array, plan: _Plan, row: int, table: Score
 
 @compiled
 def _median(sorted_keys: _Array, form: FloatFormat) -> float:
-    n, sign, total = len(sorted_keys), _u32(form.sign), 0.0
+    n, total = len(sorted_keys), 0.0
     for middle in ((n - 1) // 2, n // 2):
-        key = _u32(sorted_keys[middle])
-        total += np.float64(_value(key if key & sign else key ^ (sign - _u32(1)), form))
+        total += np.float64(_value(_flip(sorted_keys[middle], form), form))
     return total / 2
