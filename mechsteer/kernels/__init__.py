@@ -12,6 +12,7 @@ _checkout = _Path(__file__).resolve().parents[2] / "kernels"
 if (_checkout / "scoring.py").is_file():
     __path__.append(str(_checkout))
 
+from mechsteer.kernels.pooling import pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "pool_tokens", "score"]

@@ -1,0 +1,163 @@
+"""Compile every entry of the launch table ahead of time, without a GPU, and check what came out.
+
+``python benchmarks/aot.py [--jobs 2] [MODULE ...]`` prints one row per kernel, constants, type and
+architecture, with registers, stack, spills, shared memory and instructions. It exits with 1 if a
+hot kernel spills, if one needs more shared memory than every chip grants, or if the table holds
+more than 40 launches.
+
+Each entry is compiled in two forms: ``fast`` (aligned pointers and sizes, unit strides, as the
+just-in-time compiler specialises them) for every type and architecture, and ``any`` (nothing known)
+for its first type on sm_90. Triton's own cache makes a second run free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+os.environ.pop("TRITON_INTERPRET", None)  # read on import: interpreted kernels have no machine code
+
+import triton
+from mechsteer.kernels.launch import Launch
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+import mechsteer.kernels
+
+ARCHITECTURES = (80, 90, 100)
+MAX_LAUNCHES = 40
+MAX_SHARED = 48 * 1024  # bytes a launch may have on every architecture without asking for more
+BINARIES = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?PT?\d*\s+)?([A-Z][A-Z0-9_.]*)", re.M)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One compilation: an entry of the table by its module and key, a type, a form, a chip."""
+
+    module: str
+    key: object
+    dtype: str
+    form: str
+    architecture: int
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the compiler made of a case."""
+
+    registers: int
+    stack: int
+    spills: int
+    shared: int
+    instructions: int
+    wide_loads: int
+
+
+def launch_table(module: str) -> dict[object, Launch]:
+    """The ``LAUNCHES`` of a kernels module."""
+    found: dict[object, Launch] = importlib.import_module(f"mechsteer.kernels.{module}").LAUNCHES
+    return found
+
+
+def cases(module: str) -> Iterator[Case]:
+    """Every compilation of one module's table."""
+    for key, launch in launch_table(module).items():
+        for dtype, architecture in product(launch.dtypes, ARCHITECTURES):
+            yield Case(module, key, dtype, "fast", architecture)
+        yield Case(module, key, launch.dtypes[0], "any", 90)
+
+
+def source(launch: Launch, dtype: str, form: str) -> ASTSource:
+    """Describe an entry to the compiler as the just-in-time launcher would."""
+    names = launch.kernel.arg_names
+    constants = dict(launch.constants)
+    attributes = {}
+    if form == "fast":
+        constants |= dict.fromkeys(launch.unit, 1)
+        aligned = [i for i, name in enumerate(names) if name not in constants]
+        attributes = {(i,): [["tt.divisibility", 16]] for i in aligned}
+    types = {name: kind.replace("*x", f"*{dtype}") for name, kind in launch.pointers.items()}
+    signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
+    indexed = {(names.index(name),): value for name, value in constants.items()}
+    return ASTSource(launch.kernel, signature, indexed, attributes)
+
+
+def compile_case(case: Case) -> Resources:
+    """Compile one case and read its machine code."""
+    launch = launch_table(case.module)[case.key]
+    compiled = triton.compile(
+        source(launch, case.dtype, case.form),
+        target=GPUTarget("cuda", case.architecture, 32),
+        options={"num_warps": launch.num_warps, "enable_fp_fusion": False},
+    )
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
+        cubin.write(compiled.asm["cubin"])
+        cubin.flush()
+        usage = _run("cuobjdump", "--dump-resource-usage", cubin.name)
+        opcodes = INSTRUCTION.findall(_run("nvdisasm", "-c", cubin.name))
+    registers, stack = re.search(r"REG:(\d+) STACK:(\d+)", usage).groups()
+    return Resources(
+        registers=int(registers),
+        stack=int(stack),
+        spills=sum(opcode.startswith(("LDL", "STL")) for opcode in opcodes),
+        shared=compiled.metadata.shared,
+        instructions=len(opcodes),
+        wide_loads=sum(opcode.startswith("LDG") and ".128" in opcode for opcode in opcodes),
+    )
+
+
+def _run(program: str, *arguments: str) -> str:
+    command = [str(BINARIES / program), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def report(case: Case, found: Resources) -> bool:
+    """Print one line of the table and judge it."""
+    launch = launch_table(case.module)[case.key]
+    good = not (launch.hot and found.spills) and found.shared <= MAX_SHARED
+    name = f"{case.module}.{launch.kernel.__name__.removeprefix('_')}"
+    values = " ".join(f"{key.lower()}={int(value)}" for key, value in launch.constants.items())
+    print(
+        f"{name:28} {values:44} {case.dtype:4} {case.form:4} sm_{case.architecture:<3} "
+        f"warps {launch.num_warps:2} reg {found.registers:3} stack {found.stack:4} "
+        f"spill {found.spills:3} shared {found.shared:6} sass {found.instructions:5} "
+        f"ldg.128 {found.wide_loads:3} {'ok' if good else 'FAIL'}",
+        flush=True,
+    )
+    return good
+
+
+def main() -> int:
+    """Compile the table, print it, return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("modules", nargs="*", help="such as pooling_triton; default all")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    names = [module.name for module in pkgutil.iter_modules(mechsteer.kernels.__path__)]
+    every = [name for name in names if name.endswith("_triton")]
+    chosen = [case for module in options.modules or every for case in cases(module)]
+    launches = {(case.module, case.key) for case in chosen}
+    with ProcessPoolExecutor(options.jobs) as pool:
+        good = [report(*pair) for pair in zip(chosen, pool.map(compile_case, chosen), strict=True)]
+    print(
+        f"triton {triton.__version__}: {good.count(True)} of {len(good)} compilations are good,",
+        end=" ",
+    )
+    print(f"{len(launches)} of at most {MAX_LAUNCHES} launches")
+    return int(not all(good) or len(launches) > MAX_LAUNCHES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

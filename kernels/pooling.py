@@ -1,0 +1,146 @@
+"""Pool the activations of each sentence over its real tokens, written so that scoring reads rows.
+
+The result is the transpose of contiguous ``[neuron, sentence]`` memory. Floor: one read of the real
+tokens' activations, one write of ``neuron x sentence`` values per pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from .backends import DTYPES, Backend, pick_backend
+
+__all__ = ["pool_tokens"]
+
+HOWS = ("max", "mean", "last")
+
+
+def pool_tokens(
+    z: Float[Tensor, "batch token neuron"],
+    mask: Bool[Tensor, "batch token"],
+    *,
+    how: str | Sequence[str] = "max",
+    out: Tensor | Sequence[Tensor] | None = None,
+    backend: Backend = "auto",
+) -> Tensor | tuple[Tensor, ...]:
+    r"""Pool activations over the real tokens of each sentence.
+
+    $\max_{t \in m_b} z_{btn}$, $\frac{1}{|m_b|} \sum_{t \in m_b} z_{btn}$ and $z_{b\,\max(m_b)\,n}$
+    for ``"max"``, ``"mean"`` and ``"last"``, where $m_b$ are the tokens whose mask is true, in any
+    pattern. Several are computed in one read of ``z``.
+
+    NaN at a real token makes that neuron's maximum and mean NaN (scoring then refuses the column);
+    whatever stands at padding is ignored. The result carries no gradient.
+
+    Args:
+        z: Activations, bfloat16, float16 or float32, any strides.
+        mask: True at real tokens; may live on the CPU while ``z`` is on a GPU.
+        how: ``"max"``, ``"mean"``, ``"last"``, or several of them.
+        out: Where to write, one ``[neuron, batch]`` tensor per pooling, of any strides: a column
+            window of a ``[neuron, sentence]`` buffer, say. ``max`` and ``last`` have the dtype of
+            ``z``; ``mean`` is float32, accumulated in float32.
+        backend: ``"auto"``, ``"triton"``, ``"cpu"`` or ``"reference"``.
+
+    Returns:
+        ``[batch, neuron]`` views of ``[neuron, batch]`` memory: one tensor if ``how`` is one name,
+        else a tuple in the order of ``how``.
+
+    Raises:
+        ValueError: If a sentence has no real token (its row is named), or a shape, dtype, device or
+            name does not fit.
+
+    Example:
+        >>> z = torch.tensor([[[1.0, -4.0], [3.0, -2.0], [9.0, 9.0]]])
+        >>> pool_tokens(z, torch.tensor([[True, True, False]])).tolist()
+        [[3.0, -2.0]]
+    """
+    hows = (how,) if isinstance(how, str) else tuple(how)
+    _check(z, mask, hows)
+    outs = _buffers(z, hows, (out,) if isinstance(out, Tensor) else out)
+    chosen = pick_backend(backend, z)
+    if z.numel():
+        _POOL[chosen](z.detach(), mask, dict(zip(hows, outs, strict=True)))
+    views = tuple(buffer.T for buffer in outs)
+    return views[0] if isinstance(how, str) else views
+
+
+def _check(z: Tensor, mask: Tensor, hows: tuple[str, ...]) -> None:
+    if z.ndim != 3 or z.dtype not in DTYPES:
+        raise ValueError(
+            "z must be [batch, token, neuron] of bfloat16, float16 or float32, "
+            f"got {list(z.shape)} of {z.dtype}"
+        )
+    if mask.dtype != torch.bool or mask.shape != z.shape[:2]:
+        raise ValueError(
+            f"mask must be bool of shape {list(z.shape[:2])} ([batch, token] of z), "
+            f"got {list(mask.shape)} of {mask.dtype}"
+        )
+    if not hows or set(hows) - set(HOWS) or len(set(hows)) < len(hows):
+        raise ValueError(f"how must be distinct names out of {', '.join(HOWS)}, got {hows}")
+    empty = (~mask.any(dim=1)).nonzero().flatten().tolist()
+    if empty:
+        raise ValueError(
+            f"row {empty[0]} of mask has no real token ({len(empty)} such rows): "
+            "nothing to pool, drop the sentence or correct its mask"
+        )
+
+
+def _buffers(z: Tensor, hows: tuple[str, ...], out: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
+    """One ``[neuron, batch]`` tensor per pooling: the caller's, checked, or new ones."""
+    shape = (z.shape[2], z.shape[0])
+    dtypes = [torch.float32 if how == "mean" else z.dtype for how in hows]
+    if out is None:
+        return tuple(torch.empty(shape, dtype=dtype, device=z.device) for dtype in dtypes)
+    if len(out) != len(hows):
+        raise ValueError(f"out must hold one tensor for each of {hows}, got {len(out)}")
+    for how, dtype, buffer in zip(hows, dtypes, out, strict=True):
+        if buffer.shape != shape or buffer.dtype != dtype or buffer.device != z.device:
+            raise ValueError(
+                f"out for {how!r} must be [neuron, batch] {list(shape)} of {dtype} on {z.device}, "
+                f"got {list(buffer.shape)} of {buffer.dtype} on {buffer.device}"
+            )
+    return tuple(out)
+
+
+def _pool_reference(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
+    """Say it in float64, one sentence at a time."""
+    for row, real in enumerate(mask.to(z.device)):
+        tokens = z[row, real].double()
+        pooled = {"max": tokens.amax(0), "mean": tokens.mean(0), "last": tokens[-1]}
+        for how, out in outs.items():
+            out[:, row] = pooled[how]
+
+
+def _pool_cpu(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
+    """One reduction per sentence over a view of its span: no copy of ``z``, any device."""
+    rows = {
+        how: torch.empty_like(out.T, memory_format=torch.contiguous_format)
+        for how, out in outs.items()
+    }
+    for row, real in enumerate(mask.cpu()):
+        index = real.nonzero().flatten()
+        first, last = int(index[0]), int(index[-1])
+        tokens = z[row, first : last + 1]
+        if len(index) < len(tokens):
+            tokens = tokens[(index - first).to(z.device)]
+        if "max" in rows:
+            torch.amax(tokens, dim=0, out=rows["max"][row])
+        if "mean" in rows:
+            torch.mean(tokens, dim=0, dtype=torch.float32, out=rows["mean"][row])
+        if "last" in rows:
+            rows["last"][row] = tokens[-1]
+    for how, out in outs.items():
+        out.copy_(rows[how].T)
+
+
+def _pool_triton(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
+    from .pooling_triton import pool
+
+    pool(z, mask, *(outs.get(how) for how in HOWS))
+
+
+_POOL = {"triton": _pool_triton, "cpu": _pool_cpu, "reference": _pool_reference}
