@@ -56,7 +56,9 @@ class LabelledCorpus:
             clean = {canonical(code): value for code, value in given.items()}
             if len(clean) != len(given):
                 raise CorpusError(f"two names of the same language among {', '.join(given)}")
-            object.__setattr__(self, name, clean)
+            # Selecting languages narrows the sentences; where the others came from goes with them.
+            kept = {language: clean[language] for language in clean if language in self.sentences}
+            object.__setattr__(self, name, clean if name == "sentences" else kept)
         if not self.sentences:
             raise CorpusError(f"{self.name} has no language: give sentences in at least one")
         texts = {language: tuple(texts) for language, texts in self.sentences.items()}
@@ -169,16 +171,25 @@ class LabelledCorpus:
         if source == "embedded":
             return cls.embedded(split, languages=languages)
         if not Path(source).exists() and _HUB_NAME.fullmatch(str(source)):
-            name, _, config = str(source).partition(":")
-            return cls.from_huggingface(
-                name, languages=languages, split=split, config=config or None
-            )
+            return cls._from_hub(str(source), languages=languages, split=split)
         path = _existing(source)
         if holds_pairs(path):
             return cls.from_tatoeba(path, languages=languages)
         if path.suffix in SUFFIXES:
             return cls.from_table(path, languages=languages)
         return cls.from_dir(path, languages=languages, split=split)
+
+    @classmethod
+    def _from_hub(
+        cls, source: str, *, languages: Sequence[str] | str | None, split: str | None
+    ) -> Self:
+        name, _, config = source.partition(":")
+        try:
+            return cls.from_huggingface(
+                name, languages=languages, split=split, config=config or None
+            )
+        except CorpusError as error:
+            raise CorpusError(f"no file or folder {source}; as a dataset: {error}") from error
 
     @classmethod
     def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mechsteer.corpus_text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
-from mechsteer.languages import canonical, is_tag
+from mechsteer.languages import canonical, closest, is_tag
 
 _PAIR = re.compile(r"(?P<pair>.+\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+))\.(?P<side>[A-Za-z_]+)")
 
@@ -49,11 +49,17 @@ def read_pair(path: Path, *, languages: Sequence[str] | str | None) -> dict[str,
     pairs = _pairs(path)
     names = asked(languages) or []
     found = {pair: sides for pair, sides in pairs.items() if set(names) <= set(sides)}
-    if len(found) != 1:
-        wanted = " and ".join(names) or "one pair"
+    if not found:
+        near = closest(names[0], {name for sides in pairs.values() for name in sides})
         raise CorpusError(
-            f"expected {wanted} in {path}, got {len(found)} pairs (of {', '.join(pairs)}); pairs "
-            "cannot be joined, as their English sides differ: name a language of one pair"
+            f"{path} has no pair with {' and '.join(names)} (closest: {', '.join(near) or 'none'})"
+            "; pairs cannot be joined into others, as their sentences differ"
+        )
+    if len(found) > 1:
+        some = ", ".join(list(found)[:3])
+        raise CorpusError(
+            f"{path} has {len(found)} pairs ({some}, …): name the two languages of one; pairs "
+            "cannot be read together, as their sentences differ"
         )
     ((pair, sides),) = found.items()
     if len(sides) != 2:
@@ -69,6 +75,8 @@ def holds_pairs(path: Path) -> bool:
 
 
 def _pick_split(path: Path, split: str | None) -> list[Path]:
+    if not path.is_dir():
+        raise CorpusError(f"expected a folder of LANG.txt or LANG.split files, got the file {path}")
     found = _by_suffix(path)
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
         inner = _by_suffix(folder)

@@ -131,6 +131,8 @@ def _texts(table: _Table, languages: Sequence[str] | None) -> dict[str, Text]:
         found = _wide(table, strict=languages is None)
     else:
         found = _long(table, codes, text, ids=columns.get("id"), strict=languages is None)
+    if not found:
+        raise CorpusError(f"{table.source} has no language: name its columns as fra_Latn, deu_Latn")
     return choose(found, languages, source=table.source)
 
 
@@ -164,9 +166,9 @@ def _spread(table: _Table) -> dict[str, Sequence[object]]:
     rows = columns.pop("translation", None)
     if rows is None:
         return columns
-    rows = [row if isinstance(row, Mapping) else {} for row in rows]
-    keys = dict.fromkeys(itertools.chain.from_iterable(rows))
-    return columns | {key: [row.get(key) for row in rows] for key in keys}
+    by_row: list[Mapping[str, object]] = [row if isinstance(row, Mapping) else {} for row in rows]
+    keys = dict.fromkeys(itertools.chain.from_iterable(by_row))
+    return columns | {key: [row.get(key) for row in by_row] for key in keys}
 
 
 def _long(
@@ -177,13 +179,11 @@ def _long(
     ids: Sequence[object] | None,
     strict: bool,
 ) -> dict[str, Text]:
+    names = _names(table, codes, strict=strict)
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, code in enumerate(codes):
-        if strict or _is_known(str(code)):
-            try:
-                rows[canonical(str(code))].append(row)
-            except CorpusError as error:
-                raise CorpusError(f"{table.source}:{table.lines[row]}: {error}") from error
+        if name := names[code]:
+            rows[name].append(row)
     cells = _cells(table, "text", text)
     return {
         language: Text(
@@ -194,6 +194,21 @@ def _long(
         )
         for language, members in rows.items()
     }
+
+
+def _names(table: _Table, codes: Sequence[object], *, strict: bool) -> dict[object, str | None]:
+    """Canonical name of every code; ``None`` for unknown ones, which ``strict`` refuses."""
+    names: dict[object, str | None] = {}
+    for line, code in zip(table.lines, codes, strict=True):
+        if code in names:
+            continue
+        try:
+            names[code] = canonical(str(code))
+        except CorpusError as error:
+            if strict:
+                raise CorpusError(f"{table.source}:{line}: {error}") from error
+            names[code] = None
+    return names
 
 
 def _cells(table: _Table, name: str, cells: Sequence[object]) -> list[str]:

@@ -95,8 +95,11 @@ def choose(
     if languages is None:
         return dict(found)
     if missing := [name for name in languages if name not in found]:
-        near = closest(missing[0], found) or sorted(found)[:12]
-        raise CorpusError(f"{source} has no {', '.join(missing)}; it has {', '.join(near)}, …")
+        some = closest(missing[0], found) or list(found)[:3]
+        raise CorpusError(
+            f"{source} has no {', '.join(missing)} among its {len(found)} languages "
+            f"(closest: {', '.join(some)})"
+        )
     return {name: found[name] for name in languages}
 
 

@@ -173,7 +173,8 @@ def _likely_script(tag: str, code: str) -> str:
     language = Language.get(tag)
     # `maximize` answers Latn for languages it has never heard of.
     if str(language.language) not in LIKELY_SUBTAGS:
-        raise CorpusError(f"{code!r} has no usual script: write one, as {_alpha3(code[:3])}_Latn")
+        name = _alpha3(tag.partition("-")[0])
+        raise CorpusError(f"{code!r} has no usual script: write one, for example {name}_Latn")
     return str(language.maximize().script)
 
 
