@@ -1,143 +1,40 @@
 """Figures: a tidy results table in, matplotlib axes out.
 
 Each function draws one panel on ``ax`` (on a new transparent figure when none is given), returns
-the axes and never shows anything; ``ax.figure`` displays it in a notebook. Text and axes are one
-neutral grey that reads on white and on black; colours are Okabe and Ito's, so that colour-blind
-readers can tell the edits apart.
+the axes and never shows anything; ``ax.figure`` displays it in a notebook.
 """
 
 from __future__ import annotations
 
-import math
-import unicodedata
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.results import edits_of, matrix, series
+from mechsteer.panels import (
+    BLUE,
+    INK,
+    VERMILLION,
+    end_labels,
+    label,
+    layer_axis,
+    metric_of,
+    panel,
+    percent,
+    points,
+    strokes,
+    title,
+)
+from mechsteer.results import distance_rows, edits_of, matrix, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK = "#767676"  # contrast 4.5:1 on white and 4.6:1 on black
-BLUE, GREEN, VERMILLION = "#0072b2", "#009e73", "#d55e00"
-PURPLE, ORANGE, SKY = "#cc79a7", "#e69f00", "#56b4e9"
 CELLS_WITH_NUMBERS = 14  # languages; beyond it the numbers of a matrix touch
-
-
-class Stroke(NamedTuple):
-    """How one edit is drawn: colour, dashes and marker each tell it apart alone."""
-
-    colour: str
-    dashes: Any
-    marker: str
-
-
-class Metric(NamedTuple):
-    """What a metric of the results table is called on an axis."""
-
-    title: str
-    percent: bool
-
-
-STROKES = {
-    "none": Stroke(INK, "solid", "s"),
-    "clamp": Stroke(VERMILLION, "solid", "o"),
-    "random": Stroke(BLUE, (0, (4, 1.5)), "|"),
-    "centring": Stroke(GREEN, (0, (1, 1)), "D"),
-}
-SPARE = (Stroke(PURPLE, "solid", "^"), Stroke(ORANGE, "solid", "v"), Stroke(SKY, "solid", "P"))
-METRICS = {
-    "retrieval_top1": Metric("top-1 retrieval", True),
-    "mexa": Metric("MEXA alignment", True),
-    "distance_pairs": Metric("pairs", False),
-    "distance_medoid": Metric("to the medoid", False),
-    "distance_target": Metric("to the target", False),
-}
-DISTANCES_SIZE = (3.9, 4.3)  # inches
 DISTANCES = ("distance_pairs", "distance_medoid", "distance_target")
-
-
-def strokes(edits: Iterable[str]) -> dict[str, Stroke]:
-    """A stroke for each edit; edits without one of their own take the spare ones in turn."""
-    unknown = [edit for edit in edits if edit not in STROKES]
-    spare = {edit: SPARE[i % len(SPARE)] for i, edit in enumerate(unknown)}
-    return {**STROKES, **spare}
-
-
-def label(text: object, *, width: int = 18) -> str:
-    r"""Text as matplotlib may draw it: one short line, no control characters, no mathematics.
-
-    >>> label("fra_Latn"), label("a$b"), label("x" * 40, width=9)
-    ('fra_Latn', 'a\\$b', 'xxxxx…xxx')
-    """
-    plain = "".join("�" if unicodedata.category(c)[0] == "C" else c for c in str(text))
-    if len(plain) > width:
-        tail = (width - 1) // 3
-        plain = f"{plain[: width - 1 - tail]}…{plain[len(plain) - tail :]}"
-    return plain.replace("$", r"\$")
-
-
-def panel(ax: Axes | None, *, size: tuple[float, float], margins: Sequence[float]) -> Axes:
-    """``ax``, or the axes of a new figure; margins (left, bottom, right, top) in inches."""
-    if ax is None:
-        width, height = size
-        left, bottom, right, top = margins
-        figure = Figure(figsize=size, facecolor="none")
-        box = (left / width, bottom / height, (width - left - right) / width)
-        ax = figure.add_axes((*box, (height - bottom - top) / height))
-    ax.set_facecolor("none")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[:].set(color=INK, linewidth=0.6)
-    ax.tick_params(colors=INK, labelsize=8, width=0.6, length=2.5)
-    ax.xaxis.label.set(color=INK, fontsize=8.5)
-    ax.yaxis.label.set(color=INK, fontsize=8.5)
-    return ax
-
-
-def title(ax: Axes, text: str) -> None:
-    """Name a panel at its top left, where reading starts."""
-    ax.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=6)
-
-
-def percent(value: float, _position: object = None) -> str:
-    """A share as an axis shows it: 0.125 is "12.5%"."""
-    return f"{100 * value:.3g}%".replace("-", "\N{MINUS SIGN}")
-
-
-def points(value: float, _position: object = None) -> str:
-    """A difference of shares in signed percentage points, with a real minus; zero has no sign."""
-    text = f"{100 * value:+.1f}".replace("-", "\N{MINUS SIGN}").removesuffix(".0")
-    return "0" if text[1:] == "0" else text
-
-
-def layer_axis(ax: Axes, n_layers: int) -> None:
-    """Rows of the residual stream: 0 is the embedding, the one after the last layer the norm."""
-    step = math.ceil((n_layers + 1) / 9)
-    ticks = [*range(0, n_layers + 1, step)]
-    if n_layers + 1 - ticks[-1] < step:
-        ticks.pop()
-    names = ["emb." if tick == 0 else str(tick) for tick in ticks]
-    ax.set_xticks([*ticks, n_layers + 1], [*names, "norm"])
-    ax.set_xlim(-0.3, n_layers + 1.3)
-
-
-def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Name each line at its right end (value, text, colour), moved apart where they would touch."""
-    low, high = ax.get_ylim()
-    gap = 11 / (72 * ax.figure.get_figheight() * ax.get_position().height)
-    order = sorted(ends)
-    at = [(value - low) / (high - low) for value, _, _ in order]
-    for i in range(1, len(at)):
-        at[i] = max(at[i], at[i - 1] + gap)
-    for i in reversed(range(len(at))):
-        at[i] = min(at[i], 1 if i == len(at) - 1 else at[i + 1] - gap)
-    for y, (_, text, colour) in zip(at, order, strict=True):
-        ax.text(1.02, y, text, color=colour, fontsize=8.5, va="center", transform=ax.transAxes)
 
 
 def experts_per_layer(
@@ -148,6 +45,9 @@ def experts_per_layer(
     Args:
         counts: columns language, layer (of the MLP, from 0), count and, where layers differ in
             width, random: the expected count; without it the mean over layers.
+        language: whose experts.
+        ax: where to draw; a new figure by default.
+        n_layers: layers of the model; up to the last one counted by default.
     """
     ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
     rows = counts[counts["language"] == language].set_index("layer").sort_index()
@@ -184,6 +84,9 @@ def curves(
 
     Args:
         results: the tidy results table, filtered to one k and one strength.
+        metric: a metric of the table; with ``.delta`` its difference from no edit.
+        language: the steered language.
+        ax: where to draw; a new figure by default.
         chance: level of the dotted line, if any.
         chosen: layer to mark: the one chosen on dev.
         source: rows to draw: ``*`` is the mean over all ordered pairs.
@@ -192,19 +95,23 @@ def curves(
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
     rows = results[(results["source"] == source) & (results["target"] == target)]
     rows = rows[rows["metric"] == metric]
-    name, is_share = METRICS.get(metric, Metric(label(metric), False))
-    ax.set_ylim(*_span(rows, floor=0.0 if is_share else None))
+    name, is_share = metric_of(metric)
+    is_change = metric.endswith(".delta")
+    ax.set_ylim(*_span(rows, floor=0.0 if is_share and not is_change else None))
     layer_axis(ax, int(results["layer"].max()) - 1)
     ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
     if chosen is not None:
         ax.axvline(chosen, color=INK, alpha=0.35, linewidth=0.8)
     ends = _lines(ax, rows, metric=metric, language=language, source=source, target=target)
+    if is_change:
+        ax.axhline(0, color=INK, linewidth=0.9)
+        ends.append((0.0, "none", INK))
     if chance is not None:
         ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
         ends.append((chance, "chance", INK))
     end_labels(ax, ends)
     if is_share:
-        ax.yaxis.set_major_formatter(FuncFormatter(percent))
+        ax.yaxis.set_major_formatter(FuncFormatter(points if is_change else percent))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set(xlabel="layer", ylabel=name)
     title(ax, label(language))
@@ -242,22 +149,24 @@ def _span(rows: pd.DataFrame, *, floor: float | None) -> tuple[float, float]:
     return float(low if low == floor else low - air), float(high + air)
 
 
-def distances(results: pd.DataFrame, *, language: str, figure: Figure | None = None) -> list[Axes]:
+def distances(results: pd.DataFrame, *, language: str) -> list[Axes]:
     """The paper's three cosine distances in every layer for one steered language, stacked.
 
-    They are 1-cos of: translations (mean over pairs and sentences); language mean and medoid;
-    language mean and the target's mean. Any constant offset of all embeddings shrinks all three.
+    They are 1-cos between translations (mean over pairs and sentences), between language means and
+    their medoid, and between the other languages' means and that of ``language``. Any constant
+    offset of all embeddings shrinks all three.
     """
-    width, height = DISTANCES_SIZE
-    figure = figure or Figure(figsize=DISTANCES_SIZE, facecolor="none")
+    width, height = 3.9, 4.3
+    figure = Figure(figsize=(width, height), facecolor="none")
+    rows = distance_rows(results, language)
     drawn = []
-    for row, metric in enumerate(DISTANCES):
-        ax = figure.add_axes((0.58 / width, (3.0 - 1.28 * row) / height, 2.6 / width, 1.0 / height))
-        curves(results, metric=metric, language=language, ax=panel(ax, size=(0, 0), margins=()))
+    for place, metric in enumerate(DISTANCES):
+        box = (0.58 / width, (3.0 - 1.28 * place) / height, 2.6 / width, 1.0 / height)
+        ax = curves(rows, metric=metric, language=language, ax=figure.add_axes(box))
         ax.yaxis.set_major_locator(MaxNLocator(3))
-        if row:
-            ax.set_title("")
-        if row < len(DISTANCES) - 1:
+        if place:
+            title(ax, "")
+        if metric != DISTANCES[-1]:
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
         drawn.append(ax)
@@ -285,6 +194,7 @@ def retrieval_matrix(
         delta: show the difference from no edit, on a diverging scale symmetric about zero.
         metric: any metric with rows of single pairs.
         limit: end of the scale (both ends for a difference); the largest cell by default.
+        ax: where to draw; a new figure by default.
     """
     cells = matrix(results, layer=layer, edit=edit, language=language, metric=metric)
     if delta:
@@ -306,10 +216,7 @@ def retrieval_matrix(
         _number_cells(ax, image, values, signed=delta)
     form = points if delta else percent
     _scale(ax, image, form)
-    what = "change of " if delta else ""
-    title(
-        ax, f"{what}{METRICS[metric].title if metric in METRICS else label(metric)}, layer {layer}"
-    )
+    title(ax, f"{label(language)}, layer {layer}" if edit != "none" else f"layer {layer}")
     return ax
 
 
@@ -334,13 +241,21 @@ def _number_cells(ax: Axes, image: Any, values: np.ndarray, *, signed: bool) -> 
     """Write each cell's percentage, dark on light cells and light on dark ones."""
     red, green, blue, _ = np.moveaxis(image.cmap(image.norm(values)), -1, 0)
     light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
-    form = "{:+.0f}" if signed else "{:.0f}"
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            text = form.format(100 * value).replace("-", "\N{MINUS SIGN}")
             colour = "#111111" if light[row, column] > 0.18 else "#ffffff"
-            text = "0" if text[1:] == "0" else text
+            text = _cell(value, signed=signed)
             ax.text(column, row, text, color=colour, fontsize=7, ha="center", va="center")
+
+
+def _cell(share: float, *, signed: bool) -> str:
+    """A share or a difference of shares as a whole percentage; zero has no sign.
+
+    >>> _cell(0.5, signed=False), _cell(-0.031, signed=True), _cell(-0.001, signed=True)
+    ('50', '−3', '0')
+    """
+    whole = round(100 * share)
+    return f"{whole:+d}".replace("-", "\N{MINUS SIGN}") if signed and whole else f"{whole}"
 
 
 def _scale(ax: Axes, image: Any, form: Any) -> None:
@@ -365,22 +280,40 @@ def effects(
     """
     languages = list(dict.fromkeys(table["language"]))
     edits = edits_of(table)
-    height = 0.95 + 0.5 * len(languages)
-    ax = panel(None, size=(5.2, height), margins=(0.95, 0.62, 0.15, 0.3))
+    height = len(languages) * (0.12 + 0.15 * len(edits))
+    ax = panel(None, size=(4.4, height + 0.95), margins=(0.85, 0.55, 0.15, 0.4))
+    ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits)
+    ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
+    ax.axvline(0, color=INK, linewidth=0.9)
     drawn = strokes(edits)
-    spread = np.linspace(-0.24, 0.24, len(edits)) if len(edits) > 1 else np.zeros(1)
-    for offset, edit in zip(spread, edits, strict=True):
+    reach = 0.36 * (1 - 1 / len(edits))
+    for offset, edit in zip(np.linspace(-reach, reach, len(edits)), edits, strict=True):
         rows = table[table["edit"] == edit]
         colour, _, marker = drawn[edit]
         y = [languages.index(name) + offset for name in rows["language"]]
-        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.55)
-        ax.plot(rows["value"], y, marker, color=colour, markersize=5.5, markeredgewidth=1.6)
-    ax.axvline(0, color=INK, linewidth=0.9)
-    ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
+        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5)
+        ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5)
+        _name_mark(ax, rows.iloc[0], y=y[0], edit=edit, colour=colour)
     ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
-    ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits)
+    ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.xaxis.set_major_formatter(FuncFormatter(points))
     ax.set_xlabel("change against no edit (percentage points)")
     title(ax, label(heading, width=60))
     return ax
+
+
+def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, edit: str, colour: str) -> None:
+    """Write the edit beside its first mark, away from the line at zero."""
+    ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
+    right = row["value"] > 0
+    ax.annotate(
+        label(edit, width=14),
+        (max(ends) if right else min(ends), y),
+        xytext=(6 if right else -6, 0),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="center_baseline",
+        fontsize=8.5,
+        color=colour,
+    )

@@ -10,11 +10,18 @@ COLUMNS = (
 )
 
 
+def is_control(edit: str) -> bool:
+    """Whether an edit is there to be compared with: random neurons (of an edit), or centring."""
+    return edit == "centring" or edit.split(" ", maxsplit=1)[0] == "random"
+
+
 def edits_of(results: pd.DataFrame) -> list[str]:
-    """Edits of a results table: base first, then interventions, controls last."""
-    found = results["edit"].unique().tolist()
-    order = {"none": -2, "clamp": -1, "random": 1, "centring": 2}
-    return sorted(found, key=lambda edit: (order.get(edit, 0), edit))
+    """Edits of a results table: base first, then clamping and the others, controls last."""
+
+    def order(edit: str) -> tuple[bool, bool, bool, str]:
+        return edit != "none", is_control(edit), edit not in ("clamp", "random"), edit
+
+    return sorted(results["edit"].unique(), key=order)
 
 
 def chance(metric: str, n_sentences: int) -> float | None:
@@ -75,18 +82,6 @@ def series(
     return pd.DataFrame(band).reset_index()
 
 
-def matrix(
-    results: pd.DataFrame, *, layer: int, edit: str, language: str = "", metric: str
-) -> pd.DataFrame:
-    """Metric of each ordered pair at one layer, source by target, languages in the table's order."""
-    rows = rows_of(results, edit=edit, language=language, metric=metric)
-    pairs = (rows["layer"] == layer) & (rows["source"] != "*") & (rows["target"] != "*")
-    rows = rows[pairs]
-    codes = list(dict.fromkeys([*rows["source"], *rows["target"]]))
-    table = rows.pivot_table(index="source", columns="target", values="value")
-    return table.reindex(index=codes, columns=codes)
-
-
 def change(
     results: pd.DataFrame,
     *,
@@ -101,16 +96,48 @@ def change(
     The rows of ``metric.delta`` carry paired intervals; where there are none the difference of the
     values stands in, with the range of seeds but without an interval.
     """
-    where = {"language": language, "source": source, "target": target}
-    paired = series(results, edit=edit, metric=f"{metric}.delta", **where)
+
+    def line(edit: str, metric: str) -> pd.DataFrame:
+        return series(
+            results, edit=edit, language=language, metric=metric, source=source, target=target
+        )
+
+    paired = line(edit, f"{metric}.delta")
     if len(paired):
         return paired
-    edited = series(results, edit=edit, metric=metric, **where)
-    base = series(results, edit="none", metric=metric, **where).set_index("layer")["value"]
+    edited = line(edit, metric)
+    offset = edited["layer"].map(line("none", metric).set_index("layer")["value"])
     several = edited["seeds"] > 1
-    offset = edited["layer"].map(base)
     return edited.assign(
         value=edited["value"] - offset,
         low=(edited["low"] - offset).where(several),
         high=(edited["high"] - offset).where(several),
     )
+
+
+def matrix(
+    results: pd.DataFrame, *, layer: int, edit: str, language: str = "", metric: str
+) -> pd.DataFrame:
+    """Metric of each ordered pair at one layer, source by target, in the order of the table."""
+    rows = rows_of(results[results["layer"] == layer], edit=edit, language=language, metric=metric)
+    rows = rows[(rows["source"] != "*") & (rows["target"] != "*")]
+    codes = list(dict.fromkeys([*rows["source"], *rows["target"]]))
+    cells = rows.groupby(["source", "target"], observed=True)["value"].mean()
+    return cells.unstack().reindex(index=codes, columns=codes)
+
+
+def distance_rows(results: pd.DataFrame, language: str) -> pd.DataFrame:
+    """The three distances for one steered language, each as one mean (``*``, ``*``) a layer.
+
+    To the medoid: the mean over languages. To the target: the mean of the distances of the other
+    languages' means to that of ``language``.
+    """
+    to_medoid = (results["metric"] == "distance_medoid") & (results["source"] != "*")
+    to_target = (results["metric"] == "distance_target") & (results["target"] == language)
+    keys = [*COLUMNS[:6], "metric"]
+    rows = results[to_medoid | to_target]
+    means = rows.groupby(keys, observed=True, sort=False)["value"].mean().reset_index()
+    means = means.assign(source="*", target="*", ci_low=float("nan"), ci_high=float("nan"))
+    pooled = results["metric"].str.startswith("distance_") & (results["source"] == "*")
+    pooled &= results["target"] == "*"
+    return pd.concat([results[pooled], means], ignore_index=True)[[*COLUMNS[:-1]]]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from mechsteer.errors import ArtifactError
-from mechsteer.results import COLUMNS, edits_of
+from mechsteer.results import COLUMNS, edits_of, is_control
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-CONTROLS = ("random", "centring")
+TEXT_COLUMNS = ("edit", "language", "source", "target", "metric")
+HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class ReportData:
         n_layers: layers of the model; row n_layers + 1 of the results is the final norm.
         n_sentences: parallel sentences of the test corpus, which set the chance levels.
         command: what to type to get this run again.
-        k: experts clamped in the figures; the largest k of the results by default.
-        strength: likewise.
+        k: experts moved in the figures, one number or one for each edit; by default the largest
+            that ran with every control.
+        strength: strength of the edits in the figures; the largest by default.
         confidence: level of the confidence intervals in the results.
     """
 
@@ -43,38 +46,57 @@ class ReportData:
     n_layers: int
     n_sentences: int
     command: str
-    k: int | None = None
+    k: int | Mapping[str, int] | None = None
     strength: float | None = None
     confidence: float = 0.95
 
-    @property
+    @cached_property
     def steered(self) -> list[str]:
         """Steered languages in the order of the results."""
         return [code for code in self.results["language"].unique() if code]
 
-    @property
+    @cached_property
     def languages(self) -> list[str]:
-        """Languages whose sentences were embedded or scored, in the order of the counts."""
-        rows = self.results.loc[self.results["source"] != "*", "source"]
-        return list(dict.fromkeys([*self.counts["language"], *rows]))
+        """Languages that were scored or embedded, in the order of the tables."""
+        sources = [code for code in self.results["source"].unique() if code != "*"]
+        return list(dict.fromkeys([*self.counts["language"], *sources]))
 
-    @property
+    @cached_property
     def edits(self) -> list[str]:
         """Edits of the results that are neither the base nor a control."""
-        return [edit for edit in edits_of(self.results) if edit not in ("none", *CONTROLS)]
+        return [edit for edit in edits_of(self.results) if edit != "none" and not is_control(edit)]
+
+    def k_of(self, edit: str) -> int:
+        """Experts that an edit moved in the figures."""
+        if isinstance(self.k, Mapping):
+            return self.k[edit]
+        return self.k or 0
+
+    def control_of(self, edit: str) -> str:
+        """The random control of an edit: ``random``, or ``random EDIT`` where edits are several."""
+        own = f"random {edit}"
+        return own if (self.results["edit"] == own).any() else "random"
 
     def places(self, language: str) -> dict[str, int]:
         """Rows of the residual stream that the effects are read at: chosen on dev, and last."""
         chosen = self.chosen_layer.get(language)
         return ({} if chosen is None else {"chosen": chosen}) | {"last": self.n_layers}
 
-    @property
+    @cached_property
     def shown(self) -> pd.DataFrame:
-        """Results at the one k and strength that figures draw, with everything that has no k."""
+        """Results that figures draw: one k and strength of each edit, and pairs where chosen."""
         rows = self.results
-        return rows[
-            (rows["k"] == 0) | ((rows["k"] == self.k) & (rows["strength"] == self.strength))
-        ]
+        drawn = rows["k"] == 0
+        for edit in self.edits:
+            of_edit = rows["edit"].isin([edit, self.control_of(edit)])
+            drawn |= of_edit & (rows["k"] == self.k_of(edit)) & (rows["strength"] == self.strength)
+        pairs = (
+            (rows["source"] != "*")
+            & (rows["target"] != "*")
+            & (rows["metric"] != "distance_target")
+        )
+        wanted = rows["layer"].isin(self.chosen_layer.values()) & (rows["metric"] == HEADLINE)
+        return rows[drawn & (~pairs | wanted)]
 
 
 def checked(data: ReportData) -> ReportData:
@@ -95,23 +117,31 @@ def checked(data: ReportData) -> ReportData:
             )
     if data.results.empty:
         raise ArtifactError("the results are empty: run `mechsteer study` first")
-    return _settle(_with_short_names(data))
+    return _settle(_compact(data))
 
 
 def _settle(data: ReportData) -> ReportData:
-    """Fill in k and strength: the largest that were run."""
-    k = data.k if data.k is not None else int(data.results["k"].max())
-    of_k = data.results.loc[data.results["k"] == k, "strength"]
-    return replace(data, k=k, strength=data.strength or float(of_k.max()))
+    """Fill in k and strength. Random controls run at the chosen k alone, so that they tell it."""
+    rows = data.results
+    controlled = rows.loc[rows["seed"] >= 0, "k"]
+    k = data.k if data.k is not None else int((controlled if len(controlled) else rows["k"]).max())
+    moved = rows.loc[rows["k"] > 0, "strength"]
+    strength = data.strength if data.strength is not None else float(moved.max())
+    return replace(data, k=k, strength=strength)
 
 
-def _with_short_names(data: ReportData) -> ReportData:
-    """Cut absurdly long language names everywhere: they repeat in every row of every table."""
-    columns = ("language", "source", "target")
+def _compact(data: ReportData) -> ReportData:
+    """Text columns as categories, which makes large tables quick, and no absurdly long names.
+
+    A name repeats in every row of every table, so that one of 100,000 characters would fill the
+    page; the manifest has it whole.
+    """
 
     def cut(table: pd.DataFrame) -> pd.DataFrame:
-        here = [column for column in columns if column in table]
-        return table.assign(**{column: table[column].map(brief) for column in here})
+        here = [column for column in TEXT_COLUMNS if column in table]
+        return table.assign(
+            **{column: table[column].astype("category").map(brief) for column in here}
+        )
 
     return replace(
         data,

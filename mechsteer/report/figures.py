@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure as Drawing
 
 from mechsteer import plots
 from mechsteer.report.data import ReportData
 from mechsteer.report.svg import inline
 from mechsteer.report.tables import Table, table
-from mechsteer.results import chance, edits_of, series
+from mechsteer.results import chance, distance_rows, edits_of, series
 
 CURVES = {
     "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",
+    "retrieval_top1.delta": "Change of top-1 retrieval against no edit.",
     "mexa": "MEXA alignment, mean over all ordered language pairs.",
+    "mexa.delta": "Change of MEXA against no edit.",
 }
 
 
@@ -30,7 +30,7 @@ class Figure:
     caption: str
     panels: tuple[Markup, ...]
     data: Table
-    width: str  # narrow | medium | wide: what a panel asks for
+    width: str  # narrow | medium | wide | matrix: what a panel asks for
 
 
 def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
@@ -42,7 +42,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
         "last": f"At the last layer ({data.n_layers})",
     }
     ends = [0.0, *effects[["value", "low", "high"]].stack()]
-    air = 0.06 * (max(ends) - min(ends)) or 0.01
+    air = 0.2 * (max(ends) - min(ends)) or 0.01
     limits = (min(ends) - air, max(ends) + air)
     panels = tuple(
         inline(
@@ -53,7 +53,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
         )
         for place, rows in effects.groupby("place")
     )
-    seeds = int(effects.loc[effects["edit"] == "random", "seeds"].max() or 0)
+    seeds = int(effects["seeds"].max())
     return Figure(
         key="effect",
         title="Change of top-1 retrieval against no edit, mean over all ordered language pairs.",
@@ -100,6 +100,7 @@ def experts_figure(data: ReportData) -> Figure:
 def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
     """One metric in every layer: base, edits and controls, one panel a steered language."""
     level = chance(metric, data.n_sentences)
+    dotted = " Dotted: chance." if level is not None else ""
     panels = tuple(
         inline(
             plots.curves(
@@ -118,50 +119,53 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         key=metric,
         title=title,
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
-        "range of seeds. Dotted: chance. Vertical line: the layer chosen on dev.",
+        f"range of seeds.{dotted} Vertical line: the layer chosen on dev.",
         panels=panels,
-        data=table(_as_drawn(data, [metric]), caption=title, download=True),
+        data=table(
+            pd.concat([_as_drawn(data.shown, code, metric) for code in data.steered]),
+            caption=title,
+            download=True,
+        ),
         width="medium",
     )
 
 
 def distances_figure(data: ReportData) -> Figure:
     """The paper's three distances, stacked, one panel a steered language."""
-    panels = []
+    panels, tables = [], []
     for i, code in enumerate(data.steered):
-        drawing = Drawing(figsize=plots.DISTANCES_SIZE, facecolor="none")
-        plots.distances(data.shown, language=code, figure=drawing)
+        rows = distance_rows(data.shown, code)
+        axes = plots.distances(data.shown, language=code)
         alt = f"Three cosine distances in every layer, steered language {code}."
-        panels.append(inline(drawing, key=f"distance-{i}", alt=alt))
-    title = "The three cosine distances of the paper (1 − cos, smaller is closer)."
+        panels.append(inline(axes[0].figure, key=f"distance-{i}", alt=alt))
+        tables += [_as_drawn(rows, code, metric) for metric in plots.DISTANCES]
+    title = "The three cosine distances of the paper: 1 − cos, smaller is closer."
     return Figure(
         key="distances",
         title=title,
-        caption="Mean over pairs and translations; language mean to the medoid of language means; "
-        "language mean to the steered language's mean.",
+        caption="Between translations, mean over pairs of languages; between language means and "
+        "their medoid; between the other languages' means and the steered one's.",
         panels=tuple(panels),
-        data=table(_as_drawn(data, plots.DISTANCES), caption=title, download=True),
+        data=table(pd.concat(tables), caption=title, download=True),
         width="medium",
     )
 
 
-def _as_drawn(data: ReportData, metrics: Iterable[str]) -> pd.DataFrame:
-    """Values and bands of a grid of curves: one row a language, metric and layer."""
-    edits = edits_of(data.shown)
-    parts = []
-    for code in data.steered:
-        for metric in metrics:
-            lines = {
-                edit: series(data.shown, edit=edit, language=code, metric=metric).set_index(
-                    "layer"
-                )[["value", "low", "high"]]
-                for edit in edits
-            }
-            wide = pd.concat(lines, axis=1).dropna(axis=1, how="all")
-            wide.columns = pd.Index(
-                [edit if part == "value" else f"{edit} {part}" for edit, part in wide.columns]
-            )
-            parts.append(wide.reset_index().assign(language=code, metric=metric))
-    whole = pd.concat(parts, ignore_index=True)
-    keys = ["language", "metric", "layer"]
-    return whole[[*keys, *(name for name in whole if name not in keys)]]
+def _as_drawn(results: pd.DataFrame, language: str, metric: str) -> pd.DataFrame:
+    """Values and bands of one panel of curves: one row a layer, three columns an edit."""
+    lines = {
+        edit: series(results, edit=edit, language=language, metric=metric).set_index("layer")
+        for edit in edits_of(results)
+    }
+    wide = pd.DataFrame(
+        {
+            edit if part == "value" else f"{edit} {part}": line[part]
+            for edit, line in lines.items()
+            for part in ("value", "low", "high")
+            if line[part].notna().any()
+        }
+    )
+    keys = {"language": language, "metric": metric, "layer": wide.index}
+    return pd.concat(
+        [pd.DataFrame(keys).reset_index(drop=True), wide.reset_index(drop=True)], axis=1
+    )

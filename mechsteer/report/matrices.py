@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 
 from mechsteer import plots
-from mechsteer.report.data import ReportData
+from mechsteer.report.data import HEADLINE, ReportData
 from mechsteer.report.figures import Figure
 from mechsteer.report.svg import inline
 from mechsteer.report.tables import table
-from mechsteer.report.verdict import HEADLINE
 from mechsteer.results import matrix
 
 
 def base_figure(data: ReportData) -> Figure | None:
-    """Retrieval of every pair without an edit, at each layer that :func:`change_figure` uses."""
+    """Retrieval of every pair without an edit, at each layer chosen on dev."""
     layers = sorted(set(_layers(data, "none").values()))
     cells = {
         layer: matrix(
@@ -41,7 +40,7 @@ def base_figure(data: ReportData) -> Figure | None:
         caption="Rows are the query languages, columns the languages searched; cells in per cent.",
         panels=panels,
         data=table(pd.concat(long), caption="Retrieval of pairs without an edit", download=True),
-        width="wide",
+        width="matrix",
     )
 
 
@@ -72,21 +71,15 @@ def change_figure(data: ReportData) -> Figure | None:
         "steered language is named in colour.",
         panels=panels,
         data=table(pd.concat(long), caption=f"Change of pairs by {edit}", download=True),
-        width="wide",
+        width="matrix",
     )
 
 
 def _layers(data: ReportData, edit: str) -> dict[str, int]:
-    """For each steered language the layer with rows of pairs that is nearest the chosen one."""
+    """Chosen layer of each steered language, where the results hold single pairs at it."""
     rows = data.shown[(data.shown["edit"] == edit) & (data.shown["metric"] == HEADLINE)]
-    stored = rows.loc[(rows["source"] != "*") & (rows["target"] != "*"), "layer"].unique()
-    if not len(stored):
-        return {}
-    chosen = {code: data.chosen_layer.get(code, data.n_layers) for code in data.steered}
-    return {
-        code: int(min(stored, key=lambda layer: (abs(layer - near), layer)))
-        for code, near in chosen.items()
-    }
+    stored = set(rows.loc[(rows["source"] != "*") & (rows["target"] != "*"), "layer"])
+    return {code: layer for code, layer in data.chosen_layer.items() if layer in stored}
 
 
 def _change(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:

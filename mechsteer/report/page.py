@@ -1,10 +1,9 @@
-"""The report: one self-contained HTML file that opens from disk and asks the network for nothing."""
+"""The report: one self-contained HTML file that opens from disk and needs no network."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -18,10 +17,12 @@ from mechsteer.report import figures, matrices
 from mechsteer.report.data import EXPERT_COLUMNS, ReportData, brief, checked
 from mechsteer.report.tables import Table, table
 from mechsteer.report.verdict import effects, sentences
+from mechsteer.results import edits_of, is_control
 
 __all__ = ["ReportData", "render", "write_report"]
 
 TOP_EXPERTS = 10  # rows a language on the page; the table on disk has all
+SHARES = ("retrieval_top1", "mexa")
 PAIRS = {"all": "all pairs", "query": "steered as query", "target": "steered as target"}
 
 
@@ -37,7 +38,7 @@ def render(data: ReportData) -> str:
         script_hash=_script_hash(template),
         title=f"{brief(_name(data.manifest.get('model', 'a model')))}: steering language experts",
         facts=_facts(data),
-        provenance=dict(_flat(data.manifest)),
+        provenance=list(_flat(data.manifest)),
         command=data.command,
         confidence=f"{data.confidence:.0%}",
         **_findings(data),
@@ -51,8 +52,7 @@ def write_report(data: ReportData, path: str | Path) -> Path:
     path = Path(path)
     part = path.with_name(path.name + ".part")
     part.write_bytes(render(data).encode())
-    os.replace(part, path)
-    return path
+    return part.replace(path)
 
 
 def _findings(data: ReportData) -> dict[str, Any]:
@@ -83,13 +83,16 @@ def _numbers(data: ReportData) -> Table:
     """Effects on every share, for all pairs and for those with the steered language."""
     parts = [
         effects(data, metric=metric, pairs=pairs).assign(metric=metric, pairs=words)
-        for metric in figures.CURVES
+        for metric in SHARES
         if metric in set(data.shown["metric"])
         for pairs, words in PAIRS.items()
     ]
-    columns = ["metric", "pairs", "language", "place", "layer", "edit", "value", "low", "high"]
-    whole = pd.concat([part for part in parts if len(part)] or parts)[columns]
-    return table(whole.rename(columns={"value": "change"}), caption="Effects", download=True)
+    whole = pd.concat(parts, ignore_index=True)
+    ends = ["value", "low", "high"]
+    whole[ends] = 100 * whole[ends].astype(float)
+    names = {"value": "change", "low": "from", "high": "to"}
+    columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
+    return table(whole[columns].rename(columns=names), caption="All effects", download=True)
 
 
 def _top_experts(data: ReportData) -> Table:
@@ -103,26 +106,33 @@ def _top_experts(data: ReportData) -> Table:
 def _facts(data: ReportData) -> dict[str, str]:
     """What was run, in the words a reader asks for it."""
     neurons = data.results[data.results["k"] > 0]
+    seeds = sorted(set(neurons["seed"]) - {-1})
+    layers = data.chosen_layer
+    same = len(set(layers.values())) == 1
     return {
         "Model": f"{_name(data.manifest.get('model', '–'))}, {data.n_layers} layers",
         "Corpus": f"{_name(data.manifest.get('corpus', '–'))}, "
         f"{data.n_sentences} parallel test sentences",
         "Languages": ", ".join(map(_spelled, data.languages)),
         "Steered": ", ".join(data.steered),
-        "Edits and controls": ", ".join(e for e in data.results["edit"].unique() if e != "none"),
-        "Experts (k)": ", ".join(map(str, sorted(neurons["k"].unique()))) + f"; shown: {data.k}",
-        "Strength": ", ".join(f"{s:g}" for s in sorted(neurons["strength"].unique())),
-        "Random seeds": ", ".join(map(str, sorted({*neurons["seed"]} - {-1}))) or "none",
-        "Layer chosen on dev": ", ".join(f"{c} {layer}" for c, layer in data.chosen_layer.items()),
+        "Edits": ", ".join(f"{edit} (k = {data.k_of(edit)})" for edit in data.edits),
+        "Controls": ", ".join(filter(is_control, edits_of(data.results))) or "none",
+        "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))),
+        "Strength λ": ", ".join(f"{s:g}" for s in sorted(neurons["strength"].unique())),
+        "Random seeds": ", ".join(map(str, seeds)) or "none",
+        "Layer chosen on dev": str(next(iter(layers.values())))
+        if same
+        else ", ".join(f"{layer} for {code}" for code, layer in layers.items()),
     }
 
 
 def _spelled(code: str) -> str:
-    """A language code with its English name, where it has one."""
+    """A language's English name and its code, where it has one."""
     try:
-        return f"{code} ({langcodes.Language.get(code.replace('_', '-')).language_name()})"
+        name = langcodes.Language.get(code.replace("_", "-")).language_name()
     except langcodes.LanguageTagError:
         return code
+    return f"{name.partition(' (')[0]} ({code})"
 
 
 def _name(value: Any) -> str:

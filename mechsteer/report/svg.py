@@ -10,17 +10,21 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mechsteer import plots
+from mechsteer.panels import BLUE, GREEN, INK, VERMILLION
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
 PAGE_COLOURS = {
-    plots.INK: "currentColor",
-    plots.BLUE: "var(--blue)",
-    plots.GREEN: "var(--green)",
-    plots.VERMILLION: "var(--vermillion)",
+    INK: "currentColor",
+    BLUE: "var(--blue)",
+    GREEN: "var(--green)",
+    VERMILLION: "var(--vermillion)",
 }
-_REFERENCE = re.compile(r"(url\(#|^#)")
-_FONT = re.compile(r"font: (?:(\w+) )?([\d.]+)px [^;]*")
+_REFERENCE = re.compile(r"(?:url\(#|^#)([\w-]+)")
+_FAMILY = re.compile(r"font-family: [^;]*;? ?")
+_SHORTHAND = re.compile(r"font: (?:(\w+) )?([\d.]+px) [^;]*")
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
+_NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
+_GEOMETRY = ("d", "x", "y", "width", "height", "transform", "points")
 
 
 def inline(figure: Figure, *, key: str, alt: str) -> Markup:
@@ -32,12 +36,12 @@ def inline(figure: Figure, *, key: str, alt: str) -> Markup:
         alt: what the picture shows, for those who cannot see it.
     """
     root = ET.fromstring(_draw(figure))
-    for parent in root.iter():
+    for parent in list(root.iter()):
         for child in [child for child in parent if _local(child.tag) in ("metadata", "style")]:
             parent.remove(child)
+    used = {name for e in root.iter() for v in e.attrib.values() for name in _REFERENCE.findall(v)}
     for element in root.iter():
-        element.tag = _local(element.tag)
-        element.attrib = {_local(k): _of_page(_local(k), v, key) for k, v in element.items()}
+        _rewrite(element, key, used)
     width = figure.get_figwidth() * 96
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
@@ -56,6 +60,20 @@ def _draw(figure: Figure) -> str:
     return stream.getvalue()
 
 
+def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
+    """One element for the page: without namespace, indentation and names that nothing refers to."""
+    element.tag = _local(element.tag)
+    attributes = {_local(name): value for name, value in element.items()}
+    if attributes.get("id") not in used:
+        attributes.pop("id", None)
+    element.attrib = {
+        name: new for name, value in attributes.items() if (new := _of_page(name, value, key))
+    }
+    if element.tag != "text":
+        element.text = None
+    element.tail = None
+
+
 def _local(name: str) -> str:
     """A name without its XML namespace, which HTML does not want."""
     return name.rpartition("}")[2]
@@ -65,13 +83,15 @@ def _of_page(name: str, value: str, key: str) -> str:
     """An attribute as the page has it: own identifiers, the page's font and colours."""
     if name == "id":
         return f"{key}-{value}"
+    if name in _GEOMETRY:
+        return _NO_TURN.sub("", _DECIMALS.sub(r"\1", value)).strip()
     if name == "style":
-        value = _FONT.sub(_size_and_weight, value)
+        value = _SHORTHAND.sub(_size_and_weight, _FAMILY.sub("", value))
         for colour, on_page in PAGE_COLOURS.items():
             value = value.replace(colour, on_page)
-    return _REFERENCE.sub(rf"\g<1>{key}-", value)
+    return _REFERENCE.sub(lambda found: found[0].replace("#", f"#{key}-"), value)
 
 
 def _size_and_weight(font: re.Match[str]) -> str:
     weight, size = font.groups()
-    return f"font-size:{size}px" + (f";font-weight:{weight}" if weight else "")
+    return f"font-size: {size}" + (f"; font-weight: {weight}" if weight else "")

@@ -33,25 +33,31 @@ def table(frame: pd.DataFrame, *, caption: str, download: bool = False) -> Table
     columns = tuple(
         Column(str(name), bool(pd.api.types.is_numeric_dtype(frame[name]))) for name in frame
     )
-    rows = tuple(tuple(map(text, row)) for row in frame.itertuples(index=False))
-    return Table(caption, columns, rows, csv_link(frame) if download else None)
+    cells = [cells_of(frame[name]) for name in frame]
+    return Table(
+        caption, columns, tuple(zip(*cells, strict=True)), csv_link(frame) if download else None
+    )
 
 
-def text(value: Any) -> str:
-    """A cell: numbers to four digits with a real minus sign, a dash for what is missing.
+def cells_of(column: pd.Series[Any]) -> list[str]:
+    """A column as text: four digits for its largest number, a real minus, a dash for nothing.
 
-    >>> text(0.123456), text(-2), text(float("nan")), text("fra_Latn")
-    ('0.1235', '−2', '–', 'fra_Latn')
+    >>> cells_of(pd.Series([0.5, -0.12345, float("nan")]))
+    ['0.5000', '−0.1235', '–']
+    >>> cells_of(pd.Series([3, 12])), cells_of(pd.Series(["fra_Latn"]))
+    (['3', '12'], ['fra_Latn'])
     """
-    if isinstance(value, str):
-        return value
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}") if value % 1 else _whole(value)
+    if not pd.api.types.is_numeric_dtype(column):
+        return [str(value) for value in column]
+    largest = float(column.abs().max())
+    whole = pd.api.types.is_integer_dtype(column) or not largest > 0
+    decimals = 0 if whole else min(max(3 - math.floor(math.log10(largest)), 0), 6)
+    return ["–" if math.isnan(value) else minus(f"{value:.{decimals}f}") for value in column]
 
 
-def _whole(value: float) -> str:
-    return f"{int(value)}".replace("-", "\N{MINUS SIGN}")
+def minus(text: str) -> str:
+    """A number with a real minus sign, as wide as a plus."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def csv_link(frame: pd.DataFrame) -> str:

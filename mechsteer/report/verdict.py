@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mechsteer.report.data import ReportData
+from mechsteer.report.data import HEADLINE, ReportData
 from mechsteer.results import change, edits_of
 
-HEADLINE = "retrieval_top1"
 FEW = 4  # languages; up to here a sentence names them all
 COLUMNS = ["language", "place", "layer", "edit", "value", "low", "high", "seeds"]
 
@@ -23,21 +22,21 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
     Returns:
         Columns language, place (chosen | last), layer, edit, value, low, high, seeds.
     """
-    results = data.shown
-    parts = [pd.DataFrame([], columns=COLUMNS)]
+    parts = []
     for language in data.steered:
-        source = language if pairs == "query" else "*"
-        target = language if pairs == "target" else "*"
-        for edit in edits_of(results):
-            if edit == "none":
-                continue
-            line = change(
-                results, edit=edit, language=language, metric=metric, source=source, target=target
-            )
+        where = {
+            "language": language,
+            "source": language if pairs == "query" else "*",
+            "target": language if pairs == "target" else "*",
+        }
+        for edit in edits_of(data.shown):
+            line = change(data.shown, edit=edit, metric=metric, **where)
             for place, layer in data.places(language).items():
-                here = line[line["layer"] == layer]
+                here = line[line["layer"] == layer] if edit != "none" else line[:0]
                 parts.append(here.assign(language=language, place=place, edit=edit))
-    return pd.concat([part for part in parts if len(part)] or parts)[COLUMNS].reset_index(drop=True)
+    full = [part for part in parts if len(part)]
+    table = pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=COLUMNS)
+    return table[COLUMNS]
 
 
 def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
@@ -52,57 +51,48 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
     edit = data.edits[0]
     own, drawn, centred = (
         table[table["edit"] == name].set_index(["place", "language"])
-        for name in (edit, "random", "centring")
+        for name in (edit, data.control_of(edit), "centring")
     )
     return [
         _itself(data, edit, own),
-        _against_random(data, edit, own, drawn),
+        _against_random(edit, own, drawn),
         _against_centring(edit, own, centred),
     ]
 
 
 def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     up, down = own["low"] > 0, own["high"] < 0
-    rows = own[own.index.get_level_values("place") == "chosen"]
-    n = _count(up | True, "chosen")
-    who = f"the {data.k} top experts of one language" if data.k else "one language"
+    did = {"raised {}": up, "lowered {}": down, "left {} undecided": ~(up | down)}
+    chosen = own[own.index.get_level_values("place") == "chosen"]
+    moved = f"the {data.k_of(edit)} top experts of one language"
     return (
-        f"{_doing(edit).capitalize()} {who} raised top-1 retrieval, averaged over all language "
-        f"pairs at the layer chosen on dev, for {_count(up, 'chosen')} of {n} steered languages, "
-        f"lowered it for {_count(down, 'chosen')} and left it undecided at {data.confidence:.0%} "
-        f"confidence for {_count(~(up | down), 'chosen')} ({_listed(rows)}); at the last layer it "
-        f"raised it for {_count(up, 'last')}, lowered it for {_count(down, 'last')} and left it "
-        f"undecided for {_count(~(up | down), 'last')}."
+        f"{_doing(edit).capitalize()} {moved} {_at_both(did, 'top-1 retrieval')}{_listed(chosen)}."
     )
 
 
-def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
+def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
     if drawn.empty:
         return f"No random neurons were run, so nothing shows that {_doing(edit)} experts matters."
-    low = drawn["low"].where(drawn["seeds"] > 1, drawn["value"])
-    high = drawn["high"].where(drawn["seeds"] > 1, drawn["value"])
-    above, below = own["value"] > high.reindex(own.index), own["value"] < low.reindex(own.index)
-    inside = ~(above | below)
-    there = _range(low.xs("chosen").min(), high.xs("chosen").max())
+    several = drawn["seeds"] > 1
+    low = drawn["low"].where(several, drawn["value"]).reindex(own.index)
+    high = drawn["high"].where(several, drawn["value"]).reindex(own.index)
+    above, below = own["value"] > high, own["value"] < low
+    lies = {"above": above, "below": below, "inside": ~(above | below)}
     return (
-        f"As many random neurons in the same layers ({_plural(int(drawn['seeds'].max()), 'seed')}) "
-        f"changed it by {there} points: {_doing(edit)} experts lies above their range for "
-        f"{_count(above, 'chosen')}, below it for {_count(below, 'chosen')} and inside it for "
-        f"{_count(inside, 'chosen')} (at the last layer for {_count(above, 'last')}, "
-        f"{_count(below, 'last')} and {_count(inside, 'last')})."
+        f"As many random neurons in the same layers, {_plural(int(drawn['seeds'].max()), 'seed')}, "
+        f"changed it{_range(low, high)}; against their range, {_doing(edit)} experts came out "
+        f"{_at_both(lies)}."
     )
 
 
 def _against_centring(edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
     if centred.empty:
         return "No centring was run, so nothing shows what a plain shift of each language would do."
-    more = centred["value"].reindex(own.index) > own["value"]
-    there = centred["value"].xs("chosen")
+    value = centred["value"].reindex(own.index)
+    did = {"more than {}": value > own["value"], "no more than {}": value <= own["value"]}
     return (
-        f"Subtracting each language's mean, which touches no neuron, changed it by "
-        f"{_range(there.min(), there.max())} points: more than {_doing(edit)} experts for "
-        f"{_count(more, 'chosen')} of {_count(more | True, 'chosen')} languages (at the last layer "
-        f"for {_count(more, 'last')})."
+        f"Subtracting each language's mean, which touches no neuron, changed it"
+        f"{_range(value, value)}, {_at_both(did, f'{_doing(edit)} experts')}."
     )
 
 
@@ -110,8 +100,30 @@ def _doing(edit: str) -> str:
     return "clamping" if edit == "clamp" else f"applying “{edit}” to"
 
 
-def _count(flags: pd.Series[bool], place: str) -> int:
-    return int(flags[flags.index.get_level_values("place") == place].sum())
+def _at_both(did: dict[str, pd.Series[bool]], what: str = "") -> str:
+    """Tallies at the two layers, in one phrase where they agree."""
+    chosen, last = _tally(did, "chosen", what), _tally(did, "last", what)
+    if chosen == last:
+        return f"{chosen} at both layers"
+    return f"{chosen} at the layer chosen on dev, and {last} at the last layer"
+
+
+def _tally(did: dict[str, pd.Series[bool]], place: str, what: str = "") -> str:
+    """For how many languages each holds, leaving out what holds for none."""
+    counts = {}
+    for outcome, flags in did.items():
+        here = flags[flags.index.get_level_values("place") == place]
+        counts[outcome.format(what)] = int(here.sum())
+        total = len(here)
+    parts = [
+        f"{outcome} for {'all ' if count == total > 1 else ''}{count}"
+        for outcome, count in counts.items()
+        if count
+    ]
+    if not parts:
+        return "was not measured"
+    of = "" if len(parts) == 1 and total > 1 else f" of {total}"
+    return f"{' and '.join(parts)}{of} {'language' if total == 1 else 'languages'}"
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -119,14 +131,21 @@ def _listed(rows: pd.DataFrame) -> str:
     ordered = rows["value"].droplevel("place")
     if len(ordered) > FEW:
         ordered = ordered.sort_values().iloc[[0, -1]]
-    named = [f"{signed(value)} for \u2068{code}\u2069" for code, value in ordered.items()]
-    joined = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[-1]}"
-    return f"in points: {joined}" if named else "no values"
+    named = [f"{signed(value)} points for \u2068{code}\u2069" for code, value in ordered.items()]
+    if not named:
+        return ""
+    listed = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[1]}"
+    return f" (at the layer chosen on dev: {listed})"
 
 
-def _range(low: float, high: float) -> str:
-    ends = (signed(low), signed(high))
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+def _range(low: pd.Series[float], high: pd.Series[float]) -> str:
+    """Smallest to largest change at the chosen layer, in words."""
+    here = low.index.get_level_values("place") == "chosen"
+    if not here.any():
+        return ""
+    ends = (signed(low[here].min()), signed(high[here].max()))
+    span = " to ".join(dict.fromkeys(ends))
+    return f" by {span} points at the layer chosen on dev"
 
 
 def signed(share: float) -> str:

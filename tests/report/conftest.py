@@ -32,6 +32,20 @@ def _row(values: tuple[object, ...], value: float, *, interval: bool) -> tuple[o
     return (*values, value, value - half, value + half, 120)
 
 
+def _distances(
+    head: tuple, layer: int, metric: str, languages: tuple, *, steered: tuple, n_layers: int
+) -> Iterator[tuple]:
+    """To the medoid one row a language; to a target one row a language and target."""
+    targets = (
+        ("*",) if metric == "distance_medoid" else tuple(t for t in steered if head[1] in ("", t))
+    )
+    for source in languages:
+        for target in targets:
+            if source != target:
+                value = _level(metric, layer, n_layers) - SHIFT[head[0]] * layer / n_layers
+                yield _row((*head, layer, source, target, metric), value, interval=False)
+
+
 def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -> Iterator[tuple]:
     rng = np.random.default_rng(0)
     for language in ("", *steered):
@@ -44,6 +58,11 @@ def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -
             own = rng.normal(0, 0.015 if edit == "clamp" else 0.003)
             for layer in range(n_layers + 2):
                 for metric in METRICS:
+                    if metric in ("distance_medoid", "distance_target"):
+                        yield from _distances(
+                            head, layer, metric, languages, steered=steered, n_layers=n_layers
+                        )
+                        continue
                     for source, target in ends:
                         move = SHIFT[edit] + own * layer / n_layers + rng.normal(0, 0.002)
                         move = 0.0 if edit == "none" or layer == 0 else move
