@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+
+from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.models import (
+    context_length,
+    identity,
+    load_model,
+    plain_tokenizer,
+    require_eval,
+    require_raw,
+    require_same_model,
+)
+
+
+def own(checkpoint, tmp_path, family="llama", **options):
+    """A copy of a checkpoint that a test may change."""
+    return shutil.copytree(checkpoint(family, **options), tmp_path / "copy")
+
+
+def known(model):
+    return identity(model, plain_tokenizer(model))
+
+
+def test_a_loaded_model_is_in_eval_mode_without_gradients_and_says_nothing(
+    checkpoint, capfd
+) -> None:
+    model = load_model(checkpoint("llama"), device="cpu")
+    require_eval(model)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_cpu_computes_in_float32_whatever_the_checkpoint(checkpoint, tmp_path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = own(checkpoint, tmp_path)
+    AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
+    assert known(load_model(folder, device="cpu")).dtype == "float32"
+    assert known(load_model(folder, device="cpu", dtype=torch.bfloat16)).dtype == "bfloat16"
+
+
+def test_xlm_roberta_loads_as_the_roberta_it_is(bridge) -> None:
+    from transformers import AutoModelForMaskedLM
+
+    model = bridge("xlmr")
+    plain = AutoModelForMaskedLM.from_pretrained(
+        model.cfg.model_name, attn_implementation="eager"
+    ).eval()
+    ids = torch.tensor([[1, 20, 30, 40, 2]])
+    with torch.inference_mode():
+        ours = model(ids, attention_mask=torch.ones_like(ids))
+        assert torch.equal(ours, plain(ids, attention_mask=torch.ones_like(ids)).logits)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("./nowhere", "no folder"),
+        ("/nowhere/at/all", "no folder"),
+        ("nobody/has-this-model", "HF_HUB_OFFLINE"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused_in_one_line(
+    name: str, reason: str, monkeypatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match=reason) as caught:
+        load_model(name, device="cpu")
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path) -> None:
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(checkpoint, tmp_path, damage: str) -> None:
+    folder = own(checkpoint, tmp_path)
+    content = (folder / damage).read_bytes()
+    (folder / damage).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="cannot load") as caught:
+        load_model(folder, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_remote_code_is_not_run(checkpoint, tmp_path) -> None:
+    folder = own(checkpoint, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("raise SystemExit('remote code ran')")
+    with pytest.raises(ModelError, match="cannot load"):
+        load_model(folder, device="cpu")
+
+
+def test_the_plain_tokenizer_adds_what_the_checkpoint_adds_and_no_more(bridge) -> None:
+    model = bridge("llama", template="$A")
+    tokenizer = plain_tokenizer(model)
+    assert tokenizer("the cat")["input_ids"][0] != tokenizer.bos_token_id
+    assert tokenizer.padding_side == "right"
+    assert tokenizer.pad_token == tokenizer.eos_token
+
+
+def test_the_tokenizer_of_a_model_of_the_users_own_is_found(checkpoint) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    folder = checkpoint("llama", template="$A")
+    model = TransformerBridge.boot_transformers(str(folder), device="cpu")
+    expected = plain_tokenizer(load_model(folder, device="cpu"))
+    assert plain_tokenizer(model)("the cat") == expected("the cat")
+    assert plain_tokenizer(model) is plain_tokenizer(model)
+
+
+def test_a_model_without_a_tokenizer_asks_for_one() -> None:
+    from transformer_lens import TransformerBridgeConfig
+    from transformer_lens.model_bridge import TransformerBridge
+
+    sizes = {"d_model": 16, "d_head": 8, "n_heads": 2, "n_layers": 2, "n_ctx": 16, "d_mlp": 24}
+    config = TransformerBridgeConfig(**sizes, d_vocab=50, act_fn="silu", seed=0)
+    with pytest.raises(ModelError, match="pass tokenizer="):
+        plain_tokenizer(TransformerBridge.boot_native(config))
+
+
+def test_two_loadings_of_a_checkpoint_are_the_same_model(checkpoint, tmp_path) -> None:
+    first = known(load_model(checkpoint("llama"), device="cpu"))
+    second = known(load_model(own(checkpoint, tmp_path), device="cpu"))
+    assert dataclasses.replace(second, name=first.name) == first
+
+
+def test_a_bfloat16_checkpoint_is_the_same_model_in_any_precision(checkpoint, tmp_path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    folder = own(checkpoint, tmp_path)
+    AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
+    single, half = (
+        known(load_model(folder, device="cpu", dtype=dtype))
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert dataclasses.replace(half, dtype="float32") == single
+
+
+def test_tokenizing_does_not_change_who_a_model_is(checkpoint) -> None:
+    model = load_model(checkpoint("llama"), device="cpu")
+    before = known(model)
+    texts = ["the cat sat", "a"]
+    plain_tokenizer(model)(texts, padding=True, truncation=True, max_length=2)
+    assert known(model) == before
+
+
+def test_another_weight_is_another_model(checkpoint) -> None:
+    model = load_model(checkpoint("gpt2"), device="cpu")
+    before = known(model)
+    model.blocks[2].mlp.out.original_component.weight.data[0, 0] += 1
+    after = known(model)
+    assert after.weights_hash != before.weights_hash
+    assert after.config_hash == before.config_hash
+    with pytest.raises(ArtifactError, match="other weights"):
+        require_same_model(model, before)
+    require_same_model(model, after)
+
+
+def test_another_configuration_is_another_model(checkpoint, tmp_path) -> None:
+    folder = own(checkpoint, tmp_path)
+    before = known(load_model(folder, device="cpu"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.1}))
+    model = load_model(folder, device="cpu")
+    assert known(model).config_hash != before.config_hash
+    assert known(model).weights_hash == before.weights_hash
+    with pytest.raises(ArtifactError, match="other configuration"):
+        require_same_model(model, before)
+
+
+def test_another_tokenizer_is_another_model(bridge) -> None:
+    model = bridge("llama")
+    other = plain_tokenizer(bridge("llama", template="<s> $A </s>"))
+    assert identity(model, other).tokenizer_hash != known(model).tokenizer_hash
+
+
+def test_a_model_of_json_and_back_is_itself(bridge) -> None:
+    who = known(bridge("llama"))
+    assert type(who)(**json.loads(json.dumps(dataclasses.asdict(who)))) == who
+    assert (who.architecture, who.n_layers, who.d_model) == ("LlamaForCausalLM", 3, 32)
+
+
+@pytest.mark.parametrize("part", ["model", "layer"])
+def test_train_mode_is_refused(checkpoint, part: str) -> None:
+    model = load_model(checkpoint("gpt2"), device="cpu")
+    (model if part == "model" else model.blocks[1].mlp).train()
+    with pytest.raises(ModelError, match=r"model\.eval\(\)"):
+        require_eval(model)
+
+
+def test_compatibility_mode_is_refused_where_the_residual_stream_matters(checkpoint) -> None:
+    model = load_model(checkpoint("gpt2"), device="cpu")
+    require_raw(model)
+    model.enable_compatibility_mode()
+    with pytest.raises(ModelError, match="compatibility mode"):
+        require_raw(model)
+
+
+def test_the_context_is_what_positions_allow(bridge) -> None:
+    for family in ("llama", "gpt2", "bert", "xlmr"):
+        model = bridge(family)
+        assert context_length(model, plain_tokenizer(model)) == 64
+
+
+def test_a_tokenizer_may_know_a_shorter_context(bridge) -> None:
+    class Short:
+        model_max_length = 12
+
+    assert context_length(bridge("llama"), Short()) == 12
