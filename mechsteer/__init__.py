@@ -1,7 +1,68 @@
 """mechsteer: which neurons carry a language, and what moving them does.
 
-Names resolve on first use (PEP 562): ``import mechsteer`` pulls in neither torch nor TransformerLens,
-whose import alone takes over five seconds.
+Names resolve on first use (PEP 562): ``import mechsteer`` pulls in neither torch nor
+TransformerLens, whose import alone takes over five seconds.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+    from mechsteer.errors import MechsteerError
+    from mechsteer.experts import Experts, NeuronScores
+    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.models import load_model
+    from mechsteer.record import embed
+    from mechsteer.reporting import report
+    from mechsteer.scoring import score
+    from mechsteer.steering import steer
+    from mechsteer.studies import Study, study
+
+_HOMES = {
+    "Experts": "experts",
+    "LabelledCorpus": "corpus",
+    "MechsteerError": "errors",
+    "NeuronEdit": "interventions",
+    "NeuronScores": "experts",
+    "ParallelCorpus": "corpus",
+    "Study": "studies",
+    "clamp": "interventions",
+    "embed": "record",
+    "load_model": "models",
+    "report": "reporting",
+    "score": "scoring",
+    "steer": "steering",
+    "study": "studies",
+}
+
+__all__ = [
+    "Experts",
+    "LabelledCorpus",
+    "MechsteerError",
+    "NeuronEdit",
+    "NeuronScores",
+    "ParallelCorpus",
+    "Study",
+    "clamp",
+    "embed",
+    "load_model",
+    "report",
+    "score",
+    "steer",
+    "study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mechsteer' has no attribute {name!r}")
+    return getattr(import_module(f"mechsteer.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

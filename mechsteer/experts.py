@@ -100,7 +100,7 @@ class NeuronScores:
         """Turn a number or a fraction of all neurons into a number of neurons."""
         total = self.site.n_neurons
         count = max(1, round(k * total)) if isinstance(k, float) and 0 < k < 1 else k
-        if count != int(count) or not 0 <= count <= total:
+        if not 0 <= count <= total or count != int(count):
             raise MechsteerError(
                 f"expected k as a number of neurons (0 to {total}) or a fraction below 1, got {k!r}"
             )

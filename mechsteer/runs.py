@@ -1,4 +1,4 @@
-"""A run is a folder: a manifest that says what was done with what, and the files that came of it."""
+"""A run is a folder: a manifest that says what was done with what, and the files it gave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ class Run:
     """A folder of one run: ``manifest.json`` and the files it lists.
 
     The manifest holds what determines the result (versions, model, corpus, arguments) under
-    ``inputs``, one entry a finished stage under ``stages`` with the hash of every file it wrote, and
-    never a time: durations go to ``run.log``, outside every hash.
+    ``inputs``, the order of the scored ``languages``, one entry a finished stage under ``stages``
+    with the hash of every file it wrote, and never a time: durations go to ``run.log``, outside
+    every hash.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -32,7 +33,7 @@ class Run:
         self.manifest = manifest
 
     @classmethod
-    def create(cls, path: Path, inputs: Mapping[str, Any]) -> Run:
+    def create(cls, path: Path, inputs: Mapping[str, Any], *, languages: Sequence[str]) -> Run:
         """Start a run, or take up the one that is there if its inputs are equal.
 
         Raises:
@@ -40,7 +41,8 @@ class Run:
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.exists():
-            run = cls(path, {"schema": SCHEMA, "inputs": dict(inputs), "stages": {}})
+            manifest = {"schema": SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
+            run = cls(path, manifest | {"stages": {}})
             run._write()
             return run
         run = cls.open(path)
@@ -119,10 +121,5 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of mechsteer, Python and the libraries that numbers depend on."""
-    found = {"mechsteer": __version__, "python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            found[library] = "absent"
-    return found
+    installed = {library: version(library) for library in _LIBRARIES}
+    return {"mechsteer": __version__, "python": platform.python_version()} | installed

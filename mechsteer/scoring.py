@@ -15,8 +15,10 @@ from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import NeuronScores
 from mechsteer.kernels import score as score_columns
 from mechsteer.models import ModelIdentity
+from mechsteer.pooling import Pooling
 from mechsteer.progress import progress
-from mechsteer.record import Recording, record
+from mechsteer.record import record
+from mechsteer.recording import Recording
 from mechsteer.sites import HookSite, Site
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ def score(
     corpus: LabelledCorpus,
     *,
     site: str = "post",
-    pooling: str = "max",
+    pooling: Pooling = "max",
     negative_only: Sequence[str] = (),
+    tokenizer: Any = None,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
     directory: Path | None = None,
-    **recording: Any,
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
 
@@ -43,8 +48,11 @@ def score(
         site: ``"post"`` or ``"linear"``, see ``mechsteer.sites``.
         pooling: ``"max"``, ``"mean"`` or ``"last"`` over a sentence's real tokens.
         negative_only: languages that count as negatives but get no score of their own.
-        directory: where to stream the recording; an interrupted one resumes. None keeps it in memory.
-        recording: further options of ``mechsteer.record.record``.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a batch, padding included.
+        truncate: cut sentences longer than the context, instead of refusing them.
+        skip_first: leave out the first real token, the attention sink of models without BOS.
+        directory: where to stream the recording, to resume it; None keeps it in memory.
 
     Raises:
         CorpusError: fewer than two languages.
@@ -54,12 +62,22 @@ def score(
             f"expected at least two languages, got {list(corpus.languages)}: a detector of one "
             "language needs sentences of others"
         )
-    recorded = record(model, corpus, site=site, pooling=pooling, directory=directory, **recording)
+    recorded = record(
+        model,
+        corpus,
+        site=site,
+        pooling=pooling,
+        tokenizer=tokenizer,
+        batch_tokens=batch_tokens,
+        truncate=truncate,
+        skip_first=skip_first,
+        directory=directory,
+    )
     return score_recording(recorded, pooling=pooling, negative_only=negative_only)
 
 
 def score_recording(
-    recording: Recording, *, pooling: str = "max", negative_only: Sequence[str] = ()
+    recording: Recording, *, pooling: Pooling = "max", negative_only: Sequence[str] = ()
 ) -> NeuronScores:
     """Score what was recorded, one hook point at a time, so that memory holds one layer."""
     unknown = set(negative_only) - set(recording.languages)

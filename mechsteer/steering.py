@@ -80,7 +80,7 @@ class Steering:
             self._fired[place.hook] = True
             if z.device not in moved:  # layers may live on different devices
                 moved[z.device] = (index.to(z.device), a.to(z.device), b.to(z.device))
-            return edit_neurons(z, *moved[z.device])
+            return edit_neurons(z, *moved[z.device], checked=True)
 
         return edit
 

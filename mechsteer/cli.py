@@ -1,0 +1,216 @@
+"""The command line: each command is one call of the library; a run folder is what they share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mechsteer import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RUN = click.argument("run", type=click.Path(path_type=Path))
+MODEL = click.argument("model")
+CORPUS_HELP = (
+    "Parallel text: a folder of LANG.txt or LANG.SPLIT files, a TSV, CSV or Parquet table, "
+    "a Tatoeba pair, the name of a Hugging Face dataset, or 'embedded'."
+)
+
+
+def _comma_list(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if value else ()
+
+
+def _ks(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter("expected numbers such as 100,500 or a fraction 0.01") from None
+    return tuple(n if 0 < n < 1 else int(n) for n in numbers)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mechsteer")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Find the neurons that carry a language, move them, and see what that does.
+
+    MODEL is a published name, a local checkpoint directory, or 'embedded'.
+    """
+
+
+@cli.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("mechsteer-demo"),
+    show_default=True, help="Run folder to write.",
+)  # fmt: skip
+def demo(output: Path) -> None:
+    """Run the whole road offline, on the embedded model and sentences."""
+    from mechsteer.demo import run_demo
+
+    page = run_demo(output)
+    click.echo(f"report: {page.resolve()}")
+
+
+@cli.command()
+@MODEL
+@click.option("--corpus", required=True, help=CORPUS_HELP)
+@click.option("--split", help="Split to read, for example dev.")
+@click.option("--languages", callback=_comma_list, help="Comma-separated; all by default.")
+@click.option("--labelled", is_flag=True, help="Text that is not parallel: scored, not studied.")
+@click.option("--negative-only", callback=_comma_list, help="Languages that get no score.")
+@click.option("--site", default="post", show_default=True, help="Where neurons are read.")
+@click.option("--pooling", default="max", show_default=True, help="max, mean or last.")
+@click.option("--batch-tokens", default=4096, show_default=True, help="Tokens in a batch.")
+@click.option("--truncate", is_flag=True, help="Cut sentences longer than the context.")
+@click.option("--skip-first", is_flag=True, help="Drop the first token (attention sink).")
+@click.option("--device", help="cpu, cuda, …")
+@click.option("--dtype", help="float32, bfloat16 or float16.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
+def score(model: str, corpus: str, output: Path, **options: Any) -> None:
+    """Score every neuron as a detector of every language; resumable."""
+    from mechsteer.pipeline import score_command
+
+    scores = score_command(model, corpus, output, **options)
+    for language in scores.languages:
+        top = scores.top(language, min(5, scores.site.n_neurons))
+        _print_table(top.table(), f"{language}: chance AP {scores.prevalence(language):.3f}")
+    click.echo(f"scores: {output / 'scores.safetensors'}")
+
+
+@cli.command()
+@RUN
+@click.option("--language", required=True, help="Language of the experts.")
+@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+def select(run: Path, language: str, k: float, by: str) -> None:
+    """Select the k best experts of a language."""
+    from mechsteer.pipeline import select_command
+
+    experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
+    _print_table(experts.table().head(20), f"{experts.language}: {experts.selection}")
+    share = len(experts) / experts.site.n_neurons
+    click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
+    click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
+    click.echo(f"experts: {file}")
+
+
+@cli.command()
+@RUN
+@click.option(
+    "--edit", default="clamp", show_default=True, help="clamp (to the median) or clamp-mean."
+)
+@click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
+@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@click.option("--test", required=True, help=CORPUS_HELP)
+@click.option("--split", help="Split of the test corpus, for example devtest.")
+@click.option(
+    "--target", "targets", callback=_comma_list, help="Languages to steer to; all by default."
+)
+@click.option("--seeds", default=5, show_default=True, help="Random controls per language.")
+def study(run: Path, test: str, **options: Any) -> None:
+    """Steer to each language and measure, beside the controls; resumable."""
+    from mechsteer.pipeline import study_command
+
+    result = study_command(run, test, **options)
+    _print_table(result.headline(), "retrieval and alignment, mean over ordered pairs")
+    click.echo(f"results: {run / 'results.parquet'}")
+
+
+@cli.command()
+@RUN
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Page; RUN/report.html by default."
+)
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(run: Path, output: Path | None, show: bool) -> None:
+    """Write the report of a studied run: one HTML file."""
+    from mechsteer.pipeline import report_command
+
+    page = report_command(run, output)
+    click.echo(f"report: {page.resolve()}")
+    if show:
+        click.launch(page.resolve().as_uri())
+
+
+@cli.command()
+@MODEL
+@click.option("--site", default="post", show_default=True, help="Where neurons are read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def check(model: str, site: str, as_json: bool) -> None:
+    """Show which neurons of a model can be read, verified layer by layer."""
+    from mechsteer.errors import SiteError
+    from mechsteer.pipeline import check_command
+
+    table = check_command(model, site)
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+    else:
+        _print_table(table, f"{model}: site {site}")
+    refused = table.loc[table["verdict"] != "ok", "verdict"]
+    if len(refused):
+        raise SiteError(
+            f"{len(refused)} of {len(table)} hook points cannot be read: {refused.iat[0]}"
+        )
+
+
+def _print_table(frame: pd.DataFrame, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for name, column in frame.items():
+        numeric = column.dtype.kind in "if"
+        table.add_column(str(name), justify="right" if numeric else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else str(x) for x in row))
+    Console(markup=False, highlight=False).print(table)
+
+
+def main() -> None:
+    """Entry point: errors in one line and exit code 1, wrong usage 2, traces only with --debug."""
+    debug = "--debug" in sys.argv
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+    if not debug:
+        warnings.showwarning = _show_warning
+    sys.exit(_run(lambda: cli(standalone_mode=False), debug))
+
+
+def _run(command: Callable[[], Any], debug: bool) -> int:
+    from mechsteer.errors import MechsteerError
+
+    try:
+        command()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command takes up where it stopped", err=True)
+        return 1
+    except MechsteerError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"error: {type(error).__name__}: {error} (--debug shows where)", err=True)
+        return 1
+    return 0
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    click.echo(f"warning: {message}", err=True)

@@ -1,0 +1,233 @@
+"""What the commands of the command line do, as functions over a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mechsteer.artifacts import read_table, write_bytes, write_table
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
+from mechsteer.experts import Criterion, Experts, NeuronScores
+from mechsteer.interventions import clamp
+from mechsteer.languages import canonical
+from mechsteer.models import ModelIdentity, load_model, require_same_model
+from mechsteer.runs import Run, versions
+from mechsteer.scoring import describe, load_scores, save_scores
+from mechsteer.sites import site_table
+from mechsteer.states import State
+from mechsteer.studies import EditMaker, Scored, Study, score_for_study, study
+
+EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+EMBEDDED = "embedded"
+SCORES = "scores.safetensors"
+TABLES = ("results", "experts", "counts")
+
+
+def score_command(
+    model: str,
+    corpus: str,
+    output: Path,
+    *,
+    split: str | None = None,
+    languages: Sequence[str] = (),
+    labelled: bool = False,
+    negative_only: Sequence[str] = (),
+    site: str = "post",
+    pooling: str = "max",
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> NeuronScores:
+    """Record and score a corpus into a run folder; an interrupted run is taken up again."""
+    if dtype is not None and dtype not in DTYPES:
+        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+    inputs = {
+        "model": {"source": model, "device": device, "dtype": dtype},
+        "corpus": {
+            "source": corpus,
+            "split": split,
+            "languages": list(languages),
+            "labelled": labelled,
+        },
+        "negative_only": [canonical(code) for code in negative_only],
+        "site": site,
+        "pooling": pooling,
+        "batch_tokens": batch_tokens,
+        "truncate": truncate,
+        "skip_first": skip_first,
+        "versions": versions(),
+    }
+    text = _read(corpus, languages, split, labelled=labelled)
+    inputs["corpus"]["fingerprint"] = text.fingerprint
+    if len(text.languages) < 2:
+        raise CorpusError(
+            f"expected two languages or more to tell apart, got {list(text.languages)}"
+        )
+    scored = [code for code in text.languages if code not in inputs["negative_only"]]
+    run = Run.create(output, inputs, languages=scored)
+    if run.is_done("score"):
+        return _scores(run)
+    return _score(run, _load(run), text).scores
+
+
+def _score(run: Run, model: Any, text: LabelledCorpus) -> Scored:
+    """The scoring stage: from the recording, which resumes, to a file of scores."""
+    inputs = run.manifest["inputs"]
+    names = ("site", "pooling", "negative_only", "batch_tokens", "truncate", "skip_first")
+    with run.timed("score"):
+        options = {name: inputs[name] for name in names}
+        scored = score_for_study(model, text, directory=run.path / "recording", **options)
+        save_scores(scored.scores, run.path / SCORES)
+    record = describe(scored.scores)
+    run.finish("score", files=[SCORES], **record)
+    return scored
+
+
+def select_command(
+    path: Path, language: str, k: float, by: Criterion = "ap"
+) -> tuple[Experts, Path]:
+    """Write the k best experts of a language as ``RUN/experts/LANGUAGE.kK.BY.csv``."""
+    scores = _scores(Run.open(path))
+    experts = scores.top(canonical(language), k, by=by)
+    file = path / "experts" / f"{experts.language}.k{len(experts)}.{by}.csv"
+    write_bytes(file, experts.table().to_csv(index=False).encode())
+    return experts, file
+
+
+def study_command(
+    path: Path,
+    test: str,
+    *,
+    edit: str = "clamp",
+    ks: Sequence[float] = (100,),
+    strength: float = 1.0,
+    by: Criterion = "ap",
+    split: str | None = None,
+    targets: Sequence[str] = (),
+    seeds: int = 5,
+) -> Study:
+    """Steer to each target and measure on another corpus; states already measured are kept."""
+    if edit not in EDITS:
+        raise MechsteerError(f"unknown edit {edit!r}: expected {' or '.join(EDITS)}")
+    run = Run.open(path)
+    run.stage("score")
+    dev = _dev_corpus(run)
+    held_out = _read(test, dev.languages, split)
+    if not isinstance(dev, ParallelCorpus) or not isinstance(held_out, ParallelCorpus):
+        raise CorpusError("a study needs parallel text on both sides: row i is one sentence")
+    model = _load(run)
+    with run.timed("study"):
+        found = study(
+            model,
+            dev=dev,
+            test=held_out,
+            targets=[canonical(code) for code in targets],
+            edits={edit: EDITS[edit]},
+            ks=ks,
+            strength=strength,
+            by=by,
+            seeds=range(seeds),
+            scored=_score(run, model, dev),
+            directory=path / "states",
+        )
+    arguments = {"edit": edit, "ks": list(ks), "strength": strength, "by": by, "test": test}
+    arguments |= {"split": split, "targets": list(targets), "seeds": seeds}
+    save_study(run, found, arguments)
+    return found
+
+
+def save_study(run: Run, found: Study, arguments: Mapping[str, Any]) -> None:
+    """Write the tables of a study and record its choices in the manifest."""
+    tables = {f"{name}.parquet": getattr(found, name) for name in TABLES}
+    for file, frame in tables.items():
+        write_table(run.path / file, frame)
+    facts = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in TABLES}
+    facts["chosen"] = [asdict(state) for state in found.chosen]
+    run.finish("study", files=list(tables), arguments=dict(arguments), **facts)
+
+
+def load_study(run: Run) -> Study:
+    """Read what ``save_study`` wrote.
+
+    Raises:
+        ArtifactError: the study has not finished, or a file of it was changed.
+    """
+    facts = run.stage("study")
+    facts["chosen"] = tuple(State(**state) for state in facts["chosen"])
+    tables = {name: read_table(run.path / f"{name}.parquet") for name in TABLES}
+    return Study(**tables, **{f.name: facts[f.name] for f in fields(Study) if f.name not in TABLES})
+
+
+def report_command(path: Path, output: Path | None = None) -> Path:
+    """Write the page of a studied run; the same run gives the same bytes."""
+    from mechsteer.reporting import report
+
+    run = Run.open(path)
+    return report(
+        load_study(run),
+        output or path / "report.html",
+        command=_how_to_repeat(run),
+        manifest=run.manifest,
+    )
+
+
+def check_command(model: str, site: str) -> pd.DataFrame:
+    """The neurons of a model, verified layer by layer; refused layers have their reason."""
+    return pd.DataFrame([asdict(row) for row in site_table(_model(model), site)])
+
+
+def _how_to_repeat(run: Run) -> str:
+    inputs, arguments = run.manifest["inputs"], run.manifest["stages"]["study"]["arguments"]
+    score = ["mechsteer score", inputs["model"]["source"], "--corpus", inputs["corpus"]["source"]]
+    score += ["--split", inputs["corpus"]["split"]] if inputs["corpus"]["split"] else []
+    score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
+    study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
+    study_ += ["--k", ",".join(str(k) for k in arguments["ks"]), "--test", arguments["test"]]
+    study_ += ["--split", arguments["split"]] if arguments["split"] else []
+    study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
+    study_ += ["--seeds", str(arguments["seeds"])]
+    return "\n".join([" ".join(score), " ".join(study_), "mechsteer report RUN"])
+
+
+def _dev_corpus(run: Run) -> LabelledCorpus:
+    """The corpus that was scored, read again and compared."""
+    source = run.manifest["inputs"]["corpus"]
+    dev = _read(source["source"], source["languages"], source["split"], labelled=source["labelled"])
+    if dev.fingerprint != source["fingerprint"]:
+        raise ArtifactError(
+            f"the corpus {source['source']} has changed since {run.path} was scored: score again"
+        )
+    return dev
+
+
+def _read(
+    source: str, languages: Sequence[str], split: str | None, *, labelled: bool = False
+) -> LabelledCorpus:
+    kind = LabelledCorpus if labelled else ParallelCorpus
+    return kind.read(source, languages=languages or None, split=split)
+
+
+def _load(run: Run) -> Any:
+    source = run.manifest["inputs"]["model"]
+    model = _model(source["source"], source["device"], source["dtype"])
+    if scored := run.manifest["stages"].get("score"):
+        require_same_model(model, ModelIdentity(**scored["model"]))
+    return model
+
+
+def _model(source: str, device: str | None = None, dtype: str | None = None) -> Any:
+    name = None if source == EMBEDDED else source
+    return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))
+
+
+def _scores(run: Run) -> NeuronScores:
+    return load_scores(run.path / SCORES, run.stage("score"))

@@ -1,0 +1,96 @@
+"""Model states and what is measured in each: the model as it is, edited, or re-centred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mechsteer.analysis.alignment import mean_distances, medoid, pair_distances
+from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.retrieval import retrieval
+from mechsteer.artifacts import read_tensors, write_tensors
+from mechsteer.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class State:
+    """One way to run the model; the columns of the results table that name it."""
+
+    edit: str = "none"
+    language: str = ""
+    k: int = 0
+    strength: float = 1.0
+    seed: int = -1
+
+    @property
+    def label(self) -> str:
+        """A short name, fit for files and progress bars.
+
+        >>> State("random", "fra_Latn", 50, 1.0, 2).label
+        'random fra_Latn k=50 λ=1 seed=2'
+        """
+        parts = [self.edit.replace("/", "-"), self.language]
+        parts += [f"k={self.k} λ={self.strength:g}"] if self.k else []
+        parts += [f"seed={self.seed}"] if self.seed >= 0 else []
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one state gives on parallel text, per sentence wherever a sentence can be resampled.
+
+    Attributes:
+        top1: whether a sentence of ``source`` finds its translation in ``target``.
+        mexa: whether a pair beats all its rivals (the same in both directions).
+        pair_distance: mean over language pairs and sentences of 1 - cosine.
+        medoid_distance: 1 - cosine between each language's mean and the medoid of the means.
+        mean_distance: 1 - cosine between the means of two languages.
+    """
+
+    top1: Bool[Tensor, "layer source target sentence"]
+    mexa: Bool[Tensor, "layer source target sentence"]
+    pair_distance: Float[Tensor, " layer"]
+    medoid_distance: Float[Tensor, "layer language"]
+    mean_distance: Float[Tensor, "layer source target"]
+
+    def save(self, path: Path, key: str) -> None:
+        """Write to safetensors with the ``key`` of the inputs it was measured from."""
+        write_tensors(path, {f.name: getattr(self, f.name) for f in fields(self)}, {"key": key})
+
+    @classmethod
+    def load(cls, path: Path, key: str) -> Measures | None:
+        """Read what ``save`` wrote from equal inputs; None where there is nothing of the kind."""
+        if not path.exists():
+            return None
+        try:
+            tensors, metadata = read_tensors(path)
+            return cls(**tensors) if metadata.get("key") == key else None
+        except (ArtifactError, TypeError):
+            return None  # damaged: measure again
+
+
+def measure(embeddings: LayerEmbeddings) -> Measures:
+    """Retrieval, MEXA and the three distances at every layer.
+
+    Raises:
+        MechsteerError: fewer than two languages or sentences, NaN, zero embeddings.
+    """
+    n_layers = len(next(iter(embeddings.values())))
+    rows = [
+        _at_layer({code: x[layer] for code, x in embeddings.items()}) for layer in range(n_layers)
+    ]
+    columns = zip(*rows, strict=True)
+    return Measures(*(torch.stack(column) for column in columns))
+
+
+def _at_layer(embeddings: Mapping[str, Float[Tensor, "sentence d"]]) -> tuple[Tensor, ...]:
+    hits = retrieval(embeddings)
+    between = mean_distances(embeddings).float()
+    different = ~torch.eye(len(embeddings), dtype=torch.bool)
+    pairs = pair_distances(embeddings)[different].mean()
+    return hits.top1, hits.mexa, pairs, between[medoid(between)], between

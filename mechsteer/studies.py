@@ -1,0 +1,307 @@
+"""The whole road as one resumable study: score, steer, embed, measure, beside the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from mechsteer.analysis.baselines import LayerEmbeddings, centre, language_means
+from mechsteer.artifacts import content_hash
+from mechsteer.errors import CorpusError
+from mechsteer.experts import Criterion, Experts, NeuronScores
+from mechsteer.interventions import NeuronEdit, clamp
+from mechsteer.pooling import Pooling
+from mechsteer.progress import progress
+from mechsteer.record import embed, record
+from mechsteer.runs import versions
+from mechsteer.scoring import score_recording
+from mechsteer.states import Measures, State, measure
+from mechsteer.steering import steer
+from mechsteer.tabulate import tabulate
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+
+EditMaker = Callable[[Experts], NeuronEdit]
+BASE = State()
+CENTRING = State("centring")
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        results: the tidy table, see ``mechsteer.results``.
+        experts: one row an expert of each steered language, at the k that was chosen; ``value`` is
+            where its edit moves an activation of 0, ``prevalence`` the chance level of AP.
+        best_layer: row of the base model's best layer for retrieval on dev; all choices use it.
+        chosen: the states at the k with the best retrieval on dev, one an edit and language.
+        counts: for each scored language and layer, how many of its top k neurons lie there, and
+            how many of k neurons ``random`` choice puts there on average.
+        n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
+        n_sentences: parallel sentences of the test corpus.
+        provenance: names and fingerprints of the model and the two corpora.
+    """
+
+    results: pd.DataFrame
+    experts: pd.DataFrame
+    counts: pd.DataFrame
+    best_layer: int
+    chosen: tuple[State, ...]
+    n_layers: int
+    n_sentences: int
+    provenance: Mapping[str, Any]
+
+    def headline(self) -> pd.DataFrame:
+        """Means over all ordered pairs at the best and the last layer, one row a state."""
+        rows = self.results
+        rows = rows[(rows["source"] == "*") & (rows["target"] == "*")]
+        rows = rows[rows["layer"].isin([self.best_layer, self.n_layers])]
+        rows = rows[rows["metric"].isin(["retrieval_top1", "mexa"])]
+        columns = ["edit", "language", "k", "seed", "layer", "metric", "value", "ci_low", "ci_high"]
+        return rows[columns]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one pass over the dev corpus gives: scores, and the untouched model's embeddings."""
+
+    scores: NeuronScores
+    dev_embeddings: LayerEmbeddings
+
+
+def score_for_study(
+    model: Any,
+    dev: LabelledCorpus,
+    *,
+    site: str = "post",
+    pooling: Pooling = "max",
+    negative_only: Sequence[str] = (),
+    directory: Path | None = None,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+) -> Scored:
+    """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
+    recording = record(
+        model,
+        dev,
+        site=site,
+        pooling=pooling,
+        embeddings=True,
+        directory=directory,
+        batch_tokens=batch_tokens,
+        truncate=truncate,
+        skip_first=skip_first,
+    )
+    scores = score_recording(recording, pooling=pooling, negative_only=negative_only)
+    return Scored(scores, recording.embeddings_by_language())
+
+
+def study(
+    model: Any,
+    *,
+    dev: ParallelCorpus,
+    test: ParallelCorpus,
+    targets: Sequence[str] | None = None,
+    edits: Mapping[str, EditMaker] | None = None,
+    ks: Sequence[float] = (100,),
+    strength: float = 1.0,
+    by: Criterion = "ap",
+    controls: bool = True,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    site: str = "post",
+    pooling: Pooling = "max",
+    scored: Scored | None = None,
+    directory: Path | None = None,
+) -> Study:
+    """Steer a model to each target language and measure what that does, beside the controls.
+
+    Experts, means for centring, the layer and the k are all taken from ``dev``; ``test`` is only
+    measured on. States: the model as it is (``none``); every edit at every k; ``centring`` (the
+    language means of dev taken from the embeddings of the untouched model); and for each edit at
+    its chosen k as many ``random`` neurons in the same layers, once a seed.
+
+    Args:
+        model: a TransformerBridge.
+        dev: parallel text for scoring and for every choice.
+        test: parallel text for the reported numbers, in languages of ``dev``.
+        targets: languages to steer to; all that were scored by default.
+        edits: constructors from experts to an edit, by name; clamping to the median by default.
+        ks: numbers of experts, or fractions of all neurons.
+        strength: λ of the edits.
+        by: ``"ap"`` or ``"auroc"``.
+        controls: whether to run the random neurons and centring.
+        seeds: one random control each.
+        site: where neurons are read and moved.
+        pooling: over a sentence's real tokens, for the scores.
+        scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
+        directory: folder that makes the study resumable; None keeps everything in memory.
+
+    Raises:
+        CorpusError: the two corpora do not fit, or a target was not scored.
+    """
+    folder = directory or Path()
+    scored = scored or score_for_study(
+        model, dev, site=site, pooling=pooling, directory=directory and folder / "recording"
+    )
+    scores = scored.scores
+    targets = tuple(targets or scores.languages)
+    _require_fit(dev, test, scores, targets)
+    maker = _Maker(scores, dict(edits or {"clamp": clamp}), by)
+    options = [
+        State(name, target, scores.resolve_k(k), strength)
+        for name, target, k in product(maker.edits, targets, ks)
+    ]
+
+    tried = _Bench(model, dev, maker, directory and folder / "dev")
+    base = tried.measured(BASE, lambda: scored.dev_embeddings)
+    best_layer = int(_mean_top1(base).argmax())
+    chosen = _choose(tried, options, best_layer)
+
+    bench = _Bench(model, test, maker, directory and folder / "test")
+    untouched = cache(bench.embeddings)
+    measured = {BASE: bench.measured(BASE, untouched)}
+    if controls:
+        means = language_means(scored.dev_embeddings)
+        measured[CENTRING] = bench.measured(CENTRING, lambda: centre(untouched(), means))
+        options += [maker.control(state, seed) for state in chosen for seed in seeds]
+    untouched.cache_clear()
+    for state in progress(options, "steering and measuring", "state"):
+        measured[state] = bench.measured(state, partial(bench.embeddings, state))
+    return Study(
+        results=tabulate(measured, test.languages, targets=targets),
+        experts=pd.concat([maker.table(state) for state in chosen], ignore_index=True),
+        counts=experts_per_layer(scores, chosen[0].k, by=by),
+        best_layer=best_layer,
+        chosen=tuple(chosen),
+        n_layers=len(base.pair_distance) - 2,
+        n_sentences=test.n_sentences,
+        provenance={
+            "model": asdict(scores.model) if scores.model else {"name": "unnamed"},
+            "dev": {"name": dev.name, "fingerprint": dev.fingerprint},
+            "test": {"name": test.name, "fingerprint": test.fingerprint},
+        },
+    )
+
+
+def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
+    """Experts of each language in each layer, and what k random neurons give on average.
+
+    Columns language, layer, count, random.
+    """
+    k = scores.resolve_k(k)
+    widths = pd.Series([p.layer for p in scores.site.points for _ in range(p.width)])
+    random = widths.value_counts().sort_index() * (k / len(widths))
+    frames = []
+    for language in scores.languages:
+        found = scores.top(language, k, by=by).table()["layer"].value_counts()
+        count = found.reindex(random.index, fill_value=0).to_numpy()
+        columns = {"layer": random.index, "count": count, "random": random.to_numpy()}
+        frames.append(pd.DataFrame({"language": language} | columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _require_fit(
+    dev: ParallelCorpus, test: ParallelCorpus, scores: NeuronScores, targets: Sequence[str]
+) -> None:
+    for target in targets:
+        scores.row(target)
+    foreign = [code for code in (*test.languages, *targets) if code not in dev.languages]
+    foreign += [target for target in targets if target not in test.languages]
+    if foreign:
+        raise CorpusError(
+            f"languages {sorted(set(foreign))} are not in both corpora: score them on dev too "
+            "(centring is fitted there), or leave them out"
+        )
+    if dev.fingerprint == test.fingerprint:
+        raise CorpusError("dev and test are the same sentences: experts would be judged by them")
+
+
+def _choose(tried: _Bench, options: Sequence[State], layer: int) -> list[State]:
+    """The states of each edit at the k with the best retrieval on dev, mean over its languages."""
+    ks = {state.k for state in options}
+    if len(ks) == 1:
+        return list(options)
+    value: dict[tuple[str, int], float] = {}
+    for state in progress(options, "choosing k on dev", "state"):
+        top1 = _mean_top1(tried.measured(state, partial(tried.embeddings, state)))
+        value[state.edit, state.k] = value.get((state.edit, state.k), 0.0) + float(top1[layer])
+    best = {edit: max(ks, key=lambda k: (value[edit, k], -k)) for edit, _ in value}
+    return [state for state in options if state.k == best[state.edit]]
+
+
+def _mean_top1(measures: Measures) -> Float[Tensor, " layer"]:
+    """Mean over all ordered pairs and sentences; pairs of a language with itself never hit."""
+    n_languages = measures.top1.shape[1]
+    return measures.top1.double().mean((1, 2, 3)) * n_languages / (n_languages - 1)
+
+
+class _Maker:
+    """Turns the name of a state into its edit, from the scores of the dev corpus."""
+
+    def __init__(self, scores: NeuronScores, edits: Mapping[str, EditMaker], by: Criterion) -> None:
+        self.scores = scores
+        self.edits = edits
+        self._by = by
+
+    def experts(self, state: State) -> Experts:
+        experts = self.scores.top(state.language, state.k, by=self._by)
+        return experts if state.seed < 0 else self.scores.random_like(experts, seed=state.seed)
+
+    def table(self, state: State) -> pd.DataFrame:
+        value, prevalence = self.edit(state).b.numpy(), self.scores.prevalence(state.language)
+        return self.experts(state).table().assign(value=value, prevalence=prevalence)
+
+    def control(self, state: State, seed: int) -> State:
+        """The same edit on random neurons; named after the edit where there are several."""
+        name = RANDOM if len(self.edits) == 1 else f"{RANDOM} {state.edit}"
+        return replace(state, edit=name, seed=seed)
+
+    def edit(self, state: State) -> NeuronEdit:
+        name = state.edit.removeprefix(RANDOM).strip() or next(iter(self.edits))
+        return self.edits[name](self.experts(state)).scaled(state.strength)
+
+
+class _Bench:
+    """A model and the parallel text it is measured on; a folder remembers what was measured."""
+
+    def __init__(
+        self, model: Any, corpus: ParallelCorpus, maker: _Maker, folder: Path | None
+    ) -> None:
+        self._model, self._corpus, self._maker, self._folder = model, corpus, maker, folder
+
+    def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
+        edits = () if state == BASE else (self._maker.edit(state),)
+        with steer(self._model, *edits):
+            return embed(self._model, self._corpus)
+
+    def measured(self, state: State, how: Callable[[], LayerEmbeddings]) -> Measures:
+        """Measure a state, or read it back if just this was measured before."""
+        if self._folder is None:
+            return measure(how())
+        path, key = self._folder / f"{state.label}.safetensors", self._key(state)
+        known = Measures.load(path, key)
+        if known is None:
+            known = measure(how())
+            known.save(path, key)
+        return known
+
+    def _key(self, state: State) -> str:
+        """Hash of all that determines the numbers of a state."""
+        facts = {"corpus": self._corpus.fingerprint, "state": asdict(state), "versions": versions()}
+        facts["model"] = asdict(self._maker.scores.model) if self._maker.scores.model else None
+        if state.k:
+            edit = self._maker.edit(state)
+            facts["edit"] = [x.tolist() for x in (edit.index, edit.a, edit.b)]
+        return content_hash(facts)

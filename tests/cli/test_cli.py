@@ -1,0 +1,142 @@
+"""The command line as a person uses it: exit codes, one-line errors, and a run from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+COMMAND = [sys.executable, "-m", "mechsteer"]
+ENV = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "160"}
+
+
+def mechsteer(*args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, env=ENV, check=False)
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of three languages, studied and reported."""
+    path = tmp_path_factory.mktemp("cli") / "run"
+    languages = "eng_Latn,fra,jpn_Jpan"
+    mechsteer(
+        "score", "embedded", "--corpus", "embedded", "--split", "dev",
+        "--languages", languages, "-o", str(path),
+    )  # fmt: skip
+    mechsteer(
+        "study", str(path), "--test", "embedded", "--split", "test",
+        "--target", "fra", "--k", "20,0.05", "--seeds", "2",
+    )  # fmt: skip
+    mechsteer("report", str(path))
+    return path
+
+
+def test_help_takes_under_half_a_second() -> None:
+    mechsteer("--help")  # compiles the bytecode
+    best = min(_seconds("--help") for _ in range(5))
+    assert best < 0.5, f"--help took {best:.2f} s"
+
+
+def _seconds(*args: str) -> float:
+    start = time.perf_counter()
+    mechsteer(*args)
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("command", ["demo", "score", "select", "study", "report", "check"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert "Usage:" in mechsteer(command, "--help").stdout
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    mechsteer("score", code=2)
+    mechsteer("study", "RUN", "--test", "x", "--k", "many", code=2)
+    mechsteer("nonsense", code=2)
+
+
+def test_a_refused_input_is_one_line_and_exits_with_1(tmp_path: Path) -> None:
+    for args in (
+        ("report", str(tmp_path)),
+        ("check", "/no/such/folder"),
+        ("score", "embedded", "--corpus", "/no/such/folder", "-o", str(tmp_path / "r")),
+        ("score", "embedded", "--corpus", "embedded", "--split", "dev", "--languages", "fra,frx",
+         "-o", str(tmp_path / "r")),
+    ):  # fmt: skip
+        done = mechsteer(*args, code=1)
+        assert done.stderr.startswith("error: ")
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    assert "Traceback" in mechsteer("--debug", "report", str(tmp_path), code=1).stderr
+
+
+def test_check_lists_every_layer_and_speaks_json() -> None:
+    rows = json.loads(mechsteer("check", "embedded", "--json").stdout)
+    assert {row["verdict"] for row in rows} == {"ok"}
+    assert [row["layer"] for row in rows] == list(range(len(rows)))
+
+
+def test_a_run_holds_what_the_manifest_says(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["languages"] == ["eng_Latn", "fra_Latn", "jpn_Jpan"]
+    assert set(manifest["stages"]) == {"score", "study"}
+    results = pd.read_parquet(run / "results.parquet")
+    assert set(results["edit"]) == {"none", "clamp", "random", "centring"}
+    assert {"retrieval_top1", "mexa", "distance_pairs"} <= set(results["metric"])
+    assert results["value"].notna().all()
+
+
+def test_a_finished_run_is_taken_up_and_ends_in_the_same_bytes(run: Path) -> None:
+    files = ["manifest.json", "results.parquet", "experts.parquet", "report.html"]
+    before = [(run / file).read_bytes() for file in files]
+    mechsteer(
+        "study", str(run), "--test", "embedded", "--split", "test",
+        "--target", "fra", "--k", "20,0.05", "--seeds", "2",
+    )  # fmt: skip
+    mechsteer("report", str(run))
+    assert [(run / file).read_bytes() for file in files] == before
+
+
+def test_other_inputs_do_not_overwrite_a_run(run: Path) -> None:
+    done = mechsteer(
+        "score", "embedded", "--corpus", "embedded", "--split", "test", "-o", str(run), code=1
+    )
+    assert "other inputs" in done.stderr
+    assert "split" in done.stderr
+
+
+def test_selected_experts_open_as_csv(run: Path) -> None:
+    mechsteer("select", str(run), "--language", "ja", "--k", "0.01")
+    (file,) = (run / "experts").glob("jpn_Jpan.*.csv")
+    table = pd.read_csv(file)
+    assert table["ap"].is_monotonic_decreasing
+    assert {"layer", "neuron", "auroc", "median"} <= set(table.columns)
+
+
+def test_an_interrupted_run_says_so_and_resumes(tmp_path: Path, run: Path) -> None:
+    args = [
+        "score", "embedded", "--corpus", "embedded", "--split", "dev",
+        "--languages", "eng_Latn,fra,jpn_Jpan", "-o", str(tmp_path / "run"),
+    ]  # fmt: skip
+    child = subprocess.Popen([*COMMAND, *args], stderr=subprocess.PIPE, text=True, env=ENV)
+    shards = tmp_path / "run" / "recording"
+    while child.poll() is None and not list(shards.glob("*.safetensors")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate()
+    assert child.returncode == 1, "finished before it could be interrupted"
+    assert "takes up where it stopped" in errors
+    mechsteer(*args)
+    again = (tmp_path / "run" / "scores.safetensors").read_bytes()
+    assert again == (run / "scores.safetensors").read_bytes()
