@@ -127,7 +127,7 @@ def layer_axis(ax: Axes, n_layers: int) -> None:
 def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Name each line at its right end (value, text, colour), moved apart where they would touch."""
     low, high = ax.get_ylim()
-    gap = 11 / (72 * ax.figure.get_figheight() * ax.get_position().height)
+    gap = 11 / 72 * ax.figure.dpi / ax.bbox.height  # 11 points, as a share of the axes
     order = sorted(ends)
     at = [(value - low) / (high - low) for value, _, _ in order]
     for i in range(1, len(at)):

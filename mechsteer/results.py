@@ -65,21 +65,17 @@ def series(
     """
     rows = rows_of(results, edit=edit, language=language, metric=metric)
     rows = rows[(rows["source"] == source) & (rows["target"] == target)]
+    if rows["layer"].is_unique:
+        names = {"ci_low": "low", "ci_high": "high"}
+        line = rows.rename(columns=names)[["layer", "value", "low", "high"]].sort_values("layer")
+        return line.assign(seeds=1).reset_index(drop=True)
     if rows.duplicated(["layer", "seed"]).any():
         raise ValueError(
             f"{edit} of {language} has several values of {metric} in one layer: "
             "filter the results to one k and one strength first"
         )
-    by_layer = rows.groupby("layer")
-    seeds = by_layer["value"].size()
-    alone = seeds == 1
-    band = {
-        "value": by_layer["value"].mean(),
-        "low": by_layer["value"].min().where(~alone, by_layer["ci_low"].first()),
-        "high": by_layer["value"].max().where(~alone, by_layer["ci_high"].first()),
-        "seeds": seeds,
-    }
-    return pd.DataFrame(band).reset_index()
+    band = rows.groupby("layer")["value"].agg(["mean", "min", "max", "size"]).reset_index()
+    return band.set_axis(["layer", "value", "low", "high", "seeds"], axis=1)
 
 
 def change(

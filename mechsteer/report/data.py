@@ -115,8 +115,10 @@ def checked(data: ReportData) -> ReportData:
                 f"the table of {name} has no column {', '.join(missing)}: "
                 f"expected {', '.join(needed)}; write it again with `mechsteer study`"
             )
-    if data.results.empty:
-        raise ArtifactError("the results are empty: run `mechsteer study` first")
+    if not (data.edits and data.steered):
+        raise ArtifactError(
+            "the results hold no edit of any language: run `mechsteer study` with a target first"
+        )
     return _settle(_compact(data))
 
 

@@ -46,7 +46,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
     limits = (min(ends) - air, max(ends) + air)
     panels = tuple(
         inline(
-            plots.effects(rows, heading=headings[str(place)], limits=limits).figure,
+            plots.effects(rows, heading=headings[str(place)], limits=limits),
             key=f"effect-{place}",
             alt=f"{headings[str(place)]}: change of top-1 retrieval against no edit, "
             f"for {len(rows['language'].unique())} steered languages and every edit.",
@@ -80,7 +80,7 @@ def experts_figure(data: ReportData) -> Figure:
     n_layers = int(data.counts["layer"].max()) + 1
     panels = tuple(
         inline(
-            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers).figure,
+            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers),
             key=f"experts-{i}",
             alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
         )
@@ -109,7 +109,7 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
                 language=code,
                 chance=level,
                 chosen=data.chosen_layer.get(code),
-            ).figure,
+            ),
             key=f"{metric}-{i}",
             alt=f"{title} Steered language {code}: no edit, edits and controls in every layer.",
         )
@@ -137,7 +137,7 @@ def distances_figure(data: ReportData) -> Figure:
         rows = distance_rows(data.shown, code)
         axes = plots.distances(data.shown, language=code)
         alt = f"Three cosine distances in every layer, steered language {code}."
-        panels.append(inline(axes[0].figure, key=f"distance-{i}", alt=alt))
+        panels.append(inline(axes[0], key=f"distance-{i}", alt=alt))
         tables += [_as_drawn(rows, code, metric) for metric in plots.DISTANCES]
     title = "The three cosine distances of the paper: 1 − cos, smaller is closer."
     return Figure(

@@ -26,7 +26,7 @@ def base_figure(data: ReportData) -> Figure | None:
         return None
     panels = tuple(
         inline(
-            plots.retrieval_matrix(data.shown, layer=layer, language=data.steered[0]).figure,
+            plots.retrieval_matrix(data.shown, layer=layer, language=data.steered[0]),
             key=f"matrix-{layer}",
             alt=f"Top-1 retrieval of {len(cells[layer])} by {len(cells[layer])} languages at layer "
             f"{layer} without an edit; mean {_mean(cells[layer]):.1%}.",
@@ -46,17 +46,17 @@ def base_figure(data: ReportData) -> Figure | None:
 
 def change_figure(data: ReportData) -> Figure | None:
     """What the first edit changed in every pair, one panel a steered language."""
-    edit = data.edits[0] if data.edits else "none"
+    edit = data.edits[0]
     layers = _layers(data, edit)
     cells = {code: _change(data, edit, code, layer) for code, layer in layers.items()}
-    if not cells or edit == "none":
+    if not cells:
         return None
     limit = max(float(np.nanmax(np.abs(cell), initial=0.0)) for cell in cells.values())
     panels = tuple(
         inline(
             plots.retrieval_matrix(
                 data.shown, layer=layers[code], edit=edit, language=code, delta=True, limit=limit
-            ).figure,
+            ),
             key=f"change-{i}",
             alt=f"Change of top-1 retrieval by {edit} of {code} at layer {layers[code]}; mean "
             f"{100 * _mean(cell):+.1f} percentage points.",

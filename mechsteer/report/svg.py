@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
+from typing import cast
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mechsteer.panels import BLUE, GREEN, INK, VERMILLION
@@ -27,14 +30,15 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 _GEOMETRY = ("d", "x", "y", "width", "height", "transform", "points")
 
 
-def inline(figure: Figure, *, key: str, alt: str) -> Markup:
-    """Figure as an ``<svg role="img">`` element without namespaces, fonts or metadata.
+def inline(axes: Axes, *, key: str, alt: str) -> Markup:
+    """The figure of ``axes`` as an ``<svg role="img">`` without namespaces, fonts or metadata.
 
     Args:
-        figure: what to draw.
+        axes: any axes of the figure.
         key: prefix of the identifiers inside, unique on the page.
         alt: what the picture shows, for those who cannot see it.
     """
+    figure = cast(Figure, axes.figure)
     root = ET.fromstring(_draw(figure))
     for parent in list(root.iter()):
         for child in [child for child in parent if _local(child.tag) in ("metadata", "style")]:
@@ -55,7 +59,10 @@ def inline(figure: Figure, *, key: str, alt: str) -> Markup:
 def _draw(figure: Figure) -> str:
     """SVG text; the salt and the empty metadata make it repeatable."""
     stream = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "mechsteer", "svg.fonttype": "none"}):
+    repeatable = {"svg.hashsalt": "mechsteer", "svg.fonttype": "none"}
+    with mpl.rc_context(repeatable), warnings.catch_warnings():
+        # Text stays text: the reader's fonts draw it, matplotlib's only measure it.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing")
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     return stream.getvalue()
 

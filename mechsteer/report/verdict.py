@@ -29,10 +29,10 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
             "source": language if pairs == "query" else "*",
             "target": language if pairs == "target" else "*",
         }
-        for edit in edits_of(data.shown):
+        for edit in (edit for edit in edits_of(data.shown) if edit != "none"):
             line = change(data.shown, edit=edit, metric=metric, **where)
             for place, layer in data.places(language).items():
-                here = line[line["layer"] == layer] if edit != "none" else line[:0]
+                here = line[line["layer"] == layer]
                 parts.append(here.assign(language=language, place=place, edit=edit))
     full = [part for part in parts if len(part)]
     table = pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=COLUMNS)
@@ -46,8 +46,6 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
         data: for the number of experts and the level of the intervals.
         table: what :func:`effects` returned.
     """
-    if not data.edits:
-        return ["No edit was run, so there is nothing to compare."]
     edit = data.edits[0]
     own, drawn, centred = (
         table[table["edit"] == name].set_index(["place", "language"])

@@ -74,7 +74,9 @@ def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -
                             yield _row(paired, move, interval=True)
             if edit in ("none", "clamp"):
                 for source, target in permutations(languages, 2):
-                    level = _level("retrieval_top1", 3, n_layers) + rng.normal(SHIFT[edit], 0.05)
+                    level = _level("retrieval_top1", n_layers // 2, n_layers) + rng.normal(
+                        SHIFT[edit], 0.05
+                    )
                     where = (n_layers // 2, source, target)
                     yield _row((*head, *where, "retrieval_top1"), level, interval=False)
 
@@ -128,3 +130,9 @@ def synthetic(
 @pytest.fixture(scope="session")
 def data() -> ReportData:
     return synthetic()
+
+
+@pytest.fixture(scope="session")
+def small() -> ReportData:
+    """Three languages, one of them steered: quick to render."""
+    return synthetic(LANGUAGES[:3], steered=("fra_Latn",), n_layers=3)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from mechsteer.report import ReportData
+from mechsteer.report.data import checked
+from mechsteer.report.verdict import effects, sentences
+from mechsteer.results import COLUMNS
+
+CHOSEN, LAST = 2, 4
+
+
+def _rows(language: str, clamp: tuple, random: tuple, centring: float) -> list[tuple]:
+    """Paired changes at the chosen layer; the same at the last, with the sign turned."""
+    rows = []
+    for layer, sign in ((CHOSEN, 1), (LAST, -1)):
+        tail = (layer, "*", "*", "retrieval_top1.delta")
+        low, high = sorted((sign * clamp[1], sign * clamp[2]))
+        rows.append(("clamp", language, 10, 1.0, -1, *tail, sign * clamp[0], low, high, 9))
+        rows += [
+            ("random", language, 10, 1.0, seed, *tail, sign * value, -1, 1, 9)
+            for seed, value in enumerate(random)
+        ]
+        rows.append(("centring", language, 0, 1.0, -1, *tail, sign * centring, 0, 1, 9))
+    return rows
+
+
+def study(rows: list[tuple], data: ReportData) -> ReportData:
+    results = pd.DataFrame(rows, columns=list(COLUMNS))
+    chosen = dict.fromkeys(results["language"].unique(), CHOSEN)
+    return checked(replace(data, results=results, chosen_layer=chosen, n_layers=LAST))
+
+
+@pytest.fixture
+def mixed(data: ReportData) -> ReportData:
+    return study(
+        [
+            *_rows("fra_Latn", (0.03, 0.01, 0.05), (0.00, 0.01), 0.10),
+            *_rows("jpn_Jpan", (-0.02, -0.04, -0.01), (-0.01, 0.01), 0.05),
+            *_rows("swh_Latn", (0.005, -0.01, 0.02), (-0.01, 0.01), 0.001),
+        ],
+        data,
+    )
+
+
+def test_the_first_sentence_counts_languages_by_their_intervals(mixed: ReportData):
+    first = sentences(mixed, effects(mixed))[0]
+    assert "Clamping the 10 top experts of one language" in first
+    assert (
+        "raised top-1 retrieval for 1 and lowered top-1 retrieval for 1 and "
+        "left top-1 retrieval undecided for 1 of 3 languages at both layers"
+    ) in first
+
+
+def test_the_first_sentence_names_every_change_of_few_languages(mixed: ReportData):
+    first = sentences(mixed, effects(mixed))[0].translate({0x2068: None, 0x2069: None})
+    assert "+3.0 points for fra_Latn, −2.0 points for jpn_Jpan, +0.5 points for swh_Latn" in first
+
+
+def test_the_second_sentence_compares_with_the_range_of_random_neurons(mixed: ReportData):
+    second = sentences(mixed, effects(mixed))[1]
+    assert "2 seeds, changed it by −1.0 to +1.0 points at the layer chosen on dev" in second
+    assert "came out above for 1 and below for 1 and inside for 1 of 3 languages" in second
+
+
+def test_the_third_sentence_compares_with_centring(mixed: ReportData):
+    third = sentences(mixed, effects(mixed))[2]
+    assert "changed it by +0.1 to +10.0 points" in third
+    assert (
+        "more than clamping experts for 2 and no more than clamping experts for 1 of 3 languages "
+        "at the layer chosen on dev, and more than clamping experts for 1 and no more than "
+        "clamping experts for 2 of 3 languages at the last layer"
+    ) in third
+
+
+def test_agreement_of_all_languages_is_said_once(data: ReportData):
+    alike = [
+        row
+        for code in ("fra_Latn", "jpn_Jpan")
+        for row in _rows(code, (0.03, 0.01, 0.05), (0.0, 0.01), 0.1)
+    ]
+    first, second, _ = sentences(study(alike, data), effects(study(alike, data)))
+    assert "raised top-1 retrieval for all 2 languages at the layer chosen on dev" in first
+    assert "above for all 2 languages at the layer chosen on dev" in second
+
+
+def test_many_languages_are_given_by_their_extremes(data: ReportData):
+    rows = [
+        row for i in range(6) for row in _rows(f"l{i}", (0.01 * i, -1.0, 1.0), (0.0, 0.01), 0.1)
+    ]
+    first = sentences(study(rows, data), effects(study(rows, data)))[0]
+    assert "from 0.0 points for \u2068l0\u2069 to +5.0 points for \u2068l5\u2069" in first
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [("random", "No random neurons were run"), ("centring", "No centring was run")],
+)
+def test_a_missing_control_is_said(mixed: ReportData, missing: str, words: str):
+    without = checked(replace(mixed, results=mixed.results[mixed.results["edit"] != missing]))
+    assert any(words in sentence for sentence in sentences(without, effects(without)))
+
+
+def test_effects_without_paired_rows_are_differences_of_values(data: ReportData):
+    plain = checked(
+        replace(data, results=data.results[~data.results["metric"].str.contains("delta")])
+    )
+    paired = checked(data)
+    keys = ["language", "place", "edit"]
+    got = effects(plain).set_index(keys)["value"]
+    expected = effects(paired).set_index(keys)["value"]
+    # both are differences of numbers below one: a few units of the last place
+    pd.testing.assert_series_equal(got, expected, atol=1e-15, rtol=0, check_dtype=False)
+
+
+def test_effects_of_pairs_with_the_steered_language_are_their_own(data: ReportData):
+    settled = checked(data)
+    query = effects(settled, pairs="query")
+    at = data.results.query(
+        "edit == 'clamp' and language == 'fra_Latn' and metric == 'retrieval_top1.delta' "
+        "and source == 'fra_Latn' and target == '*' and layer == 3"
+    )
+    own = query.query("language == 'fra_Latn' and edit == 'clamp' and place == 'chosen'")
+    assert own["value"].item() == at["value"].item()
+
+
+def test_the_k_shown_is_the_one_that_controls_ran_at(data: ReportData):
+    larger = data.results[data.results["edit"] == "clamp"].assign(k=500)
+    both = checked(replace(data, results=pd.concat([data.results, larger])))
+    assert both.k_of("clamp") == 50
+    assert set(both.shown["k"]) == {0, 50}
