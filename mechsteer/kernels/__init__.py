@@ -12,7 +12,8 @@ _checkout = _Path(__file__).resolve().parents[2] / "kernels"
 if (_checkout / "scoring.py").is_file():
     __path__.append(str(_checkout))
 
+from mechsteer.kernels.edits import edit_neurons  # noqa: E402
 from mechsteer.kernels.pooling import pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
 
-__all__ = ["Scores", "pool_tokens", "score"]
+__all__ = ["Scores", "edit_neurons", "pool_tokens", "score"]
