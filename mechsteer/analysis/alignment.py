@@ -94,10 +94,10 @@ def debiased_cka(x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"])
     if len(x) < 4:
         raise MechsteerError(f"debiased CKA: expected four sentences or more, got {len(x)}")
     of_x, of_y = _u_centred_kernel(x), _u_centred_kernel(y)
-    denominator = vector_norm(of_x).item() * vector_norm(of_y).item()
+    denominator = vector_norm(of_x) * vector_norm(of_y)
     if denominator <= 0:
         raise MechsteerError("debiased CKA: a space whose sentences are all alike has none")
-    return (of_x * of_y).sum().item() / denominator
+    return float((of_x * of_y).sum() / denominator)
 
 
 def pair_distances(embeddings: Embeddings) -> Float[Tensor, "source target sentence"]:

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm
+
+from mechsteer import analysis
+from mechsteer.errors import MechsteerError
+
+
+def hits(n: int, cells: int, rate: float, seed: int) -> torch.Tensor:
+    return torch.rand(n, cells, generator=torch.Generator().manual_seed(seed)) < rate
+
+
+def test_means_are_exact_and_intervals_enclose_them() -> None:
+    values = hits(50, 7, 0.4, 0)
+    found = analysis.bootstrap_mean(values)
+    assert torch.allclose(found.value, values.double().mean(0), atol=1e-12)
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert found.mean == pytest.approx(values.double().mean().item(), abs=1e-12)
+
+
+def test_the_width_is_that_of_the_normal_approximation() -> None:
+    values = hits(2000, 1, 0.3, 0)
+    found = analysis.bootstrap_mean(values, resamples=4000)
+    p = values.double().mean().item()
+    expected = 2 * norm.ppf(0.975) * (p * (1 - p) / 2000) ** 0.5
+    # the quantiles of 4,000 draws have a standard error of about 4 % of the width
+    assert (found.high - found.low).item() == pytest.approx(expected, rel=0.15)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    covered = 0
+    for seed in range(200):
+        found = analysis.bootstrap_mean(hits(80, 1, 0.5, seed), resamples=400, seed=seed)
+        covered += int(found.low <= 0.5 <= found.high)
+    # nominal 190 of 200, standard deviation 3; percentile intervals at n = 80 run slightly low
+    assert 178 <= covered <= 199
+
+
+def test_sentences_are_resampled_whole_so_shared_errors_do_not_average_out() -> None:
+    one = hits(60, 1, 0.5, 0)
+    many = one.expand(60, 100)
+    alone, together = analysis.bootstrap_mean(one), analysis.bootstrap_mean(many)
+    assert together.mean_high - together.mean_low == pytest.approx(
+        (alone.high - alone.low).item(), abs=1e-12
+    )
+
+
+def test_a_paired_difference_of_equal_states_is_zero() -> None:
+    values = hits(40, 3, 0.5, 0)
+    found = analysis.bootstrap_difference(values, values)
+    assert not found.low.any()
+    assert not found.high.any()
+
+
+def test_equal_seeds_give_equal_draws() -> None:
+    values = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    first, again, other = (analysis.bootstrap_mean(values, seed=s) for s in (1, 1, 2))
+    assert torch.equal(first.low, again.low)
+    assert not torch.equal(first.low, other.low)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mcnemar_equals_the_exact_binomial_test(seed: int) -> None:
+    after, before = hits(60, 4, 0.6, seed), hits(60, 4, 0.4, seed + 100)
+    found = analysis.mcnemar(after, before)
+    for cell in range(4):
+        won = int((after & ~before)[:, cell].sum())
+        lost = int((before & ~after)[:, cell].sum())
+        expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+        assert found[cell] == pytest.approx(expected, abs=1e-10)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_equals_its_step_down_definition(values: list[float]) -> None:
+    found = analysis.holm(torch.tensor(values, dtype=torch.float64)).tolist()
+    order = sorted(range(len(values)), key=values.__getitem__)
+    running = 0.0
+    for step, i in enumerate(order):
+        running = max(running, min(1.0, (len(values) - step) * values[i]))
+        assert found[i] == pytest.approx(running, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "values", [torch.rand(1, 3), torch.rand(4), torch.tensor([[0.1], [float("nan")]])]
+)
+def test_what_cannot_be_resampled_is_refused(values: torch.Tensor) -> None:
+    with pytest.raises(MechsteerError):
+        analysis.bootstrap_mean(values)
+
+
+def test_too_few_resamples_for_the_confidence_are_refused() -> None:
+    with pytest.raises(MechsteerError, match="resamples"):
+        analysis.bootstrap_mean(torch.rand(9, 1), resamples=20, confidence=0.95)
