@@ -71,7 +71,7 @@ def label(text: object, *, width: int = 18) -> str:
     r"""Text as matplotlib may draw it: one short line, no control characters, no mathematics.
 
     >>> label("fra_Latn"), label("a$b"), label("x" * 40, width=9)
-    ('fra_Latn', 'a\\$b', 'xxxxx…xxx')
+    ('fra_Latn', 'a\\$b', 'xxxxxx…xx')
     """
     plain = "".join("�" if unicodedata.category(c)[0] == "C" else c for c in str(text))
     if len(plain) > width:

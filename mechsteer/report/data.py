@@ -14,6 +14,7 @@ from mechsteer.results import COLUMNS, edits_of, is_control
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
 TEXT_COLUMNS = ("edit", "language", "source", "target", "metric")
+ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
 
@@ -54,6 +55,21 @@ class ReportData:
     def steered(self) -> list[str]:
         """Steered languages in the order of the results."""
         return [code for code in self.results["language"].unique() if code]
+
+    @cached_property
+    def drawn(self) -> list[str]:
+        """Steered languages that get a panel of their own; the verdict and its figure have all."""
+        return self.steered[: max(1, ROWS_DRAWN // (self.n_layers + 2))]
+
+    @property
+    def undrawn(self) -> str:
+        """What a caption says when languages are left out."""
+        if len(self.drawn) == len(self.steered):
+            return ""
+        return (
+            f" Drawn: the first {len(self.drawn)} of {len(self.steered)} steered languages; "
+            "the table of results has all."
+        )
 
     @cached_property
     def languages(self) -> list[str]:

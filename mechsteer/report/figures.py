@@ -42,7 +42,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
         "last": f"At the last layer ({data.n_layers})",
     }
     ends = [0.0, *effects[["value", "low", "high"]].stack()]
-    air = 0.2 * (max(ends) - min(ends)) or 0.01
+    air = 0.28 * (max(ends) - min(ends)) or 0.01
     limits = (min(ends) - air, max(ends) + air)
     panels = tuple(
         inline(
@@ -113,16 +113,16 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
             key=f"{metric}-{i}",
             alt=f"{title} Steered language {code}: no edit, edits and controls in every layer.",
         )
-        for i, code in enumerate(data.steered)
+        for i, code in enumerate(data.drawn)
     )
     return Figure(
         key=metric,
         title=title,
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
-        f"range of seeds.{dotted} Vertical line: the layer chosen on dev.",
+        f"range of seeds.{dotted} Vertical line: the layer chosen on dev.{data.undrawn}",
         panels=panels,
         data=table(
-            pd.concat([_as_drawn(data.shown, code, metric) for code in data.steered]),
+            pd.concat([_as_drawn(data.shown, code, metric) for code in data.drawn]),
             caption=title,
             download=True,
         ),
@@ -133,7 +133,7 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
 def distances_figure(data: ReportData) -> Figure:
     """The paper's three distances, stacked, one panel a steered language."""
     panels, tables = [], []
-    for i, code in enumerate(data.steered):
+    for i, code in enumerate(data.drawn):
         rows = distance_rows(data.shown, code)
         axes = plots.distances(data.shown, language=code)
         alt = f"Three cosine distances in every layer, steered language {code}."
@@ -144,7 +144,7 @@ def distances_figure(data: ReportData) -> Figure:
         key="distances",
         title=title,
         caption="Between translations, mean over pairs of languages; between language means and "
-        "their medoid; between the other languages' means and the steered one's.",
+        f"their medoid; between the other languages' means and the steered one's.{data.undrawn}",
         panels=tuple(panels),
         data=table(pd.concat(tables), caption=title, download=True),
         width="medium",

@@ -33,13 +33,13 @@ def base_figure(data: ReportData) -> Figure | None:
         )
         for layer in layers
     )
-    long = [_long(cells[layer]).assign(layer=layer) for layer in layers]
+    rows = [_rows(cells[layer], layer=layer) for layer in layers]
     return Figure(
         key="matrix",
         title="Top-1 retrieval of every ordered pair without an edit.",
         caption="Rows are the query languages, columns the languages searched; cells in per cent.",
         panels=panels,
-        data=table(pd.concat(long), caption="Retrieval of pairs without an edit", download=True),
+        data=table(pd.concat(rows), caption="Retrieval of pairs without an edit", download=True),
         width="matrix",
     )
 
@@ -63,23 +63,24 @@ def change_figure(data: ReportData) -> Figure | None:
         )
         for i, (code, cell) in enumerate(cells.items())
     )
-    long = [_long(cell).assign(steered=code, layer=layers[code]) for code, cell in cells.items()]
+    rows = [_rows(cell, steered=code, layer=layers[code]) for code, cell in cells.items()]
     return Figure(
         key="change",
         title=f"Change of top-1 retrieval by {edit}, pair by pair.",
-        caption="Red is better, blue is worse, in percentage points; one scale for all panels. The "
-        "steered language is named in colour.",
+        caption="Red is better, blue is worse, in percentage points; one scale for all panels. "
+        f"The steered language is named in colour.{data.undrawn}",
         panels=panels,
-        data=table(pd.concat(long), caption=f"Change of pairs by {edit}", download=True),
+        data=table(pd.concat(rows), caption=f"Change of pairs by {edit}", download=True),
         width="matrix",
     )
 
 
 def _layers(data: ReportData, edit: str) -> dict[str, int]:
-    """Chosen layer of each steered language, where the results hold single pairs at it."""
+    """Chosen layer of each language drawn, where the results hold single pairs at it."""
     rows = data.shown[(data.shown["edit"] == edit) & (data.shown["metric"] == HEADLINE)]
     stored = set(rows.loc[(rows["source"] != "*") & (rows["target"] != "*"), "layer"])
-    return {code: layer for code, layer in data.chosen_layer.items() if layer in stored}
+    chosen = {code: data.chosen_layer[code] for code in data.drawn if code in data.chosen_layer}
+    return {code: layer for code, layer in chosen.items() if layer in stored}
 
 
 def _change(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
@@ -95,6 +96,6 @@ def _mean(cells: pd.DataFrame) -> float:
     return float(np.nanmean(cells.to_numpy(dtype=float)))
 
 
-def _long(cells: pd.DataFrame) -> pd.DataFrame:
-    """A matrix as one row a pair, without the empty diagonal."""
-    return cells.melt(ignore_index=False, value_name="value").reset_index().dropna()
+def _rows(cells: pd.DataFrame, **named: object) -> pd.DataFrame:
+    """A matrix as drawn: one row a query language, one column a target, ``named`` before them."""
+    return pd.DataFrame(named, index=cells.index).join(cells).reset_index(names="source")

@@ -91,7 +91,7 @@ def _of_page(name: str, value: str, key: str) -> str:
     if name == "id":
         return f"{key}-{value}"
     if name in _GEOMETRY:
-        return _NO_TURN.sub("", _DECIMALS.sub(r"\1", value)).strip()
+        return " ".join(_NO_TURN.sub("", _DECIMALS.sub(r"\1", value)).split())
     if name == "style":
         value = _SHORTHAND.sub(_size_and_weight, _FAMILY.sub("", value))
         for colour, on_page in PAGE_COLOURS.items():

@@ -102,7 +102,7 @@ def _at_both(did: dict[str, pd.Series[bool]], what: str = "") -> str:
     """Tallies at the two layers, in one phrase where they agree."""
     chosen, last = _tally(did, "chosen", what), _tally(did, "last", what)
     if chosen == last:
-        return f"{chosen} at both layers"
+        return f"{chosen} at the chosen and the last layer"
     return f"{chosen} at the layer chosen on dev, and {last} at the last layer"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import permutations
 
 import numpy as np
@@ -130,6 +130,12 @@ def synthetic(
 @pytest.fixture(scope="session")
 def data() -> ReportData:
     return synthetic()
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., ReportData]:
+    """Synthetic data of any size."""
+    return synthetic
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -252,3 +253,10 @@ def test_results_of_means_alone_make_a_page_without_matrices(small: ReportData):
     means = small.results[(small.results["source"] == "*") & (small.results["target"] == "*")]
     html = render(replace(small, results=means))
     assert "Who is retrieved from whom" not in html
+
+
+def test_a_study_of_many_languages_and_layers_stays_small(make: Callable[..., ReportData]):
+    codes = tuple(f"l{i:02d}_Latn" for i in range(10))
+    html = render(make(codes, steered=codes, n_layers=40))
+    assert len(html.encode()) < 2_000_000
+    assert "Drawn: the first 4 of 10 steered languages" in html

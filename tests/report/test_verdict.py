@@ -51,7 +51,7 @@ def test_the_first_sentence_counts_languages_by_their_intervals(mixed: ReportDat
     assert "Clamping the 10 top experts of one language" in first
     assert (
         "raised top-1 retrieval for 1 and lowered top-1 retrieval for 1 and "
-        "left top-1 retrieval undecided for 1 of 3 languages at both layers"
+        "left top-1 retrieval undecided for 1 of 3 languages at the chosen and the last layer"
     ) in first
 
 
