@@ -16,6 +16,8 @@ from mechsteer import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mechsteer.experts import Criterion
+
 RUN = click.argument("run", type=click.Path(path_type=Path))
 MODEL = click.argument("model")
 CORPUS_HELP = (
@@ -92,7 +94,7 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
-def select(run: Path, language: str, k: float, by: str) -> None:
+def select(run: Path, language: str, k: float, by: Criterion) -> None:
     """Select the k best experts of a language."""
     from mechsteer.pipeline import select_command
 
@@ -212,5 +214,5 @@ def _run(command: Callable[[], Any], debug: bool) -> int:
     return 0
 
 
-def _show_warning(message: Warning | str, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     click.echo(f"warning: {message}", err=True)

@@ -40,7 +40,7 @@ class NeuronEdit:
         if not self.index.shape == self.a.shape == self.b.shape or self.index.dim() != 1:
             shapes = [tuple(t.shape) for t in (self.index, self.a, self.b)]
             raise MechsteerError(f"expected index, a and b of one length, got shapes {shapes}")
-        if len(self.index.unique()) != len(self.index):
+        if len(set(self.index.tolist())) != len(self.index):
             raise MechsteerError("expected distinct neurons: one edit moves a neuron once")
         if len(self.index) and not 0 <= int(self.index.min()) <= int(self.index.max()) < (
             self.site.n_neurons

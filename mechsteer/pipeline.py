@@ -50,6 +50,12 @@ def score_command(
     """Record and score a corpus into a run folder; an interrupted run is taken up again."""
     if dtype is not None and dtype not in DTYPES:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+    text = _read(corpus, languages, split, labelled=labelled)
+    if len(text.languages) < 2:
+        raise CorpusError(
+            f"expected two languages or more to tell apart, got {list(text.languages)}"
+        )
+    uncounted = [canonical(code) for code in negative_only]
     inputs = {
         "model": {"source": model, "device": device, "dtype": dtype},
         "corpus": {
@@ -57,8 +63,9 @@ def score_command(
             "split": split,
             "languages": list(languages),
             "labelled": labelled,
+            "fingerprint": text.fingerprint,
         },
-        "negative_only": [canonical(code) for code in negative_only],
+        "negative_only": uncounted,
         "site": site,
         "pooling": pooling,
         "batch_tokens": batch_tokens,
@@ -66,13 +73,7 @@ def score_command(
         "skip_first": skip_first,
         "versions": versions(),
     }
-    text = _read(corpus, languages, split, labelled=labelled)
-    inputs["corpus"]["fingerprint"] = text.fingerprint
-    if len(text.languages) < 2:
-        raise CorpusError(
-            f"expected two languages or more to tell apart, got {list(text.languages)}"
-        )
-    scored = [code for code in text.languages if code not in inputs["negative_only"]]
+    scored = [code for code in text.languages if code not in uncounted]
     run = Run.create(output, inputs, languages=scored)
     if run.is_done("score"):
         return _scores(run)
@@ -163,8 +164,8 @@ def load_study(run: Run) -> Study:
     """
     facts = run.stage("study")
     facts["chosen"] = tuple(State(**state) for state in facts["chosen"])
-    tables = {name: read_table(run.path / f"{name}.parquet") for name in TABLES}
-    return Study(**tables, **{f.name: facts[f.name] for f in fields(Study) if f.name not in TABLES})
+    facts |= {name: read_table(run.path / f"{name}.parquet") for name in TABLES}
+    return Study(**{f.name: facts[f.name] for f in fields(Study)})
 
 
 def report_command(path: Path, output: Path | None = None) -> Path:

@@ -299,7 +299,8 @@ class _Bench:
 
     def _key(self, state: State) -> str:
         """Hash of all that determines the numbers of a state."""
-        facts = {"corpus": self._corpus.fingerprint, "state": asdict(state), "versions": versions()}
+        facts: dict[str, Any] = {"corpus": self._corpus.fingerprint, "versions": versions()}
+        facts["state"] = asdict(state)
         facts["model"] = asdict(self._maker.scores.model) if self._maker.scores.model else None
         if state.k:
             edit = self._maker.edit(state)
