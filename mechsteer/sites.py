@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import torch
@@ -100,9 +100,9 @@ def find_site(model: Any, name: str = "post") -> Site:
         SiteError: unknown site, or a layer whose neurons cannot be read: a mixture of experts, a
             block without MLP, an encoder-decoder.
     """
-    return Site(
-        name, tuple(p for layer in _layers(model, name) for p in _points(model, name, layer))
-    )
+    layers, points = _layers(model, name), model.hook_dict
+    found = (_points(model.blocks[layer], points, name, layer) for layer in layers)
+    return Site(name, tuple(chain.from_iterable(found)))
 
 
 def residual_points(model: Any) -> tuple[str, ...]:
@@ -129,13 +129,14 @@ def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
     """
     rows: list[SiteRow] = []
     found: list[HookSite] = []
+    points = model.hook_dict  # a property that TransformerLens rebuilds at each access
     for layer in _layers(model, name):
         try:
-            found += _points(model, name, layer)
+            found += _points(model.blocks[layer], points, name, layer)
         except SiteError as refusal:
             rows.append(SiteRow(name, layer, f"blocks.{layer}.mlp", "", None, None, str(refusal)))
     widths = _observed_widths(model, found)
-    rows += [_row(model, point, widths[point.hook]) for point in found]
+    rows += [_row(point, points[point.hook].name, widths[point.hook]) for point in found]
     return tuple(sorted(rows, key=lambda row: row.layer))
 
 
@@ -163,37 +164,33 @@ def _layers(model: Any, name: str) -> range:
     return range(len(model.blocks))
 
 
-def _points(model: Any, name: str, layer: int) -> Iterator[HookSite]:
+def _points(block: Any, points: Mapping[str, Any], name: str, layer: int) -> Iterator[HookSite]:
     """The points of one layer, each leading to the right activation of the right width."""
-    points = model.hook_dict
-    for component, alias, width in _expected(model, name, layer):
+    post = points.get(f"blocks.{layer}.mlp.hook_post")
+    if post is None:
+        raise SiteError(f"layer {layer} has no MLP whose neurons can be read")
+    if post.name.endswith("mlp.hook_out"):
+        raise SiteError(
+            f"layer {layer} is a mixture of experts: its hook_post is the block's output, not "
+            "neurons, and TransformerLens has no hook inside the experts"
+        )
+    for component, alias, width in _components(block.mlp, name, layer):
         hook = f"blocks.{layer}.{alias}"
-        point = points.get(hook)
-        if point is None:
-            raise SiteError(f"layer {layer} has no {hook}: it has no MLP whose neurons can be read")
+        canonical = points[hook].name if hook in points else "nothing"
         # in compatibility mode a hook point answers to its alias
-        if not point.name.endswith((*_CANONICAL[component], alias)):
-            raise SiteError(
-                f"{hook} leads to {point.name}, which is not the {component} activation"
-            )
+        if not canonical.endswith((*_CANONICAL[component], alias)):
+            raise SiteError(f"{hook} leads to {canonical}, which is not the {component} activation")
         yield HookSite(component, layer, hook, width)
 
 
-def _expected(model: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
+def _components(mlp: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
     """Component, alias and width by the weights of what a site needs in one layer."""
-    mlp = getattr(model.blocks[layer], "mlp", None)
-    if mlp is None:
-        raise SiteError(f"layer {layer} has no MLP, so it has no neurons")
     w_in, w_gate, w_out = (getattr(mlp, weight, None) for weight in ("W_in", "W_gate", "W_out"))
-    if w_in is None or w_out is None:
+    if w_in is None or w_out is None or w_in.shape[1] != w_out.shape[0]:
+        shapes = [None if w is None else tuple(w.shape) for w in (w_in, w_out)]
         raise SiteError(
-            f"layer {layer} is a mixture of experts ({type(mlp).__name__}): its hook_post is the "
-            "block's output, not neurons, and TransformerLens has no hook inside the experts"
-        )
-    if w_in.shape[1] != w_out.shape[0]:
-        raise SiteError(
-            f"layer {layer}: the up-projection gives {w_in.shape[1]} values, the down-projection "
-            f"takes {w_out.shape[0]}; packed or quantised weights are not supported"
+            f"layer {layer}: expected an up-projection [d_model, neuron] and a down-projection "
+            f"[neuron, d_model], got {shapes}: packed or quantised weights cannot be verified"
         )
     if name == "post":
         return [("post", "mlp.hook_post", w_out.shape[0])]
@@ -221,7 +218,6 @@ def _observed_widths(model: Any, points: list[HookSite]) -> dict[str, int]:
     return widths
 
 
-def _row(model: Any, point: HookSite, width: int) -> SiteRow:
-    canonical = model.hook_dict[point.hook].name
+def _row(point: HookSite, canonical: str, width: int) -> SiteRow:
     verdict = "ok" if width == point.width else f"is {width} wide, the weights say {point.width}"
     return SiteRow(point.component, point.layer, point.hook, canonical, width, point.width, verdict)
