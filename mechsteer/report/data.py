@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.errors import ArtifactError
-from mechsteer.results import COLUMNS, edits_of, is_control
+from mechsteer.studies.results import COLUMNS, edits_of, is_control
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
 TEXT_COLUMNS = ("edit", "language", "source", "target", "metric")

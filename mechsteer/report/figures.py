@@ -11,7 +11,7 @@ from mechsteer import plots
 from mechsteer.report.data import ReportData
 from mechsteer.report.svg import inline
 from mechsteer.report.tables import Table, table
-from mechsteer.results import chance, distance_rows, edits_of, series
+from mechsteer.studies.results import chance, distance_rows, edits_of, series
 
 CURVES = {
     "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",

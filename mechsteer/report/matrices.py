@@ -10,7 +10,7 @@ from mechsteer.report.data import HEADLINE, ReportData
 from mechsteer.report.figures import Figure
 from mechsteer.report.svg import inline
 from mechsteer.report.tables import table
-from mechsteer.results import matrix
+from mechsteer.studies.results import matrix
 
 
 def base_figure(data: ReportData) -> Figure | None:

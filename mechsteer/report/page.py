@@ -17,7 +17,7 @@ from mechsteer.report import figures, matrices
 from mechsteer.report.data import EXPERT_COLUMNS, ReportData, brief, checked
 from mechsteer.report.tables import Table, table
 from mechsteer.report.verdict import effects, sentences
-from mechsteer.results import edits_of, is_control
+from mechsteer.studies.results import edits_of, is_control
 
 __all__ = ["ReportData", "render", "write_report"]
 
@@ -89,7 +89,7 @@ def _numbers(data: ReportData) -> Table:
     ]
     whole = pd.concat(parts, ignore_index=True)
     ends = ["value", "low", "high"]
-    whole[ends] = 100 * whole[ends].astype(float)
+    whole[ends] = (100 * whole[ends].astype(float)).round(2)
     names = {"value": "change", "low": "from", "high": "to"}
     columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
     return table(whole[columns].rename(columns=names), caption="All effects", download=True)

@@ -49,10 +49,15 @@ def cells_of(column: pd.Series[Any]) -> list[str]:
     """
     if not pd.api.types.is_numeric_dtype(column):
         return [str(value) for value in column]
-    largest = float(column.abs().max())
-    whole = pd.api.types.is_integer_dtype(column) or not largest > 0
-    decimals = 0 if whole else min(max(3 - math.floor(math.log10(largest)), 0), 6)
+    decimals = _decimals(column.dropna())
     return ["–" if math.isnan(value) else minus(f"{value:.{decimals}f}") for value in column]
+
+
+def _decimals(column: pd.Series[Any]) -> int:
+    """Decimals that show four digits of the largest number, or fewer where fewer say it all."""
+    largest = float(column.abs().max()) if len(column) else 0.0
+    most = min(max(3 - math.floor(math.log10(largest)), 0), 6) if largest else 0
+    return next((d for d in range(most) if (column.round(d) == column).all()), most)
 
 
 def minus(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mechsteer.report.data import HEADLINE, ReportData
-from mechsteer.results import change, edits_of
+from mechsteer.studies.results import change, edits_of
 
 FEW = 4  # languages; up to here a sentence names them all
 COLUMNS = ["language", "place", "layer", "edit", "value", "low", "high", "seeds"]
@@ -60,9 +60,17 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
 
 def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     up, down = own["low"] > 0, own["high"] < 0
-    did = {"raised {}": up, "lowered {}": down, "left {} undecided": ~(up | down)}
+    same = (own["low"] == 0) & (own["high"] == 0)  # nothing moved: experts sit in later layers
+    unclear = ~(up | down | same)
+    did = {
+        "raised {}": up,
+        "lowered {}": down,
+        "did not change {}": same,
+        "left {} undecided": unclear,
+    }
     chosen = own[own.index.get_level_values("place") == "chosen"]
-    moved = f"the {data.k_of(edit)} top experts of one language"
+    whose = isolated(data.steered[0]) if len(data.steered) == 1 else "one language"
+    moved = f"the {data.k_of(edit)} top experts of {whose}"
     return (
         f"{_doing(edit).capitalize()} {moved} {_at_both(did, 'top-1 retrieval')}{_listed(chosen)}."
     )
@@ -113,15 +121,17 @@ def _tally(did: dict[str, pd.Series[bool]], place: str, what: str = "") -> str:
         here = flags[flags.index.get_level_values("place") == place]
         counts[outcome.format(what)] = int(here.sum())
         total = len(here)
+    if total == 1:
+        return next(outcome for outcome, count in counts.items() if count)
     parts = [
-        f"{outcome} for {'all ' if count == total > 1 else ''}{count}"
+        f"{outcome} for {'all ' if count == total else ''}{count}"
         for outcome, count in counts.items()
         if count
     ]
     if not parts:
         return "was not measured"
-    of = "" if len(parts) == 1 and total > 1 else f" of {total}"
-    return f"{' and '.join(parts)}{of} {'language' if total == 1 else 'languages'}"
+    of = "" if len(parts) == 1 else f" of {total}"
+    return f"{' and '.join(parts)}{of} languages"
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -129,7 +139,7 @@ def _listed(rows: pd.DataFrame) -> str:
     ordered = rows["value"].droplevel("place")
     if len(ordered) > FEW:
         ordered = ordered.sort_values().iloc[[0, -1]]
-    named = [f"{signed(value)} points for \u2068{code}\u2069" for code, value in ordered.items()]
+    named = [f"{signed(value)} points for {isolated(str(code))}" for code, value in ordered.items()]
     if not named:
         return ""
     listed = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[1]}"
@@ -144,6 +154,11 @@ def _range(low: pd.Series[float], high: pd.Series[float]) -> str:
     ends = (signed(low[here].min()), signed(high[here].max()))
     span = " to ".join(dict.fromkeys(ends))
     return f" by {span} points at the layer chosen on dev"
+
+
+def isolated(name: str) -> str:
+    """A name that keeps its direction of writing to itself (Unicode isolates)."""
+    return f"\u2068{name}\u2069"
 
 
 def signed(share: float) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mechsteer.report import ReportData
-from mechsteer.results import COLUMNS
+from mechsteer.studies.results import COLUMNS
 
 LANGUAGES = (
     *("eng_Latn", "deu_Latn", "fra_Latn", "spa_Latn", "rus_Cyrl", "ell_Grek"),

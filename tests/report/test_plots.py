@@ -13,7 +13,7 @@ from mechsteer import plots
 from mechsteer.panels import GREEN, INK, VERMILLION, label
 from mechsteer.report import ReportData
 from mechsteer.report.svg import inline
-from mechsteer.results import distance_rows, matrix, series
+from mechsteer.studies.results import distance_rows, matrix, series
 
 
 def _lines(ax: Axes) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from mechsteer.report import ReportData
 from mechsteer.report.data import checked
 from mechsteer.report.verdict import effects, sentences
-from mechsteer.results import COLUMNS
+from mechsteer.studies.results import COLUMNS
 
 CHOSEN, LAST = 2, 4
 
@@ -85,6 +85,17 @@ def test_agreement_of_all_languages_is_said_once(data: ReportData):
     first, second, _ = sentences(study(alike, data), effects(study(alike, data)))
     assert "raised top-1 retrieval for all 2 languages at the layer chosen on dev" in first
     assert "above for all 2 languages at the layer chosen on dev" in second
+
+
+def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(data: ReportData):
+    one = study(_rows("fra_Latn", (0.0, 0.0, 0.0), (0.0, 0.0), 0.1), data)
+    first, second, third = sentences(one, effects(one))
+    assert first.startswith(
+        "Clamping the 10 top experts of \u2068fra_Latn\u2069 did not change top-1 retrieval at the "
+        "chosen and the last layer"
+    )
+    assert "came out inside at the chosen and the last layer" in second
+    assert "more than clamping experts at the layer chosen on dev" in third
 
 
 def test_many_languages_are_given_by_their_extremes(data: ReportData):
