@@ -1,9 +1,9 @@
 """Score neurons on the CPU beside what others do.
 
 ``python -m benchmarks.scoring`` writes ``benchmarks/results/scoring_cpu.csv``: one row for each way
-of scoring, with the best of its repeats in ns per activation and core, of wall time and of processor
-time (the one to read on a machine that is busy otherwise). Peers that loop over neurons are timed on
-fewer of them. Every result is compared with scikit-learn's before it is timed.
+of scoring, with the best of its repeats in ns per activation and core, of wall time and of
+processor time (the one to read on a machine that is busy otherwise). Peers that loop over neurons
+are timed on fewer of them. Every result is compared with scikit-learn's before it is timed.
 """
 
 from __future__ import annotations

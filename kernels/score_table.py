@@ -19,17 +19,12 @@ class ScoreTable(NamedTuple):
     rest_std: NDArray[Any]
 
 
-def rest_moments(
-    sizes: NDArray[Any],
-    means: NDArray[Any],
-    squares: NDArray[Any],
-    rest_means: NDArray[Any],
-    rest_squares: NDArray[Any],
-) -> None:
+def rest_moments(sizes: Any, means: Any, squares: Any, rest_means: Any, rest_squares: Any) -> None:
     """Pool, for each class along the first axis, the moments of all other classes.
 
-    ``squares`` are sums of squared deviations. What precedes a class is pooled with what follows,
-    so nothing is ever subtracted from a total: a quiet rest beside a loud class keeps its digits.
+    Arrays or tensors alike; ``squares`` are sums of squared deviations. What precedes a class is
+    pooled with what follows, so nothing is ever subtracted from a total: a quiet rest beside a loud
+    class keeps its digits.
 
     Source: Chan, Golub and LeVeque (1983), the pairwise update.
     """

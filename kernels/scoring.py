@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from . import reference
+from .backends import Backend, pick_backend
 from .grouping import Grouping, group
 from .score_table import ScoreTable
 
-Backend = Literal["auto", "triton", "cpu", "numpy", "reference"]
-
 _FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 _STAGING_BYTES = 1 << 28
+_TRITON_SENTENCES = 8192  # sorted by one program
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def score(
     labels: Int[Tensor, "sentence"],
     *,
     n_classes: int | None = None,
-    backend: Backend = "auto",
+    backend: Backend | Literal["numpy"] = "auto",
     moments: bool = True,
 ) -> Scores:
     r"""Score every column of ``x`` for every class against the sentences of all other classes.
@@ -66,8 +66,9 @@ def score(
         x: Activations, floating point.
         labels: Class of each sentence, 0 to ``n_classes - 1``.
         n_classes: One more than the largest label if not given.
-        backend: ``"cpu"`` is numba where it is installed, ``"numpy"`` elsewhere and for float64;
-            ``"auto"`` is Triton on CUDA, ``"cpu"`` otherwise; ``"reference"`` is for tests.
+        backend: ``"triton"`` takes up to 8,192 sentences; ``"cpu"`` is numba where it is installed,
+            ``"numpy"`` elsewhere and for float64; ``"auto"`` is Triton for CUDA tensors that it
+            takes, ``"cpu"`` otherwise; ``"reference"`` is for tests.
         moments: Whether to compute moments as well.
 
     Raises:
@@ -83,42 +84,60 @@ def score(
             f"expected floating-point activations [sentence, neuron], got {x.dtype} "
             f"of shape {tuple(x.shape)}"
         )
-    if backend not in get_args(Backend):
-        raise ValueError(f"expected a backend of {', '.join(get_args(Backend))}, got {backend!r}")
     grouping = group(labels, n_sentences=len(x), n_classes=n_classes)
     shape = (grouping.n_classes, x.shape[1])
-    tables = [torch.empty(shape if wanted else (0, 0)) for wanted in [True] * 2 + [moments] * 5]
-    _fill(tables, x.detach().T, grouping, backend)
+    path = "numpy" if backend == "numpy" else pick_backend(backend, x)
+    if path == "triton" and not _fits_triton(x, required=backend == "triton"):
+        path = "cpu"
+    device = x.device if path == "triton" else torch.device("cpu")
+    wanted = [True] * 2 + [moments] * 5
+    tables = [torch.empty(shape if kept else (0, 0), device=device) for kept in wanted]
+    _fill(tables, x.detach().T, grouping, path)
     counts = torch.from_numpy(grouping.counts).to(x.device)
     ap, auroc, *rest = (table.to(x.device) for table in tables)
     mean, median, std, rest_mean, rest_std = rest if moments else [None] * 5
     return Scores(ap, auroc, mean, median, std, rest_mean, rest_std, counts)
 
 
-def _fill(tables: list[Tensor], rows: Tensor, grouping: Grouping, backend: Backend) -> None:
-    step = len(rows) or 1
-    if rows.device.type != "cpu":
+def _fits_triton(x: Tensor, *, required: bool) -> bool:
+    fits = x.dtype != torch.float64 and len(x) <= _TRITON_SENTENCES
+    if required and not fits:
+        raise ValueError(
+            f"backend='triton' scores up to {_TRITON_SENTENCES} sentences of 16- or 32-bit "
+            f"activations, got {len(x)} of {x.dtype}: use backend='cpu'"
+        )
+    return fits
+
+
+def _fill(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: str) -> None:
+    """Score all rows at once where they are, or in pieces that are copied to the CPU."""
+    step = max(1, len(rows))
+    if path != "triton" and rows.device.type != "cpu":
         step = max(1, _STAGING_BYTES // (rows.shape[1] * rows.element_size()))
     for first in range(0, len(rows), step):
         part = [table[:, first : first + step] for table in tables]
-        _fill_cpu(part, rows[first : first + step].cpu(), grouping, backend, first)
+        piece = rows[first : first + step]
+        bad = _fill_piece(part, piece if path == "triton" else piece.cpu(), grouping, path)
+        if bad >= 0:
+            raise_not_finite(piece[bad], first + bad)
 
 
-def _fill_cpu(
-    tables: list[Tensor], rows: Tensor, grouping: Grouping, backend: Backend, first: int
-) -> None:
-    if backend == "reference":
-        bad = _fill_reference(tables, rows, grouping)
-    elif backend == "numpy" or rows.dtype == torch.float64 or find_spec("numba") is None:
+def _fill_piece(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: str) -> int:
+    """Return the first row that is not finite, or -1."""
+    if path == "reference":
+        return _fill_reference(tables, rows, grouping)
+    if path == "triton":
+        from .scoring_triton import fill as fill_triton
+
+        return fill_triton(tables, rows, grouping)
+    arrays = ScoreTable(*(table.numpy() for table in tables))
+    if path == "numpy" or rows.dtype == torch.float64 or find_spec("numba") is None:
         from .scoring_numpy import fill as fill_numpy
 
-        bad = fill_numpy(ScoreTable(*(table.numpy() for table in tables)), rows, grouping)
-    else:
-        from .scoring_cpu import fill
+        return fill_numpy(arrays, rows, grouping)
+    from .scoring_cpu import fill
 
-        bad = fill(ScoreTable(*(table.numpy() for table in tables)), rows, grouping)
-    if bad >= 0:
-        raise_not_finite(rows[bad], first + bad)
+    return fill(arrays, rows, grouping)
 
 
 def _fill_reference(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
