@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from mechsteer.experts import Experts, NeuronScores
     from mechsteer.interventions import NeuronEdit, clamp
     from mechsteer.models import load_model
-    from mechsteer.record import embed
+    from mechsteer.recording import embed
     from mechsteer.reporting import report
     from mechsteer.scoring import score
     from mechsteer.steering import steer
-    from mechsteer.studies import Study, study
+    from mechsteer.studies.protocol import Study, study
 
 _HOMES = {
     "Experts": "experts",
@@ -30,14 +30,14 @@ _HOMES = {
     "NeuronEdit": "interventions",
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
-    "Study": "studies",
+    "Study": "studies.protocol",
     "clamp": "interventions",
-    "embed": "record",
+    "embed": "recording",
     "load_model": "models",
     "report": "reporting",
     "score": "scoring",
     "steer": "steering",
-    "study": "studies",
+    "study": "studies.protocol",
 }
 
 __all__ = [

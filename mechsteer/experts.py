@@ -146,7 +146,7 @@ class NeuronScores:
         )
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
-        return 0 <= int(flat.min()) and int(flat.max()) < self.site.n_neurons
+        return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
 
 
 _PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")

@@ -74,8 +74,8 @@ def clamp(experts: Experts, *, value: Statistic | float = "median") -> NeuronEdi
     Source: the mean is Sundar et al. 2025 (section 3.3); the median is what Suau et al. 2022 and
     Kojima et al. 2024 released (``on_p50``).
     """
-    if value == "median" or value == "mean":
-        held = getattr(experts, value)
+    if value in ("median", "mean"):
+        held = getattr(experts, str(value))
     elif isinstance(value, (int, float)):
         held = torch.full((len(experts),), float(value))
     else:

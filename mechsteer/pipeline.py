@@ -20,8 +20,8 @@ from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
-from mechsteer.states import State
-from mechsteer.studies import EditMaker, Scored, Study, score_for_study, study
+from mechsteer.studies.protocol import EditMaker, Scored, Study, score_for_study, study
+from mechsteer.studies.states import State
 
 EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

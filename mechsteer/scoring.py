@@ -15,10 +15,9 @@ from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import NeuronScores
 from mechsteer.kernels import score as score_columns
 from mechsteer.models import ModelIdentity
-from mechsteer.pooling import Pooling
 from mechsteer.progress import progress
-from mechsteer.record import record
-from mechsteer.recording import Recording
+from mechsteer.recording import Recording, record
+from mechsteer.recording.pooling import Pooling
 from mechsteer.sites import HookSite, Site
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from mechsteer.batches import plan_batches
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.models import plain_tokenizer
+from mechsteer.recording.batches import plan_batches
 
 
 def plan(model, corpus, **options):

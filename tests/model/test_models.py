@@ -31,7 +31,9 @@ def known(model):
 def test_a_loaded_model_is_in_eval_mode_without_gradients_and_says_nothing(
     checkpoint, capfd
 ) -> None:
-    model = load_model(checkpoint("llama"), device="cpu")
+    folder = checkpoint("llama")
+    capfd.readouterr()
+    model = load_model(folder, device="cpu")
     require_eval(model)
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}

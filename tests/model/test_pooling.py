@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mechsteer.errors import MechsteerError
-from mechsteer.pooling import POOLINGS, RealTokens, pool
+from mechsteer.recording.pooling import POOLINGS, RealTokens, pool
 
 
 def reference(z: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:

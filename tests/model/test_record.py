@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 import torch
 
-from mechsteer.batches import plan_batches
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError, ModelError, SiteError
 from mechsteer.models import load_model, plain_tokenizer
-from mechsteer.pooling import POOLINGS
-from mechsteer.record import embed, record
+from mechsteer.recording.batches import plan_batches
+from mechsteer.recording.capture import embed, record
+from mechsteer.recording.pooling import POOLINGS
 
 BLOCKS = {
     "llama": lambda model: model.model.layers,

@@ -9,11 +9,12 @@ import time
 import pytest
 import torch
 
-from mechsteer import artifacts, shards
+from mechsteer import artifacts
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ArtifactError, ModelError
-from mechsteer.pooling import POOLINGS
-from mechsteer.record import record
+from mechsteer.recording import shards
+from mechsteer.recording.capture import record
+from mechsteer.recording.pooling import POOLINGS
 
 OPTIONS = {"pooling": POOLINGS, "embeddings": True, "batch_tokens": 60}
 
@@ -47,7 +48,7 @@ def test_recording_twice_gives_the_same_bytes(bridge, corpus, whole, tmp_path) -
 
 
 def test_a_finished_recording_is_read_and_not_run(bridge, corpus, whole, monkeypatch) -> None:
-    monkeypatch.setattr("mechsteer.record.read", None)  # a forward pass would fail
+    monkeypatch.setattr("mechsteer.recording.capture.read", None)  # a forward pass would fail
     again = record(bridge("llama"), corpus, directory=whole[1], **OPTIONS)
     assert torch.equal(again.activations(2), whole[0].activations(2))
 
@@ -83,7 +84,7 @@ from pathlib import Path
 import torch
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.models import load_model
-from mechsteer.record import record
+from mechsteer.recording.capture import record
 torch.set_num_threads(int(sys.argv[3]))
 words = "the cat sat on the mat and the dog sat by the door".split()
 sentences = [" ".join(words[: 1 + i % 13]) + "." * (i % 7) for i in range(300)]
@@ -202,7 +203,7 @@ from pathlib import Path
 import torch
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.models import load_model
-from mechsteer.record import record
+from mechsteer.recording.capture import record
 torch.set_num_threads(1)
 model = load_model(sys.argv[1], device="cpu")
 def run(n, name):

@@ -3,6 +3,7 @@
 transformers imports a distribution named ``kernels`` when it finds a package of that name. A
 regular package ``kernels/`` at the root of the checkout would be taken for it and break every
 model load.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechsteer.report import ReportData
+from mechsteer.reporting import ReportData
 from mechsteer.studies.results import COLUMNS
 
 LANGUAGES = (

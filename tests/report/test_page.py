@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from mechsteer.errors import ArtifactError
-from mechsteer.report import ReportData, render, write_report
+from mechsteer.reporting import ReportData, render, write_report
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = [

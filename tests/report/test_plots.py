@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from mechsteer import plots
-from mechsteer.panels import GREEN, INK, VERMILLION, label
-from mechsteer.report import ReportData
-from mechsteer.report.svg import inline
+from mechsteer.plots.panels import GREEN, INK, VERMILLION, label
+from mechsteer.reporting import ReportData
+from mechsteer.reporting.svg import inline
 from mechsteer.studies.results import distance_rows, matrix, series
 
 

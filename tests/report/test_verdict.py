@@ -5,9 +5,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from mechsteer.report import ReportData
-from mechsteer.report.data import checked
-from mechsteer.report.verdict import effects, sentences
+from mechsteer.reporting import ReportData
+from mechsteer.reporting.data import checked
+from mechsteer.reporting.verdict import effects, sentences
 from mechsteer.studies.results import COLUMNS
 
 CHOSEN, LAST = 2, 4

@@ -14,8 +14,7 @@ from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.kernels import score as score_columns
 from mechsteer.models import load_model
-from mechsteer.record import record
-from mechsteer.recording import Recording
+from mechsteer.recording import Recording, record
 from mechsteer.scoring import TABLES, describe, load_scores, save_scores, score, score_recording
 
 OWN = [

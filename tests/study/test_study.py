@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import mechsteer as ms
-from mechsteer import studies
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.models import load_model
-from mechsteer.results import COLUMNS
-from mechsteer.states import Measures, State, measure
-from mechsteer.tabulate import tabulate
+from mechsteer.studies import protocol
+from mechsteer.studies.results import COLUMNS
+from mechsteer.studies.states import Measures, State, measure
+from mechsteer.studies.tabulate import tabulate
 
 LANGUAGES = ("eng_Latn", "fra_Latn", "jpn_Jpan")
 
@@ -152,7 +152,7 @@ def test_a_finished_study_runs_no_model(
     def forward(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was run again")
 
-    monkeypatch.setattr(studies, "embed", forward)
+    monkeypatch.setattr(protocol, "embed", forward)
     again = ms.study(
         model, dev=dev, test=test, targets=["fra_Latn"], ks=[10, 40], seeds=[0, 1],
         directory=found[1],

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.pooling import RealTokens
+from mechsteer.recording.pooling import RealTokens
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -121,7 +121,10 @@ def _encoded(texts: Sequence[str], tokenizer: Any) -> Iterator[tuple[np.ndarray,
     """Token ids and special-token mask of each sentence, without padding or truncation."""
     for start in range(0, len(texts), _CHUNK):
         encoded = tokenizer(
-            list(texts[start : start + _CHUNK]), return_special_tokens_mask=True, verbose=False
+            list(texts[start : start + _CHUNK]),
+            return_special_tokens_mask=True,
+            return_attention_mask=False,
+            verbose=False,  # silent about sentences beyond the context, which are checked below
         )
         for ids, special in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
             yield np.asarray(ids, np.int32), np.asarray(special, bool)

@@ -15,17 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechsteer import corpus_align
-from mechsteer.corpus_folders import holds_pairs, read_folder, read_pair
-from mechsteer.corpus_tables import SUFFIXES, read_huggingface, read_table
-from mechsteer.corpus_text import Text, asked, choose, flaw
+from mechsteer.corpus import align
+from mechsteer.corpus.folders import holds_pairs, read_folder, read_pair
+from mechsteer.corpus.tables import SUFFIXES, read_huggingface, read_table
+from mechsteer.corpus.text import Text, asked, choose, flaw
 from mechsteer.errors import CorpusError
 from mechsteer.languages import canonical
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_EMBEDDED = Path(__file__).parent / "embedded" / "sentences"
+_EMBEDDED = Path(__file__).parents[1] / "embedded" / "sentences"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 
 
@@ -193,7 +193,7 @@ class LabelledCorpus:
 
     @classmethod
     def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:
-        return cls._build(corpus_align.labelled(texts), name)
+        return cls._build(align.labelled(texts), name)
 
     @classmethod
     def _build(cls, texts: Mapping[str, Text], name: str) -> Self:
@@ -241,7 +241,7 @@ class ParallelCorpus(LabelledCorpus):
 
     @classmethod
     def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:
-        return cls._build(corpus_align.parallel(texts), name)
+        return cls._build(align.parallel(texts), name)
 
 
 def read(

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from mechsteer import plots
-from mechsteer.report.data import HEADLINE, ReportData
-from mechsteer.report.figures import Figure
-from mechsteer.report.svg import inline
-from mechsteer.report.tables import table
+from mechsteer.reporting.data import HEADLINE, ReportData
+from mechsteer.reporting.figures import Figure
+from mechsteer.reporting.svg import inline
+from mechsteer.reporting.tables import table
 from mechsteer.studies.results import matrix
 
 

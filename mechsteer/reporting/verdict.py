@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mechsteer.report.data import HEADLINE, ReportData
+from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.studies.results import change, edits_of
 
 FEW = 4  # languages; up to here a sentence names them all

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mechsteer.corpus_text import Text, asked, choose, read_lines
+from mechsteer.corpus.text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
 from mechsteer.languages import canonical, closest, is_tag
 

@@ -8,9 +8,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from mechsteer import plots
-from mechsteer.report.data import ReportData
-from mechsteer.report.svg import inline
-from mechsteer.report.tables import Table, table
+from mechsteer.reporting.data import ReportData
+from mechsteer.reporting.svg import inline
+from mechsteer.reporting.tables import Table, table
 from mechsteer.studies.results import chance, distance_rows, edits_of, series
 
 CURVES = {

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechsteer.analysis.statistics import bootstrap_mean
-from mechsteer.results import COLUMNS
-from mechsteer.states import Measures, State
+from mechsteer.studies.results import COLUMNS
+from mechsteer.studies.states import Measures, State
 
 HITS = {"retrieval_top1": "top1", "mexa": "mexa"}
 

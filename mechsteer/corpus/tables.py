@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechsteer.corpus_text import Text, asked, choose, read_lines
+from mechsteer.corpus.text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
 from mechsteer.languages import canonical
 

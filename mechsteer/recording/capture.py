@@ -14,7 +14,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mechsteer.artifacts import SCHEMA, content_hash
-from mechsteer.batches import Batch, Plan, plan_batches
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.hooks import read
 from mechsteer.models import (
@@ -25,9 +24,10 @@ from mechsteer.models import (
     require_eval,
     require_raw,
 )
-from mechsteer.pooling import POOLINGS, Pooling, pool
-from mechsteer.recording import Memory, Pooled, Recording, Store, by_language
-from mechsteer.shards import Shards
+from mechsteer.recording.batches import Batch, Plan, plan_batches
+from mechsteer.recording.pooling import POOLINGS, Pooling, pool
+from mechsteer.recording.shards import Shards
+from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.sites import HookSite, find_site, require_width, residual_points
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import langcodes
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from mechsteer.report import figures, matrices
-from mechsteer.report.data import EXPERT_COLUMNS, ReportData, brief, checked
-from mechsteer.report.tables import Table, table
-from mechsteer.report.verdict import effects, sentences
+from mechsteer.reporting import figures, matrices
+from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.reporting.tables import Table, table
+from mechsteer.reporting.verdict import effects, sentences
 from mechsteer.studies.results import edits_of, is_control
 
 __all__ = ["ReportData", "render", "write_report"]
@@ -158,7 +158,9 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(files("mechsteer.report").joinpath("template.html").read_text())
+    return environment.from_string(
+        files("mechsteer.reporting").joinpath("template.html").read_text()
+    )
 
 
 def _script_hash(template: Template) -> str:

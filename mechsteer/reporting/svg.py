@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mechsteer.panels import BLUE, GREEN, INK, VERMILLION
+from mechsteer.plots.panels import BLUE, GREEN, INK, VERMILLION
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
 PAGE_COLOURS = {

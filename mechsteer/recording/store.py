@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.errors import ArtifactError
 from mechsteer.models import ModelIdentity
-from mechsteer.pooling import Pooling
+from mechsteer.recording.pooling import Pooling
 from mechsteer.sites import HookSite, Site
 
 # values of the sentences of one batch, by hook point and pooling
@@ -20,7 +20,7 @@ Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
 
 
 class Store(Protocol):
-    """Where a recording keeps its values: ``Memory`` here, or ``mechsteer.shards.Shards``."""
+    """Where a recording keeps its values: ``Memory`` here, or ``Shards`` on disk."""
 
     def missing(self) -> Sequence[int]:
         """Numbers of the batches that are still to be recorded."""

@@ -18,14 +18,14 @@ from mechsteer.artifacts import content_hash
 from mechsteer.errors import CorpusError
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import NeuronEdit, clamp
-from mechsteer.pooling import Pooling
 from mechsteer.progress import progress
-from mechsteer.record import embed, record
+from mechsteer.recording import embed, record
+from mechsteer.recording.pooling import Pooling
 from mechsteer.runs import versions
 from mechsteer.scoring import score_recording
-from mechsteer.states import Measures, State, measure
 from mechsteer.steering import steer
-from mechsteer.tabulate import tabulate
+from mechsteer.studies.states import Measures, State, measure
+from mechsteer.studies.tabulate import tabulate
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
@@ -41,7 +41,7 @@ class Study:
     """What a study found.
 
     Attributes:
-        results: the tidy table, see ``mechsteer.results``.
+        results: the tidy table, see ``mechsteer.studies.results``.
         experts: one row an expert of each steered language, at the k that was chosen; ``value`` is
             where its edit moves an activation of 0, ``prevalence`` the chance level of AP.
         best_layer: row of the base model's best layer for retrieval on dev; all choices use it.

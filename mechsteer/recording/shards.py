@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mechsteer.artifacts import explain_difference, read_json, write_json, write_tensors
 from mechsteer.errors import ArtifactError
-from mechsteer.pooling import Pooling
-from mechsteer.recording import Pooled
+from mechsteer.recording.pooling import Pooling
+from mechsteer.recording.store import Pooled
 from mechsteer.sites import HookSite
 
 _PLAN = "plan.json"

@@ -1,0 +1,222 @@
+"""Figures: a tidy results table in, matplotlib axes out.
+
+Each function draws one panel on ``ax`` (on a new transparent figure when none is given), returns
+the axes and never shows anything; ``ax.figure`` displays it in a notebook.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mechsteer.plots.panels import (
+    BLUE,
+    INK,
+    VERMILLION,
+    end_labels,
+    label,
+    layer_axis,
+    metric_of,
+    panel,
+    percent,
+    points,
+    strokes,
+    title,
+)
+from mechsteer.studies.results import distance_rows, edits_of, series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+DISTANCES = ("distance_pairs", "distance_medoid", "distance_target")
+
+
+def experts_per_layer(
+    counts: pd.DataFrame, *, language: str, ax: Axes | None = None, n_layers: int | None = None
+) -> Axes:
+    """Experts of one language in each layer, with the count that random neurons would have.
+
+    Args:
+        counts: columns language, layer (of the MLP, from 0), count and, where layers differ in
+            width, random: the expected count; without it the mean over layers.
+        language: whose experts.
+        ax: where to draw; a new figure by default.
+        n_layers: layers of the model; up to the last one counted by default.
+    """
+    ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
+    rows = counts[counts["language"] == language].set_index("layer").sort_index()
+    layers = np.arange(n_layers or int(counts["layer"].max()) + 1)
+    height = rows["count"].reindex(layers, fill_value=0)
+    even = pd.Series(height.sum() / len(layers), index=layers)
+    expected = rows["random"].reindex(layers).fillna(even) if "random" in rows else even
+    ax.bar(layers, height, width=0.78, color=VERMILLION, linewidth=0)
+    edges = np.append(layers, len(layers)) - 0.5
+    ax.stairs(expected, edges, baseline=None, color=BLUE, linestyle=(0, (4, 1.5)), linewidth=1.2)
+    ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()))
+    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(min(len(layers), 8), integer=True))
+    ax.set(xlabel="layer", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
+    title(ax, label(language))
+    return ax
+
+
+def curves(
+    results: pd.DataFrame,
+    *,
+    metric: str,
+    language: str,
+    ax: Axes | None = None,
+    chance: float | None = None,
+    chosen: int | None = None,
+    source: str = "*",
+    target: str = "*",
+) -> Axes:
+    """One metric in every layer for one steered language: base, edits and controls.
+
+    Bands are confidence intervals, or minimum to maximum where an edit has several seeds. The value
+    axis spans all languages of ``results``, so panels of one table compare.
+
+    Args:
+        results: the tidy results table, filtered to one k and one strength.
+        metric: a metric of the table; with ``.delta`` its difference from no edit.
+        language: the steered language.
+        ax: where to draw; a new figure by default.
+        chance: level of the dotted line, if any.
+        chosen: layer to mark: the one chosen on dev.
+        source: rows to draw: ``*`` is the mean over all ordered pairs.
+        target: likewise.
+    """
+    ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
+    rows = results[(results["source"] == source) & (results["target"] == target)]
+    rows = rows[rows["metric"] == metric]
+    name, is_share = metric_of(metric)
+    is_change = metric.endswith(".delta")
+    ax.set_ylim(*_span(rows, floor=0.0 if is_share and not is_change else None))
+    layer_axis(ax, int(results["layer"].max()) - 1)
+    ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
+    if chosen is not None:
+        ax.axvline(chosen, color=INK, alpha=0.35, linewidth=0.8)
+    ends = _lines(ax, rows, metric=metric, language=language, source=source, target=target)
+    if is_change:
+        ax.axhline(0, color=INK, linewidth=0.9)
+        ends.append((0.0, "none", INK))
+    if chance is not None:
+        ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+        ends.append((chance, "chance", INK))
+    end_labels(ax, ends)
+    if is_share:
+        ax.yaxis.set_major_formatter(FuncFormatter(points if is_change else percent))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.set(xlabel="layer", ylabel=name)
+    title(ax, label(language))
+    return ax
+
+
+def _lines(
+    ax: Axes, rows: pd.DataFrame, *, metric: str, language: str, source: str, target: str
+) -> list[tuple[float, str, str]]:
+    """Draw every edit's line and band; return where and how each line ends."""
+    ends = []
+    edits = edits_of(rows)
+    drawn = strokes(edits)
+    for edit in edits:
+        line = series(
+            rows, edit=edit, language=language, metric=metric, source=source, target=target
+        )
+        if line.empty:
+            continue
+        colour, dashes, _ = drawn[edit]
+        ax.fill_between(
+            line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0
+        )
+        ax.plot(line["layer"], line["value"], color=colour, linestyle=dashes, linewidth=1.5)
+        ends.append((float(line["value"].iloc[-1]), label(edit, width=10), colour))
+    return ends
+
+
+def _span(rows: pd.DataFrame, *, floor: float | None) -> tuple[float, float]:
+    """Limits that hold all values and intervals with a little air."""
+    values = rows[["value", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    low, high = (np.nanmin(values), np.nanmax(values)) if np.isfinite(values).any() else (0.0, 1.0)
+    low = low if floor is None else min(floor, low)
+    air = 0.06 * (high - low) or 0.05
+    return float(low if low == floor else low - air), float(high + air)
+
+
+def distances(results: pd.DataFrame, *, language: str) -> list[Axes]:
+    """The paper's three cosine distances in every layer for one steered language, stacked.
+
+    They are 1-cos between translations (mean over pairs and sentences), between language means and
+    their medoid, and between the other languages' means and that of ``language``. Any constant
+    offset of all embeddings shrinks all three.
+    """
+    width, height = 3.9, 4.3
+    figure = Figure(figsize=(width, height), facecolor="none")
+    rows = distance_rows(results, language)
+    drawn = []
+    for place, metric in enumerate(DISTANCES):
+        box = (0.58 / width, (3.0 - 1.28 * place) / height, 2.6 / width, 1.0 / height)
+        ax = curves(rows, metric=metric, language=language, ax=figure.add_axes(box))
+        ax.yaxis.set_major_locator(MaxNLocator(3))
+        if place:
+            title(ax, "")
+        if metric != DISTANCES[-1]:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+        drawn.append(ax)
+    return drawn
+
+
+def effects(
+    table: pd.DataFrame, *, heading: str = "", limits: tuple[float, float] | None = None
+) -> Axes:
+    """Change of a share against no edit: one row a steered language, edits and controls in it.
+
+    Args:
+        table: columns language, edit, value, low, high (the interval, or the range of seeds).
+        heading: name of the panel.
+        limits: ends of the value axis, to share one between panels.
+    """
+    languages = list(dict.fromkeys(table["language"]))
+    edits = edits_of(table)
+    height = len(languages) * (0.12 + 0.15 * len(edits))
+    ax = panel(None, size=(4.4, height + 0.95), margins=(0.85, 0.55, 0.15, 0.4))
+    ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits)
+    ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
+    ax.axvline(0, color=INK, linewidth=0.9)
+    drawn = strokes(edits)
+    reach = 0.36 * (1 - 1 / len(edits))
+    for offset, edit in zip(np.linspace(-reach, reach, len(edits)), edits, strict=True):
+        rows = table[table["edit"] == edit]
+        colour, _, marker = drawn[edit]
+        y = [languages.index(name) + offset for name in rows["language"]]
+        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5)
+        ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5)
+        _name_mark(ax, rows.iloc[0], y=y[0], edit=edit, colour=colour)
+    ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_formatter(FuncFormatter(points))
+    ax.set_xlabel("change against no edit (percentage points)")
+    title(ax, label(heading, width=60))
+    return ax
+
+
+def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, edit: str, colour: str) -> None:
+    """Write the edit beside its first mark, away from the line at zero."""
+    ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
+    right = row["value"] > 0
+    ax.annotate(
+        label(edit, width=14),
+        (max(ends) if right else min(ends), y),
+        xytext=(6 if right else -6, 0),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="center_baseline",
+        fontsize=8.5,
+        color=colour,
+    )

@@ -1,0 +1,7 @@
+"""The report: results in, one self-contained HTML page out."""
+
+from mechsteer.reporting.data import ReportData
+from mechsteer.reporting.page import render, write_report
+from mechsteer.reporting.write import report
+
+__all__ = ["ReportData", "render", "report", "write_report"]

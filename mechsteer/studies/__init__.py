@@ -1,0 +1,1 @@
+"""The whole road as one resumable study, and the tidy table it ends in."""
