@@ -6,7 +6,9 @@ tokens' activations, one write of ``neuron x sentence`` values per pooling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,16 +16,17 @@ from torch import Tensor
 
 from .backends import DTYPES, Backend, pick_backend
 
-__all__ = ["pool_tokens"]
+__all__ = ["POOLINGS", "Pooling", "pool_tokens"]
 
-HOWS = ("max", "mean", "last")
+Pooling = Literal["max", "mean", "last"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 def pool_tokens(
     z: Float[Tensor, "batch token neuron"],
     mask: Bool[Tensor, "batch token"],
     *,
-    how: str | Sequence[str] = "max",
+    how: Pooling | Sequence[Pooling] = "max",
     out: Tensor | Sequence[Tensor] | None = None,
     backend: Backend = "auto",
 ) -> Tensor | tuple[Tensor, ...]:
@@ -79,8 +82,8 @@ def _check(z: Tensor, mask: Tensor, hows: tuple[str, ...]) -> None:
             f"mask must be bool of shape {list(z.shape[:2])} ([batch, token] of z), "
             f"got {list(mask.shape)} of {mask.dtype}"
         )
-    if not hows or set(hows) - set(HOWS) or len(set(hows)) < len(hows):
-        raise ValueError(f"how must be distinct names out of {', '.join(HOWS)}, got {hows}")
+    if not hows or set(hows) - set(POOLINGS) or len(set(hows)) < len(hows):
+        raise ValueError(f"how must be distinct names out of {', '.join(POOLINGS)}, got {hows}")
     empty = (~mask.any(dim=1)).nonzero().flatten().tolist()
     if empty:
         raise ValueError(
@@ -116,31 +119,56 @@ def _pool_reference(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
 
 
 def _pool_cpu(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
-    """One reduction per sentence over a view of its span: no copy of ``z``, any device."""
-    rows = {
-        how: torch.empty_like(out.T, memory_format=torch.contiguous_format)
-        for how, out in outs.items()
-    }
-    for row, real in enumerate(mask.cpu()):
-        index = real.nonzero().flatten()
-        first, last = int(index[0]), int(index[-1])
-        tokens = z[row, first : last + 1]
-        if len(index) < len(tokens):
-            tokens = tokens[(index - first).to(z.device)]
-        if "max" in rows:
-            torch.amax(tokens, dim=0, out=rows["max"][row])
-        if "mean" in rows:
-            torch.mean(tokens, dim=0, dtype=torch.float32, out=rows["mean"][row])
-        if "last" in rows:
-            rows["last"][row] = tokens[-1]
+    """Reduce the columns that are real in every sentence as they stand, and mask only the rest.
+
+    Batches hold sentences of similar length, so the masked copy is small.
+    """
+    columns = _columns(mask)
+    real = mask.to(z.device)
     for how, out in outs.items():
-        out.copy_(rows[how].T)
+        if how == "max":
+            pooled = _reduce(z, real, columns, (torch.amax, torch.maximum, -torch.inf))
+        elif how == "mean":
+            total = _reduce(z, real, columns, (_sum, torch.add, 0.0))
+            pooled = total / real.sum(1, dtype=torch.float32)[:, None]
+        else:
+            last = mask.shape[1] - 1 - real.flip(1).int().argmax(1)
+            pooled = z[torch.arange(len(z), device=z.device), last]
+        out.copy_(pooled.T)
+
+
+def _columns(mask: Tensor) -> tuple[slice, tuple[slice, ...]]:
+    """A run of columns real in every sentence (maybe empty), and the other columns in use."""
+    everywhere, somewhere = mask.all(0).tolist(), mask.any(0).tolist()
+    first, last = somewhere.index(True), len(somewhere) - somewhere[::-1].index(True)
+    start = everywhere.index(True) if True in everywhere else first
+    stop = start
+    while stop < last and everywhere[stop]:
+        stop += 1
+    edges = tuple(slice(*edge) for edge in ((first, start), (stop, last)) if edge[0] < edge[1])
+    return slice(start, stop), edges
+
+
+def _reduce(
+    z: Tensor,
+    real: Tensor,
+    columns: tuple[slice, tuple[slice, ...]],
+    fold: tuple[Callable[[Tensor, int], Tensor], Callable[[Tensor, Tensor], Tensor], float],
+) -> Tensor:
+    (core, edges), (reduce, join, neutral) = columns, fold
+    parts = [reduce(z[:, core], 1)] if core.start < core.stop else []
+    parts += [reduce(torch.where(real[:, e, None], z[:, e], neutral), 1) for e in edges]
+    return functools.reduce(join, parts)
+
+
+def _sum(z: Tensor, dim: int) -> Tensor:
+    return z.sum(dim, dtype=torch.float32)
 
 
 def _pool_triton(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
     from .pooling_triton import pool
 
-    pool(z, mask, *(outs.get(how) for how in HOWS))
+    pool(z, mask, *(outs.get(how) for how in POOLINGS))
 
 
 _POOL = {"triton": _pool_triton, "cpu": _pool_cpu, "reference": _pool_reference}

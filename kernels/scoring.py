@@ -17,7 +17,7 @@ from .score_table import ScoreTable
 
 _FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 _STAGING_BYTES = 1 << 28
-_TRITON_SENTENCES = 8192  # sorted by one program
+_TRITON_SENTENCES = 4096  # sorted by one program
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def score(
         x: Activations, floating point.
         labels: Class of each sentence, 0 to ``n_classes - 1``.
         n_classes: One more than the largest label if not given.
-        backend: ``"triton"`` takes up to 8,192 sentences; ``"cpu"`` is numba where it is installed,
+        backend: ``"triton"`` takes up to 4,096 sentences; ``"cpu"`` is numba where it is installed,
             ``"numpy"`` elsewhere and for float64; ``"auto"`` is Triton for CUDA tensors that it
             takes, ``"cpu"`` otherwise; ``"reference"`` is for tests.
         moments: Whether to compute moments as well.

@@ -13,11 +13,11 @@ from torch import Tensor
 from mechsteer.artifacts import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import NeuronScores
+from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.models import ModelIdentity
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
-from mechsteer.recording.pooling import Pooling
 from mechsteer.sites import HookSite, Site
 
 if TYPE_CHECKING:

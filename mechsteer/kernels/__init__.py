@@ -1,7 +1,8 @@
 """Kernels: tensors in, tensors out.
 
-The operations live in the top-level folder ``kernels/``, which a wheel copies beside this file. That
-folder is never a package of its own (see ``setup.py``); a checkout reaches it through ``__path__``.
+The operations live in the top-level folder ``kernels/``, which a wheel copies beside this file.
+That folder is never a package of its own (see ``setup.py``); a checkout reaches it through
+``__path__``.
 Importing this module needs neither a GPU, Triton nor numba: each operation loads its backend when
 it first runs.
 """
@@ -13,7 +14,17 @@ if (_checkout / "scoring.py").is_file():
     __path__.append(str(_checkout))
 
 from mechsteer.kernels.edits import edit_neurons  # noqa: E402
-from mechsteer.kernels.pooling import pool_tokens  # noqa: E402
+from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
+from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
 
-__all__ = ["Scores", "edit_neurons", "pool_tokens", "score"]
+__all__ = [
+    "POOLINGS",
+    "LabelingScores",
+    "Pooling",
+    "Scores",
+    "edit_neurons",
+    "pool_tokens",
+    "score",
+    "score_labelings",
+]

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.recording.pooling import RealTokens
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -30,11 +29,11 @@ class Batch:
     rows: Int[Tensor, "sentence"]
     ids: Int[Tensor, "sentence token"]
     mask: Int[Tensor, "sentence token"]
-    real: RealTokens
+    real: Bool[Tensor, "sentence token"]
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device; ``rows`` stay where the results will be."""
-        return Batch(self.rows, self.ids.to(device), self.mask.to(device), self.real.to(device))
+        """Tokens on another device; ``rows`` and ``real`` are read on the CPU."""
+        return Batch(self.rows, self.ids.to(device), self.mask.to(device), self.real)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Plan:
         mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
         real = pad_sequence([torch.from_numpy(self.real[row]) for row in rows], batch_first=True)
         padded = pad_sequence(ids, batch_first=True, padding_value=self.pad)
-        return Batch(torch.tensor(rows), padded, mask, RealTokens.of(real))
+        return Batch(torch.tensor(rows), padded, mask, real)
 
 
 def plan_batches(

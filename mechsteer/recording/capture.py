@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from mechsteer.artifacts import SCHEMA, content_hash
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.hooks import read
+from mechsteer.kernels import POOLINGS, Pooling, pool_tokens
 from mechsteer.models import (
     ModelIdentity,
     context_length,
@@ -25,7 +26,6 @@ from mechsteer.models import (
     require_raw,
 )
 from mechsteer.recording.batches import Batch, Plan, plan_batches
-from mechsteer.recording.pooling import POOLINGS, Pooling, pool
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.sites import HookSite, find_site, require_width, residual_points
@@ -169,7 +169,8 @@ def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
     def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
         def pool_activation(z: Tensor) -> None:
             require_width(point, z)
-            pooled.update({(point, how): pool(z, batch.real, how) for how in poolings})
+            values = pool_tokens(z, batch.real, how=poolings)
+            pooled.update(zip([(point, how) for how in poolings], values, strict=True))
 
         return pool_activation
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechsteer.artifacts import explain_difference, read_json, write_json, write_tensors
 from mechsteer.errors import ArtifactError
-from mechsteer.recording.pooling import Pooling
+from mechsteer.kernels import Pooling
 from mechsteer.recording.store import Pooled
 from mechsteer.sites import HookSite
 

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError
+from mechsteer.kernels import Pooling
 from mechsteer.models import ModelIdentity
-from mechsteer.recording.pooling import Pooling
 from mechsteer.sites import HookSite, Site
 
 # values of the sentences of one batch, by hook point and pooling

@@ -18,9 +18,9 @@ from mechsteer.artifacts import content_hash
 from mechsteer.errors import CorpusError
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import NeuronEdit, clamp
+from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
 from mechsteer.recording import embed, record
-from mechsteer.recording.pooling import Pooling
 from mechsteer.runs import versions
 from mechsteer.scoring import score_recording
 from mechsteer.steering import steer

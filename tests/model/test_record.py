@@ -7,10 +7,10 @@ import torch
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError, ModelError, SiteError
+from mechsteer.kernels import POOLINGS
 from mechsteer.models import load_model, plain_tokenizer
 from mechsteer.recording.batches import plan_batches
 from mechsteer.recording.capture import embed, record
-from mechsteer.recording.pooling import POOLINGS
 
 BLOCKS = {
     "llama": lambda model: model.model.layers,
@@ -68,7 +68,7 @@ def by_plain_hooks(model, family, corpus, **options):
         output = copy(batch.ids, attention_mask=batch.mask, output_hidden_states=True)
         *states, final = output.hidden_states
         for i, row in enumerate(batch.rows.tolist()):
-            real = batch.real.mask[i]
+            real = batch.real[i]
             rows = [state[i][real] for state in (*states, caught["last block"], final)]
             hidden[row] = torch.stack([tokens.double().mean(0) for tokens in rows])
             for layer in range(len(blocks)):

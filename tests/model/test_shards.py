@@ -12,9 +12,9 @@ import torch
 from mechsteer import artifacts
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.kernels import POOLINGS
 from mechsteer.recording import shards
 from mechsteer.recording.capture import record
-from mechsteer.recording.pooling import POOLINGS
 
 OPTIONS = {"pooling": POOLINGS, "embeddings": True, "batch_tokens": 60}
 

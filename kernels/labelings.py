@@ -1,0 +1,99 @@
+"""One sort of each neuron for any number of labelings, overlapping or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from . import reference
+from .backends import DTYPES
+from .scoring import raise_not_finite
+
+LabelingBackend = Literal["auto", "cpu", "numpy", "reference"]
+
+
+@dataclass(frozen=True)
+class LabelingScores:
+    """Scores of every labeling (rows) at every neuron (columns), float32."""
+
+    ap: Float[Tensor, "labeling neuron"]
+    auroc: Float[Tensor, "labeling neuron"]
+
+
+def score_labelings(
+    x: Float[Tensor, "sentence neuron"],
+    positive: Bool[Tensor, "labeling sentence"],
+    *,
+    backend: LabelingBackend = "auto",
+) -> LabelingScores:
+    """Score every column of ``x`` for each labeling's positives against all other sentences.
+
+    AP and AUROC as in ``score``, ties included. Labelings may overlap: concept sets, or the
+    permuted labels of a test. Each neuron is sorted once; a labeling then costs about 1 ns an
+    activation and core, beside a floor of 0.1 for reading its membership byte. Runs on the CPU.
+
+    Raises:
+        ValueError: NaN or infinity (the column is named), a labeling without positives or without
+            negatives, activations or labelings of an unsuitable type or shape.
+
+    >>> x = torch.tensor([[0.9], [0.1], [0.8]])
+    >>> score_labelings(x, torch.tensor([[True, False, False], [True, True, False]])).ap.tolist()
+    [[1.0], [0.8333333134651184]]
+    """
+    _check(x, positive)
+    if backend not in ("auto", "cpu", "numpy", "reference"):
+        raise ValueError(f"backend must be one of auto, cpu, numpy, reference, got {backend!r}")
+    # A float32 word has room for any sentence number, a 16-bit word for 65,536 of them.
+    widen = x.dtype != torch.float32 and len(x) > 1 << 16
+    rows = (x.detach().float() if widen else x.detach()).cpu().T
+    member = positive.detach().cpu()
+    ap, auroc = torch.empty(2, len(member), len(rows))
+    if backend == "reference":
+        bad = _fill_reference(ap, auroc, rows, member)
+    elif backend == "numpy" or find_spec("numba") is None:
+        from .labelings_numpy import fill as fill_numpy
+
+        bad = fill_numpy(ap, auroc, rows, member)
+    else:
+        from .labelings_cpu import fill
+
+        bad = fill(ap, auroc, rows, member)
+    if bad >= 0:
+        raise_not_finite(rows[bad], bad)
+    return LabelingScores(ap.to(x.device), auroc.to(x.device))
+
+
+def _check(x: Tensor, positive: Tensor) -> None:
+    if x.ndim != 2 or x.dtype not in DTYPES:
+        raise ValueError(
+            "expected activations [sentence, neuron] in bfloat16, float16 or float32, got "
+            f"{x.dtype} of shape {tuple(x.shape)}"
+        )
+    if positive.dtype != torch.bool or positive.ndim != 2 or positive.shape[1] != len(x):
+        raise ValueError(
+            f"expected boolean labelings [labeling, {len(x)} sentences], got {positive.dtype} of "
+            f"shape {tuple(positive.shape)}"
+        )
+    sizes = positive.sum(1)
+    empty = (sizes == 0) | (sizes == len(x))
+    if empty.any():
+        at = int(empty.int().argmax())
+        raise ValueError(
+            f"labeling {at} has {int(sizes[at])} positives among {len(x)} sentences: a score needs "
+            "at least one positive and one negative"
+        )
+
+
+def _fill_reference(ap: Tensor, auroc: Tensor, rows: Tensor, member: Tensor) -> int:
+    for neuron, values in enumerate(rows):
+        if not values.isfinite().all():
+            return neuron
+        for labeling, positive in enumerate(member):
+            ap[labeling, neuron] = reference.average_precision(values, positive)
+            auroc[labeling, neuron] = reference.auroc(values, positive)
+    return -1
