@@ -59,7 +59,7 @@ def score(
 
     Any strides; fastest when each neuron's sentences are contiguous (``x`` is the transpose of a
     ``[neuron, sentence]`` tensor). The cost does not depend on the number of classes. On a CPU
-    about 12 ns per element and core with numba, of which the sort takes 7; memory beyond ``x`` and
+    about 10 ns per element and core with numba, of which the sort takes 4; memory beyond ``x`` and
     the result is a few MB a thread.
 
     Args:
