@@ -20,7 +20,8 @@ from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
-from mechsteer.studies.protocol import EditMaker, Scored, Study, score_for_study, study
+from mechsteer.studies.bench import EditMaker, Reading
+from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 from mechsteer.studies.states import State
 
 EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
@@ -83,10 +84,11 @@ def score_command(
 def _score(run: Run, model: Any, text: LabelledCorpus) -> Scored:
     """The scoring stage: from the recording, which resumes, to a file of scores."""
     inputs = run.manifest["inputs"]
-    names = ("site", "pooling", "negative_only", "batch_tokens", "truncate", "skip_first")
+    options = {name: inputs[name] for name in ("site", "pooling", "negative_only")}
     with run.timed("score"):
-        options = {name: inputs[name] for name in names}
-        scored = score_for_study(model, text, directory=run.path / "recording", **options)
+        scored = score_for_study(
+            model, text, directory=run.path / "recording", reading=_reading(run), **options
+        )
         save_scores(scored.scores, run.path / SCORES)
     record = describe(scored.scores)
     run.finish("score", files=[SCORES], **record)
@@ -137,6 +139,7 @@ def study_command(
             strength=strength,
             by=by,
             seeds=range(seeds),
+            reading=_reading(run),
             scored=_score(run, model, dev),
             directory=path / "states",
         )
@@ -215,6 +218,10 @@ def _read(
 ) -> LabelledCorpus:
     kind = LabelledCorpus if labelled else ParallelCorpus
     return kind.read(source, languages=languages or None, split=split)
+
+
+def _reading(run: Run) -> Reading:
+    return Reading(**{f.name: run.manifest["inputs"][f.name] for f in fields(Reading)})
 
 
 def _load(run: Run) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -14,26 +14,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings, centre, language_means
-from mechsteer.artifacts import content_hash
 from mechsteer.errors import CorpusError
-from mechsteer.experts import Criterion, Experts, NeuronScores
-from mechsteer.interventions import NeuronEdit, clamp
+from mechsteer.experts import Criterion, NeuronScores
+from mechsteer.interventions import clamp
 from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
-from mechsteer.recording import embed, record
-from mechsteer.runs import versions
+from mechsteer.recording import record
 from mechsteer.scoring import score_recording
-from mechsteer.steering import steer
-from mechsteer.studies.states import Measures, State, measure
+from mechsteer.studies.bench import BASE, CENTRING, USUAL, Bench, EditMaker, Maker, Reading
+from mechsteer.studies.states import Measures, State
 from mechsteer.studies.tabulate import tabulate
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
-
-EditMaker = Callable[[Experts], NeuronEdit]
-BASE = State()
-CENTRING = State("centring")
-RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,7 @@ def score_for_study(
     pooling: Pooling = "max",
     negative_only: Sequence[str] = (),
     directory: Path | None = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = USUAL,
 ) -> Scored:
     """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
     recording = record(
@@ -100,9 +91,7 @@ def score_for_study(
         pooling=pooling,
         embeddings=True,
         directory=directory,
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
+        **asdict(reading),
     )
     scores = score_recording(recording, pooling=pooling, negative_only=negative_only)
     return Scored(scores, recording.embeddings_by_language())
@@ -122,6 +111,7 @@ def study(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     site: str = "post",
     pooling: Pooling = "max",
+    reading: Reading = USUAL,
     scored: Scored | None = None,
     directory: Path | None = None,
 ) -> Study:
@@ -145,6 +135,7 @@ def study(
         seeds: one random control each.
         site: where neurons are read and moved.
         pooling: over a sentence's real tokens, for the scores.
+        reading: batch size, truncation and the first token, for scoring and embedding alike.
         scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
         directory: folder that makes the study resumable; None keeps everything in memory.
 
@@ -153,23 +144,28 @@ def study(
     """
     folder = directory or Path()
     scored = scored or score_for_study(
-        model, dev, site=site, pooling=pooling, directory=directory and folder / "recording"
+        model,
+        dev,
+        site=site,
+        pooling=pooling,
+        reading=reading,
+        directory=directory and folder / "recording",
     )
     scores = scored.scores
     targets = tuple(targets or scores.languages)
     _require_fit(dev, test, scores, targets)
-    maker = _Maker(scores, dict(edits or {"clamp": clamp}), by)
+    maker = Maker(scores, dict(edits or {"clamp": clamp}), by)
     options = [
         State(name, target, scores.resolve_k(k), strength)
         for name, target, k in product(maker.edits, targets, ks)
     ]
 
-    tried = _Bench(model, dev, maker, directory and folder / "dev")
+    tried = Bench(model, dev, maker, reading, directory and folder / "dev")
     base = tried.measured(BASE, lambda: scored.dev_embeddings)
     best_layer = int(_mean_top1(base).argmax())
     chosen = _choose(tried, options, best_layer)
 
-    bench = _Bench(model, test, maker, directory and folder / "test")
+    bench = Bench(model, test, maker, reading, directory and folder / "test")
     untouched = cache(bench.embeddings)
     measured = {BASE: bench.measured(BASE, untouched)}
     if controls:
@@ -228,7 +224,7 @@ def _require_fit(
         raise CorpusError("dev and test are the same sentences: experts would be judged by them")
 
 
-def _choose(tried: _Bench, options: Sequence[State], layer: int) -> list[State]:
+def _choose(tried: Bench, options: Sequence[State], layer: int) -> list[State]:
     """The states of each edit at the k with the best retrieval on dev, mean over its languages."""
     ks = {state.k for state in options}
     if len(ks) == 1:
@@ -245,64 +241,3 @@ def _mean_top1(measures: Measures) -> Float[Tensor, " layer"]:
     """Mean over all ordered pairs and sentences; pairs of a language with itself never hit."""
     n_languages = measures.top1.shape[1]
     return measures.top1.double().mean((1, 2, 3)) * n_languages / (n_languages - 1)
-
-
-class _Maker:
-    """Turns the name of a state into its edit, from the scores of the dev corpus."""
-
-    def __init__(self, scores: NeuronScores, edits: Mapping[str, EditMaker], by: Criterion) -> None:
-        self.scores = scores
-        self.edits = edits
-        self._by = by
-
-    def experts(self, state: State) -> Experts:
-        experts = self.scores.top(state.language, state.k, by=self._by)
-        return experts if state.seed < 0 else self.scores.random_like(experts, seed=state.seed)
-
-    def table(self, state: State) -> pd.DataFrame:
-        value, prevalence = self.edit(state).b.numpy(), self.scores.prevalence(state.language)
-        return self.experts(state).table().assign(value=value, prevalence=prevalence)
-
-    def control(self, state: State, seed: int) -> State:
-        """The same edit on random neurons; named after the edit where there are several."""
-        name = RANDOM if len(self.edits) == 1 else f"{RANDOM} {state.edit}"
-        return replace(state, edit=name, seed=seed)
-
-    def edit(self, state: State) -> NeuronEdit:
-        name = state.edit.removeprefix(RANDOM).strip() or next(iter(self.edits))
-        return self.edits[name](self.experts(state)).scaled(state.strength)
-
-
-class _Bench:
-    """A model and the parallel text it is measured on; a folder remembers what was measured."""
-
-    def __init__(
-        self, model: Any, corpus: ParallelCorpus, maker: _Maker, folder: Path | None
-    ) -> None:
-        self._model, self._corpus, self._maker, self._folder = model, corpus, maker, folder
-
-    def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
-        edits = () if state == BASE else (self._maker.edit(state),)
-        with steer(self._model, *edits):
-            return embed(self._model, self._corpus)
-
-    def measured(self, state: State, how: Callable[[], LayerEmbeddings]) -> Measures:
-        """Measure a state, or read it back if just this was measured before."""
-        if self._folder is None:
-            return measure(how())
-        path, key = self._folder / f"{state.label}.safetensors", self._key(state)
-        known = Measures.load(path, key)
-        if known is None:
-            known = measure(how())
-            known.save(path, key)
-        return known
-
-    def _key(self, state: State) -> str:
-        """Hash of all that determines the numbers of a state."""
-        facts: dict[str, Any] = {"corpus": self._corpus.fingerprint, "versions": versions()}
-        facts["state"] = asdict(state)
-        facts["model"] = asdict(self._maker.scores.model) if self._maker.scores.model else None
-        if state.k:
-            edit = self._maker.edit(state)
-            facts["edit"] = [x.tolist() for x in (edit.index, edit.a, edit.b)]
-        return content_hash(facts)

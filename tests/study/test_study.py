@@ -11,7 +11,7 @@ import torch
 import mechsteer as ms
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.models import load_model
-from mechsteer.studies import protocol
+from mechsteer.studies import bench
 from mechsteer.studies.results import COLUMNS
 from mechsteer.studies.states import Measures, State, measure
 from mechsteer.studies.tabulate import tabulate
@@ -152,7 +152,7 @@ def test_a_finished_study_runs_no_model(
     def forward(*_: Any, **__: Any) -> None:
         raise AssertionError("the model was run again")
 
-    monkeypatch.setattr(protocol, "embed", forward)
+    monkeypatch.setattr(bench, "embed", forward)
     again = ms.study(
         model, dev=dev, test=test, targets=["fra_Latn"], ks=[10, 40], seeds=[0, 1],
         directory=found[1],

@@ -1,0 +1,114 @@
+"""What a study runs: the edit a state names, and a model measured in that state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from torch import Tensor
+
+from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.artifacts import content_hash
+from mechsteer.experts import Criterion, Experts, NeuronScores
+from mechsteer.interventions import NeuronEdit
+from mechsteer.recording import embed
+from mechsteer.runs import versions
+from mechsteer.steering import steer
+from mechsteer.studies.states import Measures, State, measure
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import ParallelCorpus
+
+EditMaker = Callable[[Experts], NeuronEdit]
+BASE = State()
+CENTRING = State("centring")
+RANDOM = "random"
+
+
+class Maker:
+    """Turns the name of a state into its edit, from the scores of the dev corpus."""
+
+    def __init__(self, scores: NeuronScores, edits: Mapping[str, EditMaker], by: Criterion) -> None:
+        self.scores = scores
+        self.edits = edits
+        self._by = by
+
+    def experts(self, state: State) -> Experts:
+        """The neurons a state moves: its language's best, or random ones in their layers."""
+        experts = self.scores.top(state.language, state.k, by=self._by)
+        return experts if state.seed < 0 else self.scores.random_like(experts, seed=state.seed)
+
+    def table(self, state: State) -> pd.DataFrame:
+        """The experts of a state with the value they are held at and the chance level of AP."""
+        value, prevalence = self.edit(state).b.numpy(), self.scores.prevalence(state.language)
+        return self.experts(state).table().assign(value=value, prevalence=prevalence)
+
+    def control(self, state: State, seed: int) -> State:
+        """The same edit on random neurons; named after the edit where there are several."""
+        name = RANDOM if len(self.edits) == 1 else f"{RANDOM} {state.edit}"
+        return replace(state, edit=name, seed=seed)
+
+    def edit(self, state: State) -> NeuronEdit:
+        """The edit of a state, at its strength."""
+        name = state.edit.removeprefix(RANDOM).strip() or next(iter(self.edits))
+        return self.edits[name](self.experts(state)).scaled(state.strength)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How sentences are read, the same for scoring and for every state of a study.
+
+    Attributes:
+        batch_tokens: tokens of a batch, padding included.
+        truncate: cut sentences longer than the context instead of refusing them.
+        skip_first: leave out the first real token, the attention sink of models without BOS.
+    """
+
+    batch_tokens: int = 4096
+    truncate: bool = False
+    skip_first: bool = False
+
+
+USUAL = Reading()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A model and the parallel text it is measured on; a folder remembers what was measured."""
+
+    model: Any
+    corpus: ParallelCorpus
+    maker: Maker
+    reading: Reading
+    folder: Path | None
+
+    def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
+        """Embed the corpus with the model in a state."""
+        edits = () if state == BASE else (self.maker.edit(state),)
+        with steer(self.model, *edits):
+            return embed(self.model, self.corpus, progress=False, **asdict(self.reading))
+
+    def measured(self, state: State, how: Callable[[], LayerEmbeddings]) -> Measures:
+        """Measure a state, or read it back if just this was measured before."""
+        if self.folder is None:
+            return measure(how())
+        path, key = self.folder / f"{state.label}.safetensors", self._key(state)
+        known = Measures.load(path, key)
+        if known is None:
+            known = measure(how())
+            known.save(path, key)
+        return known
+
+    def _key(self, state: State) -> str:
+        """Hash of all that determines the numbers of a state."""
+        facts: dict[str, Any] = {"corpus": self.corpus.fingerprint, "versions": versions()}
+        facts |= asdict(self.reading)
+        facts["state"] = asdict(state)
+        facts["model"] = asdict(self.maker.scores.model) if self.maker.scores.model else None
+        if state.k:
+            edit = self.maker.edit(state)
+            facts["edit"] = [x.tolist() for x in (edit.index, edit.a, edit.b)]
+        return content_hash(facts)
