@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .jit import compiled
-from .keys import FORMATS, FloatFormat, bit_view
+from .keys import FloatFormat, bit_view
 
 Array = NDArray[Any]
 _TILE_BYTES = 1 << 20
@@ -34,7 +34,7 @@ def make_plan(order: Array, tags: Array, form: FloatFormat) -> Plan:
 
 
 def tiles(rows: Tensor) -> tuple[Array, int]:
-    """The bits of ``[neuron, sentence]`` rows, and how many rows make a tile that fits the cache."""
+    """Bits of ``[neuron, sentence]`` rows, and how many rows make a tile that fits the cache."""
     bits = bit_view(rows)
     return bits, int(np.clip(_TILE_BYTES // (bits.itemsize * bits.shape[1]), 16, 128))
 
@@ -114,5 +114,3 @@ def _scatter(source: Array, target: Array, counts: Array, shift: Any, mask: Any)
         digit = word >> shift & mask
         target[counts[digit]] = word
         counts[digit] += _u32(1)
-
-
