@@ -15,15 +15,18 @@ if (_checkout / "scoring.py").is_file():
 
 from mechsteer.kernels.edits import edit_neurons  # noqa: E402
 from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
+from mechsteer.kernels.neighbours import Neighbours, neighbours  # noqa: E402
 from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
 
 __all__ = [
     "POOLINGS",
     "LabelingScores",
+    "Neighbours",
     "Pooling",
     "Scores",
     "edit_neurons",
+    "neighbours",
     "pool_tokens",
     "score",
     "score_labelings",
