@@ -88,6 +88,8 @@ class Shards:
 
 def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
     if not plan.exists():
+        if next(plan.parent.glob("*.safetensors"), None):
+            raise ArtifactError(f"{plan.parent} holds shards without their {_PLAN}: delete them")
         write_json(plan, inputs)
     found = read_json(plan)
     if found != inputs:

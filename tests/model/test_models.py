@@ -17,6 +17,7 @@ from mechsteer.models import (
     require_raw,
     require_same_model,
 )
+from mechsteer.sites import find_site
 
 
 def own(checkpoint, tmp_path, family="llama", **options):
@@ -78,6 +79,26 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(
         load_model(name, device="cpu")
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_gated_model_says_how_to_get_in(monkeypatch) -> None:
+    from transformers import AutoConfig
+
+    def refuse(*args, **options):
+        raise OSError("You are trying to access a gated repo.\nMake sure to have access to it.")
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", refuse)
+    with pytest.raises(
+        ModelError, match=r"gated repo; accept its licence.*hf auth login"
+    ) as caught:
+        load_model("somebody/gated")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_embedded_model_is_the_default_and_goes_by_its_own_name() -> None:
+    model = load_model(device="cpu")
+    assert known(model).name == "mechsteer/embedded"
+    assert find_site(model).n_neurons > 1000
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path) -> None:

@@ -173,6 +173,13 @@ def test_a_damaged_or_missing_shard_is_named(bridge, corpus, tmp_path) -> None:
     assert again.activations(0).isfinite().all()
 
 
+def test_shards_of_an_unknown_recording_are_not_taken_up(bridge, corpus, tmp_path) -> None:
+    record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(ArtifactError, match=r"without their plan\.json"):
+        record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+
+
 def test_a_folder_is_refused_while_edits_are_on(bridge, corpus, tmp_path) -> None:
     model = bridge("llama")
     with model.hooks([("blocks.1.mlp.hook_post", lambda z, hook: z * 0)]):
