@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -78,49 +78,40 @@ def test_a_run_that_dies_while_writing_is_resumed_to_the_same_bytes(  # noqa: PL
     assert content(tmp_path) == content(whole[1])
 
 
-RECORD = """
-import sys
+KILLED = """
+import json, os, signal, sys
 from pathlib import Path
 import torch
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.models import load_model
 from mechsteer.recording.capture import record
-torch.set_num_threads(int(sys.argv[3]))
-words = "the cat sat on the mat and the dog sat by the door".split()
-sentences = [" ".join(words[: 1 + i % 13]) + "." * (i % 7) for i in range(300)]
-record(load_model(sys.argv[1], device="cpu"), LabelledCorpus({"eng_Latn": sentences}),
-       directory=Path(sys.argv[2]), batch_tokens=1)
+
+def fsync(file, synced=[]):
+    synced.append(file)
+    if len(synced) == 4:  # the plan and two shards are written, the third is not renamed yet
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = fsync
+model, directory, threads, sentences, options = sys.argv[1:]
+torch.set_num_threads(int(threads))
+corpus = LabelledCorpus(json.loads(sentences))
+record(load_model(model, device="cpu"), corpus, directory=Path(directory), **json.loads(options))
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of POSIX")
-def test_a_run_killed_outright_is_resumed_to_the_same_bytes(checkpoint, tmp_path) -> None:
-    folder = str(checkpoint("llama"))
-    killed, untouched = tmp_path / "killed", tmp_path / "untouched"
-
-    def command(directory) -> list[str]:
-        return [sys.executable, "-c", RECORD, folder, str(directory), str(torch.get_num_threads())]
-
-    run = subprocess.Popen(command(killed))
-    while not (killed / "00020.safetensors").exists() and run.poll() is None:
-        time.sleep(0.001)
-    run.send_signal(signal.SIGKILL)
-    assert run.wait() == -signal.SIGKILL
-    assert 20 < len(list(killed.glob("*.safetensors"))) < 300
-    arguments = ["record", folder, str(killed), str(torch.get_num_threads())]
-    _here(arguments)
-    _here([*arguments[:2], str(untouched), arguments[3]])
-    assert content(killed) == content(untouched)
-    assert len(content(killed)) == 301
-
-
-def _here(arguments: list[str]) -> None:
-    """Run the same script in this process, which has the libraries loaded."""
-    before, sys.argv = sys.argv, arguments
-    try:
-        exec(compile(RECORD, "record", "exec"), {})
-    finally:
-        sys.argv = before
+def test_a_run_killed_outright_is_resumed_to_the_same_bytes(
+    bridge, checkpoint, corpus, whole, tmp_path
+) -> None:
+    facts = [torch.get_num_threads(), json.dumps(corpus.sentences), json.dumps(OPTIONS)]
+    arguments = [checkpoint("llama"), tmp_path, *facts]
+    run = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], check=False)
+    assert run.returncode == -signal.SIGKILL
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left[0].startswith(".00002.safetensors.")
+    assert left[1:] == ["00000.safetensors", "00001.safetensors", "plan.json"]
+    record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    assert content(tmp_path) == content(whole[1])
 
 
 @pytest.mark.parametrize(
