@@ -1,8 +1,8 @@
 """Files that survive a crash and say when they were damaged: safetensors, JSON and Parquet.
 
 Everything is written to a temporary file in the same folder, flushed to the disk and renamed, so a
-reader finds either the whole file or none. Nothing is ever pickled. Bytes depend on the content
-alone: no clock, no host name, sorted keys.
+reader finds either the whole file or none. No format runs code when read. Bytes depend on the
+content alone: no clock, no host name, sorted keys.
 """
 
 from __future__ import annotations

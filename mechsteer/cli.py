@@ -69,6 +69,7 @@ def demo(output: Path) -> None:
 @click.option("--split", help="Split to read, for example dev.")
 @click.option("--languages", callback=_comma_list, help="Comma-separated; all by default.")
 @click.option("--labelled", is_flag=True, help="Text that is not parallel: scored, not studied.")
+@click.option("--limit", type=click.IntRange(2), help="Only the first N parallel sentences.")
 @click.option("--negative-only", callback=_comma_list, help="Languages that get no score.")
 @click.option("--site", default="post", show_default=True, help="Where neurons are read.")
 @click.option("--pooling", default="max", show_default=True, help="max, mean or last.")
@@ -116,6 +117,7 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--test", required=True, help=CORPUS_HELP)
 @click.option("--split", help="Split of the test corpus, for example devtest.")
+@click.option("--limit", type=click.IntRange(2), help="Only the first N parallel sentences.")
 @click.option(
     "--target", "targets", callback=_comma_list, help="Languages to steer to; all by default."
 )

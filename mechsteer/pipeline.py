@@ -39,6 +39,7 @@ def score_command(
     split: str | None = None,
     languages: Sequence[str] = (),
     labelled: bool = False,
+    limit: int | None = None,
     negative_only: Sequence[str] = (),
     site: str = "post",
     pooling: str = "max",
@@ -51,7 +52,7 @@ def score_command(
     """Record and score a corpus into a run folder; an interrupted run is taken up again."""
     if dtype is not None and dtype not in DTYPES:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
-    text = _read(corpus, languages, split, labelled=labelled)
+    text = _read(corpus, languages, split, labelled=labelled, limit=limit)
     if len(text.languages) < 2:
         raise CorpusError(
             f"expected two languages or more to tell apart, got {list(text.languages)}"
@@ -64,6 +65,7 @@ def score_command(
             "split": split,
             "languages": list(languages),
             "labelled": labelled,
+            "limit": limit,
             "fingerprint": text.fingerprint,
         },
         "negative_only": uncounted,
@@ -115,6 +117,7 @@ def study_command(
     strength: float = 1.0,
     by: Criterion = "ap",
     split: str | None = None,
+    limit: int | None = None,
     targets: Sequence[str] = (),
     seeds: int = 5,
 ) -> Study:
@@ -124,7 +127,7 @@ def study_command(
     run = Run.open(path)
     run.stage("score")
     dev = _dev_corpus(run)
-    held_out = _read(test, dev.languages, split)
+    held_out = _read(test, dev.languages, split, limit=limit)
     if not isinstance(dev, ParallelCorpus) or not isinstance(held_out, ParallelCorpus):
         raise CorpusError("a study needs parallel text on both sides: row i is one sentence")
     model = _load(run)
@@ -144,7 +147,7 @@ def study_command(
             directory=path / "states",
         )
     arguments = {"edit": edit, "ks": list(ks), "strength": strength, "by": by, "test": test}
-    arguments |= {"split": split, "targets": list(targets), "seeds": seeds}
+    arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
     save_study(run, found, arguments)
     return found
 
@@ -193,10 +196,12 @@ def _how_to_repeat(run: Run) -> str:
     inputs, arguments = run.manifest["inputs"], run.manifest["stages"]["study"]["arguments"]
     score = ["mechsteer score", inputs["model"]["source"], "--corpus", inputs["corpus"]["source"]]
     score += ["--split", inputs["corpus"]["split"]] if inputs["corpus"]["split"] else []
+    score += ["--limit", str(inputs["corpus"]["limit"])] if inputs["corpus"]["limit"] else []
     score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
     study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
     study_ += ["--k", ",".join(str(k) for k in arguments["ks"]), "--test", arguments["test"]]
     study_ += ["--split", arguments["split"]] if arguments["split"] else []
+    study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
     study_ += ["--seeds", str(arguments["seeds"])]
     return "\n".join([" ".join(score), " ".join(study_), "mechsteer report RUN"])
@@ -214,10 +219,17 @@ def _dev_corpus(run: Run) -> LabelledCorpus:
 
 
 def _read(
-    source: str, languages: Sequence[str], split: str | None, *, labelled: bool = False
+    source: str,
+    languages: Sequence[str],
+    split: str | None,
+    *,
+    labelled: bool = False,
+    limit: int | None = None,
 ) -> LabelledCorpus:
-    kind = LabelledCorpus if labelled else ParallelCorpus
-    return kind.read(source, languages=languages or None, split=split)
+    if labelled:
+        return LabelledCorpus.read(source, languages=languages or None, split=split)
+    corpus = ParallelCorpus.read(source, languages=languages or None, split=split)
+    return corpus if limit is None else corpus.head(limit)
 
 
 def _reading(run: Run) -> Reading:

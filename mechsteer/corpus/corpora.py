@@ -155,7 +155,7 @@ class LabelledCorpus:
     def embedded(
         cls, split: str | None = None, *, languages: Sequence[str] | str | None = None
     ) -> Self:
-        """The sentences shipped with the package: 12 languages, ``dev`` and ``test`` of 128."""
+        """The sentences shipped with the package: 12 languages, ``dev`` and ``test`` of 256."""
         texts = read_folder(_EMBEDDED, languages=languages, split=split)
         return cls._from_texts(texts, f"embedded/{split}")
 

@@ -194,7 +194,7 @@ def test_the_embedded_sentences_are_128_in_twelve_languages(split: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         corpus = ParallelCorpus.embedded(split)
-    assert (corpus.n_sentences, len(corpus.languages)) == (128, 12)
+    assert (corpus.n_sentences, len(corpus.languages)) == (256, 12)
     assert len({language[4:] for language in corpus.languages}) == 7
     assert read("embedded", split=split) == corpus
 
