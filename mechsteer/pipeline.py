@@ -210,7 +210,8 @@ def _how_to_repeat(run: Run) -> str:
 def _dev_corpus(run: Run) -> LabelledCorpus:
     """The corpus that was scored, read again and compared."""
     source = run.manifest["inputs"]["corpus"]
-    dev = _read(source["source"], source["languages"], source["split"], labelled=source["labelled"])
+    names = ("source", "languages", "split", "labelled", "limit")
+    dev = _read(**{name: source[name] for name in names})
     if dev.fingerprint != source["fingerprint"]:
         raise ArtifactError(
             f"the corpus {source['source']} has changed since {run.path} was scored: score again"
