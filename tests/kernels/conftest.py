@@ -21,10 +21,6 @@ SCORERS = ("reference", "cpu", "numpy")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "triton: runs Triton kernels, natively or interpreted")
-
-
 @pytest.fixture(params=SCORERS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
