@@ -16,7 +16,7 @@ from mechsteer import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mechsteer.experts import Criterion
+    from mechsteer.experts import Criterion, Experts
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 MODEL = click.argument("model")
@@ -86,7 +86,7 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
     scores = score_command(model, corpus, output, **options)
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
-        _print_table(top.table(), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        _print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -100,7 +100,7 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     from mechsteer.pipeline import select_command
 
     experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
-    _print_table(experts.table().head(20), f"{experts.language}: {experts.selection}")
+    _print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
@@ -168,14 +168,28 @@ def check(model: str, site: str, as_json: bool) -> None:
         )
 
 
+def _brief(experts: Experts) -> pd.DataFrame:
+    """What fits on a terminal of 80 columns; the files have everything."""
+    table = experts.table().rename(columns={"effect_size": "d"})
+    return table[["rank", "component", "layer", "neuron", "ap", "auroc", "d", "median"]]
+
+
 def _print_table(frame: pd.DataFrame, title: str) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for name, column in frame.items():
         numeric = column.dtype.kind in "if"
-        table.add_column(str(name), justify="right" if numeric else "left")
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{x:.3f}" if isinstance(x, float) else str(x) for x in row))
     Console(markup=False, highlight=False).print(table)

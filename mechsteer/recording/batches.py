@@ -103,7 +103,7 @@ def plan_batches(
             if not truncate:
                 raise CorpusError(
                     f"{_place(corpus, row)}: {len(tokens)} tokens, and the model takes {context}: "
-                    "shorten the sentence, or pass truncate=True"
+                    "shorten the sentence, or pass truncate=True (--truncate)"
                 )
             n_truncated += 1
             tokens, special = _truncated(texts[row], tokenizer, context)
