@@ -129,7 +129,10 @@ def test_an_interrupted_run_says_so_and_resumes(tmp_path: Path, run: Path) -> No
         "score", "embedded", "--corpus", "embedded", "--split", "dev",
         "--languages", "eng_Latn,fra,jpn_Jpan", "-o", str(tmp_path / "run"),
     ]  # fmt: skip
-    child = subprocess.Popen([*COMMAND, *args], stderr=subprocess.PIPE, text=True, env=ENV)
+    # a parent in the background may ignore Ctrl-C, and its children would inherit that
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    start = [sys.executable, "-c", heard + "from mechsteer.cli import main; main()"]
+    child = subprocess.Popen([*start, *args], stderr=subprocess.PIPE, text=True, env=ENV)
     shards = tmp_path / "run" / "recording"
     while child.poll() is None and not list(shards.glob("*.safetensors")):
         time.sleep(0.01)
