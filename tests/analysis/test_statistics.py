@@ -1,168 +1,153 @@
-import numpy as np
+from __future__ import annotations
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from mechsteer.analysis import bootstrap_difference, bootstrap_mean, holm, mcnemar
+from mechsteer import analysis
 from mechsteer.errors import MechsteerError
 
 
-def hits(n=80, cells=5, *, seed=0, rate=0.4):
+def hits(n: int, cells: int, rate: float, seed: int) -> torch.Tensor:
     return torch.rand(n, cells, generator=torch.Generator().manual_seed(seed)) < rate
 
 
-def test_the_bootstrap_equals_a_loop_over_resampled_rows():
-    values = torch.randn(25, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    generator = torch.Generator().manual_seed(11)
-    draws = torch.randint(25, (200, 25), generator=generator)
-    means = np.array([values.numpy()[ids].mean(0) for ids in draws.numpy()])
-    result = bootstrap_mean(values, resamples=200, seed=11, confidence=0.9)
-    # Float64 sums of 25 values in another order.
-    for bound, quantile in ((result.low, 0.05), (result.high, 0.95)):
-        expected = np.quantile(means, quantile, axis=0)
-        np.testing.assert_allclose(bound.numpy(), expected, rtol=0, atol=1e-13)
-    low, high = np.quantile(means.mean(1), (0.05, 0.95))
-    assert (result.mean_low, result.mean_high) == pytest.approx((low, high), abs=1e-13)
-    np.testing.assert_allclose(result.value.numpy(), values.numpy().mean(0), rtol=0, atol=1e-14)
-    assert result.mean == pytest.approx(values.mean().item(), abs=1e-14)
+def test_means_are_exact_and_intervals_enclose_them() -> None:
+    values = hits(50, 7, 0.4, 0)
+    found = analysis.bootstrap_mean(values)
+    assert torch.allclose(found.value, values.double().mean(0), atol=1e-12)
+    assert (found.low <= found.value).all()
+    assert (found.value <= found.high).all()
+    assert found.mean == pytest.approx(values.double().mean().item(), abs=1e-12)
 
 
-def test_the_same_seed_gives_the_same_intervals_and_another_seed_others():
-    first, again, other = (bootstrap_mean(hits(), seed=seed) for seed in (3, 3, 4))
+def test_the_width_is_that_of_the_normal_approximation() -> None:
+    values = hits(2000, 1, 0.3, 0)
+    found = analysis.bootstrap_mean(values, resamples=4000)
+    p = values.double().mean().item()
+    expected = 2 * norm.ppf(0.975) * (p * (1 - p) / 2000) ** 0.5
+    # the quantiles of 4,000 draws have a standard error of about 4 % of the width
+    assert (found.high - found.low).item() == pytest.approx(expected, rel=0.15)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    covered = 0
+    for seed in range(200):
+        found = analysis.bootstrap_mean(hits(80, 1, 0.5, seed), resamples=400, seed=seed)
+        covered += int(found.low <= 0.5 <= found.high)
+    # nominal 190 of 200, standard deviation 3; percentile intervals at n = 80 run slightly low
+    assert 178 <= covered <= 199
+
+
+def test_sentences_are_resampled_whole_so_shared_errors_do_not_average_out() -> None:
+    one = hits(60, 1, 0.5, 0)
+    many = one.expand(60, 100)
+    alone, together = analysis.bootstrap_mean(one), analysis.bootstrap_mean(many)
+    assert together.mean_high - together.mean_low == pytest.approx(
+        (alone.high - alone.low).item(), abs=1e-12
+    )
+
+
+def test_a_paired_difference_of_equal_states_is_zero() -> None:
+    values = hits(40, 3, 0.5, 0)
+    found = analysis.bootstrap_difference(values, values)
+    assert not found.low.any()
+    assert not found.high.any()
+
+
+def test_equal_seeds_give_equal_draws() -> None:
+    values = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
+    first, again, other = (analysis.bootstrap_mean(values, seed=s) for s in (1, 1, 2))
     assert torch.equal(first.low, again.low)
-    assert torch.equal(first.high, again.high)
     assert not torch.equal(first.low, other.low)
 
 
-def test_intervals_do_not_depend_on_the_cells_beside_them():
-    values = hits(cells=6)
-    together, alone = bootstrap_mean(values), bootstrap_mean(values[:, 2:3])
-    assert together.low[2] == alone.low[0]
-    assert together.high[2] == alone.high[0]
+@pytest.mark.parametrize("seed", range(5))
+def test_mcnemar_equals_the_exact_binomial_test(seed: int) -> None:
+    after, before = hits(60, 4, 0.6, seed), hits(60, 4, 0.4, seed + 100)
+    found = analysis.mcnemar(after, before)
+    for cell in range(4):
+        won = int((after & ~before)[:, cell].sum())
+        lost = int((before & ~after)[:, cell].sum())
+        expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+        assert found[cell] == pytest.approx(expected, abs=1e-10)
 
 
-def test_sentences_shared_by_all_cells_do_not_narrow_the_interval_of_the_mean():
-    one = hits(cells=1)
-    copies = bootstrap_mean(one.expand(-1, 50))
-    width = copies.mean_high - copies.mean_low
-    assert width == pytest.approx(float(copies.high[0] - copies.low[0]), abs=1e-12)
-    independent = bootstrap_mean(hits(cells=50))
-    assert independent.mean_high - independent.mean_low < 0.3 * width
-
-
-def test_the_interval_of_a_mean_covers_the_truth_as_often_as_it_says():
-    generator = torch.Generator().manual_seed(5)
-    # 1000 independent experiments are the cells of one matrix of 60 sentences.
-    values = torch.randn(60, 1000, generator=generator) + 2
-    result = bootstrap_mean(values, resamples=1000, seed=6)
-    covered = ((result.low < 2) & (result.high > 2)).double().mean().item()
-    # Percentile intervals of 60 normals cover about 0.94; 1000 experiments deviate by 0.007.
-    assert 0.91 < covered < 0.97
-
-
-def test_the_interval_of_normal_values_has_the_width_of_theory():
-    values = torch.randn(400, 1, generator=torch.Generator().manual_seed(7))
-    result = bootstrap_mean(values, resamples=4000)
-    expected = 2 * norm.ppf(0.975) * values.std().item() / 20
-    # The 2.5 % quantile of 4000 draws deviates by about 4 % of the standard error: 4 % of the
-    # width for both ends at three deviations.
-    assert float(result.high - result.low) == pytest.approx(expected, rel=0.06)
-
-
-def test_the_paired_difference_uses_the_same_sentences_for_both_states():
-    before = hits(seed=1)
-    assert bootstrap_difference(before, before).mean_high == 0
-    changed = bootstrap_difference(torch.ones_like(before), before)
-    same = bootstrap_mean(before)
-    # 1 - low of the state is the high of the difference; float64 rounding.
-    torch.testing.assert_close(changed.high, 1 - same.low, rtol=0, atol=1e-12)
-    torch.testing.assert_close(changed.low, 1 - same.high, rtol=0, atol=1e-12)
-
-
-def test_bounds_of_constant_hits_are_exact():
-    result = bootstrap_mean(torch.ones(37, 2, dtype=torch.bool))
-    assert result.low.tolist() == result.value.tolist() == result.high.tolist() == [1.0, 1.0]
-
-
-def test_more_resamples_than_one_block_are_drawn_in_full():
-    values = torch.randn(9, 1, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    blocks = [torch.randint(9, (size, 9), generator=generator) for size in (1000, 1000, 500)]
-    means = values[torch.cat(blocks)].mean(1)
-    result = bootstrap_mean(values, resamples=2500)
-    expected = torch.quantile(means, 0.025, dim=0)
-    torch.testing.assert_close(result.low, expected, rtol=0, atol=1e-13)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_equals_its_step_down_definition(values: list[float]) -> None:
+    found = analysis.holm(torch.tensor(values, dtype=torch.float64)).tolist()
+    order = sorted(range(len(values)), key=values.__getitem__)
+    running = 0.0
+    for step, i in enumerate(order):
+        running = max(running, min(1.0, (len(values) - step) * values[i]))
+        assert found[i] == pytest.approx(running, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (torch.ones(1, 3), "two sentences or more"),
-        (torch.ones(5), "two sentences or more"),
-        (torch.ones(5, 0), "two sentences or more"),
-        (torch.tensor([[0.0, 1.0], [1.0, torch.nan]]), "row 1, cell 1"),
-        (torch.tensor([[0.0, torch.inf], [1.0, 1.0]]), "row 0, cell 1"),
-    ],
+    "values", [torch.rand(1, 3), torch.rand(4), torch.tensor([[0.1], [float("nan")]])]
 )
-def test_the_bootstrap_refuses_what_has_no_interval(values, message):
-    with pytest.raises(MechsteerError, match=message):
-        bootstrap_mean(values)
+def test_what_cannot_be_resampled_is_refused(values: torch.Tensor) -> None:
+    with pytest.raises(MechsteerError):
+        analysis.bootstrap_mean(values)
 
 
-@pytest.mark.parametrize(("resamples", "confidence"), [(39, 0.95), (1000, 1.0), (1000, 0.0)])
-def test_the_bootstrap_refuses_intervals_it_cannot_resolve(resamples, confidence):
+def test_too_few_resamples_for_the_confidence_are_refused() -> None:
     with pytest.raises(MechsteerError, match="resamples"):
-        bootstrap_mean(hits(), resamples=resamples, confidence=confidence)
+        analysis.bootstrap_mean(torch.rand(9, 1), resamples=20, confidence=0.95)
 
 
-@pytest.mark.parametrize(("resamples", "confidence"), [(40, 0.95), (20, 0.9), (200, 0.99)])
-def test_the_fewest_resamples_that_resolve_an_interval_are_accepted(resamples, confidence):
-    assert bootstrap_mean(hits(), resamples=resamples, confidence=confidence).mean > 0
+def test_the_bootstrap_equals_a_loop_over_resampled_rows() -> None:
+    values = torch.randn(25, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(11)
+    # 1,500 resamples: more than one block
+    draws = torch.cat([torch.randint(25, (m, 25), generator=generator) for m in (1000, 500)])
+    means = torch.stack([values[ids].mean(0) for ids in draws])
+    found = analysis.bootstrap_mean(values, resamples=1500, seed=11, confidence=0.9)
+    # float64 sums of 25 values in another order
+    assert torch.allclose(found.low, means.quantile(0.05, dim=0), rtol=0, atol=1e-13)
+    assert torch.allclose(found.high, means.quantile(0.95, dim=0), rtol=0, atol=1e-13)
+    expected = means.mean(1).quantile(torch.tensor([0.05, 0.95], dtype=torch.float64)).tolist()
+    assert [found.mean_low, found.mean_high] == pytest.approx(expected, abs=1e-13)
 
 
-@pytest.mark.parametrize("function", [bootstrap_difference, mcnemar])
-def test_states_over_other_sentences_are_refused(function):
+def test_intervals_do_not_depend_on_the_cells_beside_them() -> None:
+    values = hits(80, 6, 0.4, 0)
+    together, alone = analysis.bootstrap_mean(values), analysis.bootstrap_mean(values[:, 2:3])
+    assert (together.low[2], together.high[2]) == (alone.low[0], alone.high[0])
+
+
+def test_a_paired_difference_mirrors_the_state_it_is_taken_from() -> None:
+    before = hits(80, 5, 0.4, 1)
+    state = analysis.bootstrap_mean(before)
+    change = analysis.bootstrap_difference(torch.ones_like(before), before)
+    # both states see the same draws: 1 - x turns the bounds round, to float64 rounding
+    assert torch.allclose(change.high, 1 - state.low, rtol=0, atol=1e-12)
+    assert torch.allclose(change.low, 1 - state.high, rtol=0, atol=1e-12)
+
+
+def test_the_fewest_resamples_that_resolve_an_interval_are_accepted() -> None:
+    for resamples, confidence in ((40, 0.95), (20, 0.9), (200, 0.99)):
+        values = hits(9, 1, 0.5, 0)
+        found = analysis.bootstrap_mean(values, resamples=resamples, confidence=confidence)
+        assert found.low < found.high
+
+
+@pytest.mark.parametrize("function", [analysis.bootstrap_difference, analysis.mcnemar])
+def test_states_over_other_sentences_are_refused(function: object) -> None:
     with pytest.raises(MechsteerError, match="same sentences"):
-        function(hits(80), hits(79))
+        function(hits(80, 2, 0.5, 0), hits(79, 2, 0.5, 0))  # type: ignore[operator]
 
 
-def test_mcnemar_equals_scipys_exact_binomial_test_in_every_cell():
-    before, after = hits(cells=20, seed=1), hits(cells=20, seed=2, rate=0.55)
-    before[:, 0] = after[:, 0]
-    p = mcnemar(after, before)
-    for cell in range(20):
-        won = int((after[:, cell] & ~before[:, cell]).sum())
-        lost = int((before[:, cell] & ~after[:, cell]).sum())
-        expected = binomtest(won, won + lost, 0.5).pvalue if won + lost else 1.0
-        # Two float64 evaluations of the same binomial tail.
-        assert p[cell].item() == pytest.approx(expected, rel=1e-10)
-    assert p[0] == 1
-
-
-def test_mcnemar_refuses_numbers_that_are_not_hits():
+def test_mcnemar_says_one_where_nothing_changed_and_refuses_numbers() -> None:
+    values = hits(30, 2, 0.5, 0)
+    assert analysis.mcnemar(values, values).tolist() == [1.0, 1.0]
     with pytest.raises(MechsteerError, match="boolean hits"):
-        mcnemar(hits().float(), hits().float())
+        analysis.mcnemar(values.float(), values.float())
 
 
-def test_holm_equals_the_step_down_procedure():
-    p = torch.rand(30, generator=torch.Generator().manual_seed(9), dtype=torch.float64) ** 4
-    adjusted = holm(p)
-    for alpha in (0.01, 0.05, 0.2, 0.7):
-        rejected = set()
-        for step, index in enumerate(p.argsort().tolist()):
-            if p[index] > alpha / (30 - step):
-                break
-            rejected.add(index)
-        assert {i for i, value in enumerate(adjusted.tolist()) if value <= alpha} == rejected
-
-
-def test_holm_keeps_order_ties_and_the_ceiling_of_one():
-    p = torch.tensor([0.9, 0.02, 0.02, 0.9], dtype=torch.float64)
-    # By hand: 4 x 0.02, carried to its equal; 2 x 0.9 cut at 1.
-    torch.testing.assert_close(holm(p), torch.tensor([1, 0.08, 0.08, 1], dtype=torch.float64))
-
-
-@pytest.mark.parametrize("p", [[0.1, torch.nan], [-0.1, 0.2], [0.5, 1.1]])
-def test_holm_refuses_what_is_no_probability(p):
+@pytest.mark.parametrize("p", [[0.1, float("nan")], [-0.1, 0.2], [0.5, 1.1]])
+def test_holm_refuses_what_is_no_probability(p: list[float]) -> None:
     with pytest.raises(MechsteerError, match="from 0 to 1"):
-        holm(torch.tensor(p))
+        analysis.holm(torch.tensor(p))
