@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Int
@@ -42,10 +42,18 @@ def read(
     except _AllRead:
         return
     finally:
-        for point, handle in attached:
-            handle.hook.remove()
-            point.fwd_hooks[:] = [kept for kept in point.fwd_hooks if kept is not handle]
+        detach(attached)
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
+
+
+def detach(attached: Iterable[tuple[Any, Any]]) -> None:
+    """Take exactly these hooks away, given as hook points with the handles ``add_hook`` returned.
+
+    ``reset_hooks()`` would take those of others too; one it took already is no error here.
+    """
+    for point, handle in attached:
+        handle.hook.remove()
+        point.fwd_hooks[:] = [kept for kept in point.fwd_hooks if kept is not handle]
 
 
 def _hook(name: str, reader: Callable[[Tensor], None], waiting: set[str]) -> Callable[..., None]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import SiteError
+from mechsteer.hooks import detach
 from mechsteer.interventions import NeuronEdit
 from mechsteer.kernels import edit_neurons
 from mechsteer.models import require_same_model
@@ -65,11 +66,12 @@ class Steering:
         """Hook one edit, one hook a point of its site that holds any of its neurons."""
         if edit.is_identity():
             return
+        points = model.hook_dict  # a property that TransformerLens rebuilds at each access
         for place, offset in zip(edit.site.points, edit.site.offsets, strict=True):
             here = (edit.index >= offset) & (edit.index < offset + place.width)
             if here.any():
                 hook = self._hook(place, edit.index[here] - offset, edit.a[here], edit.b[here])
-                point = model.hook_dict[place.hook]
+                point = points[place.hook]
                 self._installed.append((point, point.add_hook(hook)))
 
     def _hook(self, place: HookSite, index: Tensor, a: Tensor, b: Tensor) -> Hook:
@@ -86,11 +88,8 @@ class Steering:
 
     def remove(self) -> None:
         """Take every edit of this handle away; calling it again does nothing."""
-        while self._installed:
-            point, handle = self._installed.pop()
-            handle.hook.remove()
-            # the user may have called reset_hooks() in between: then it is gone already
-            point.fwd_hooks[:] = [kept for kept in point.fwd_hooks if kept is not handle]
+        detach(self._installed)
+        self._installed.clear()
 
     def __enter__(self) -> Steering:
         return self
