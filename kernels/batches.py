@@ -21,14 +21,19 @@ def check_activations(x: Tensor, *, n_neurons: int | None, dtypes: tuple[torch.d
         )
 
 
+def first_not_finite(rows: Float[Tensor, "neuron sentence"]) -> int:
+    """The first row with NaN or infinity, or -1. One read, two values kept per row."""
+    if not rows.numel():
+        return -1
+    low, high = torch.aminmax(rows, dim=1)
+    finite = low.isfinite() & high.isfinite()  # the extremes of a row with NaN are NaN
+    return -1 if finite.all() else int(finite.int().argmin())
+
+
 def refuse_not_finite(x: Float[Tensor, "sentence neuron"]) -> None:
-    """Raise for the first column with NaN or infinity. One read, two values kept per column."""
-    if not x.numel():
-        return
-    low, high = torch.aminmax(x, dim=0)
-    finite = low.isfinite() & high.isfinite()  # the extremes of a column with NaN are NaN
-    if not finite.all():
-        column = int(finite.int().argmin())
+    """Raise for the first column with NaN or infinity."""
+    column = first_not_finite(x.T)
+    if column >= 0:
         raise_not_finite(x[:, column], column)
 
 

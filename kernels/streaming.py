@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .backends import DTYPES, Backend, pick_backend
-from .batches import check_activations, refuse_not_finite
+from .batches import check_activations, first_not_finite, refuse_not_finite
 from .keys import FORMATS, bit_view, keys
 from .labelings import LabelingScores
 from .scoring import raise_not_finite
@@ -273,7 +273,7 @@ def _count_reference(tally: Tally, rows: Tensor, sign: int) -> int:
         above = (own[:, None] > other).sum(0)
         tally.counts[neuron] += sign * torch.bincount(above, minlength=len(own) + 1)
         tally.ties[neuron] += sign * (own[:, None] == other).sum()
-    return _first_not_finite(rows)
+    return first_not_finite(rows)
 
 
 def _count_torch(tally: Tally, rows: Tensor, sign: int) -> int:
@@ -288,12 +288,7 @@ def _count_torch(tally: Tally, rows: Tensor, sign: int) -> int:
         ties += sign * (torch.searchsorted(up, down, right=True) - above).sum(1)
         above += places * torch.arange(len(own))[:, None]
         counts += sign * torch.bincount(above.flatten(), minlength=counts.numel()).view_as(counts)
-    return _first_not_finite(rows)
-
-
-def _first_not_finite(rows: Tensor) -> int:
-    finite = rows.isfinite().all(1)
-    return -1 if finite.all() else int(finite.int().argmin())
+    return first_not_finite(rows)
 
 
 def _count_cpu(tally: Tally, rows: Tensor, sign: int) -> int:
