@@ -134,9 +134,7 @@ class KeyCounts:
         """Bytes that the state takes now."""
         return self._table.nbytes + self._pages.nbytes
 
-    def update(
-        self, x: Float[Tensor, "sentence neuron"], labels: Int[Tensor, "sentence"]
-    ) -> None:
+    def update(self, x: Float[Tensor, "sentence neuron"], labels: Int[Tensor, "sentence"]) -> None:
         """Count a batch of any size and strides. An error leaves the state as it was.
 
         Raises:
@@ -272,7 +270,7 @@ def _score(pages: Tensor, table: Tensor, sizes: Tensor) -> tuple[Tensor, bool]:
         return score(pages, table, sizes)
     step = _CHUNK_ELEMENTS // (_KEYS * len(sizes) * int((table >= 0).sum(1).max()))
     found, sizes = [], sizes.to(table.device)
-    for part in table.split(max(1, step)):
+    for part in torch.split(table, max(1, step)):
         laid_out = pages[part[:, (part >= 0).any(0)].long()]
         found.append(_score_keys(laid_out.flatten(1, 2), sizes))
     scores, complete = zip(*found, strict=True)

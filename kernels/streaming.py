@@ -137,8 +137,8 @@ class StreamingScores:
     def memory(n_positives: int, n_neurons: int, dtype: torch.dtype) -> int:
         """Bytes of the state: ``P`` activations, ``P + 1`` counts and one of ties a neuron.
 
-        >>> StreamingScores.memory(1000, 458_752, torch.bfloat16) / 2**30
-        2.568...
+        >>> StreamingScores.memory(1000, 1, torch.bfloat16)
+        6012
         """
         return n_neurons * (n_positives * (dtype.itemsize + 4) + 12)
 
@@ -216,7 +216,7 @@ class StreamingScores:
         if not self._n_negatives:
             raise ValueError("expected at least one negative before a result: call update first")
         step = max(1, _CHUNK_ELEMENTS // self.n_positives)
-        parts = zip(*(part.split(step) for part in self._tally), strict=True)
+        parts = zip(*(torch.split(part, step) for part in self._tally), strict=True)
         scores = [_scores(Tally(*part), self._n_negatives) for part in parts]
         empty = torch.empty(2, 0, device=self._tally.ties.device)
         ap, auroc = torch.cat([empty, *scores], dim=1)[:, None]
@@ -227,7 +227,7 @@ def _descending(rows: Float[Tensor, "neuron positive"]) -> Float[Tensor, "neuron
     """Each row from the highest value down, contiguous, without negative zeros."""
     if rows.is_cuda:
         step = max(1, 16 * _CHUNK_ELEMENTS // rows.shape[1])
-        parts = [part.sort(dim=1, descending=True).values for part in rows.split(step)]
+        parts = [part.sort(dim=1, descending=True).values for part in torch.split(rows, step)]
         return (torch.cat(parts) if parts else rows.clone()) + 0.0
     form = FORMATS[rows.dtype]
     ordered = np.sort(keys(bit_view(rows.contiguous()), form), axis=1, kind="stable")
@@ -280,14 +280,13 @@ def _count_torch(tally: Tally, rows: Tensor, sign: int) -> int:
     """Binary search without numba."""
     places = tally.counts.shape[1]
     step = max(1, _CHUNK_ELEMENTS // max(places, rows.shape[1]))
-    for own, counts, ties, other in zip(
-        *(part.split(step) for part in (*tally, rows)), strict=True
-    ):
-        up, down = -own.float(), -other.float().contiguous()
+    for part in (slice(first, first + step) for first in range(0, len(rows), step)):
+        up, down = -tally.positives[part].float(), -rows[part].float().contiguous()
         above = torch.searchsorted(up, down)
-        ties += sign * (torch.searchsorted(up, down, right=True) - above).sum(1)
-        above += places * torch.arange(len(own))[:, None]
-        counts += sign * torch.bincount(above.flatten(), minlength=counts.numel()).view_as(counts)
+        tally.ties[part] += sign * (torch.searchsorted(up, down, right=True) - above).sum(1)
+        above += places * torch.arange(len(up))[:, None]
+        found = torch.bincount(above.flatten(), minlength=places * len(up))
+        tally.counts[part] += sign * found.view(-1, places)
     return first_not_finite(rows)
 
 

@@ -20,6 +20,7 @@ from .launch import Launch, jit, tl
 
 __all__ = ["LAUNCHES", "count"]
 
+
 @jit
 def _descending_key(x: tl.tensor) -> tl.tensor:
     """Activations as int32 whose ascending order is descending; -0.0 becomes +0.0."""
@@ -93,9 +94,9 @@ def _count_kernel(  # noqa: PLR0917
         key = _descending_key(x)
         at = _above(tree, key, LEVELS)
         real = i < n_sentences
-        ties += tl.where(
-            real & (tl.gather(ordered, at, 0) == key), tl.gather(run, at, 0), 0
-        ).to(tl.int64)
+        ties += tl.where(real & (tl.gather(ordered, at, 0) == key), tl.gather(run, at, 0), 0).to(
+            tl.int64
+        )
         here = real & (at >= least) & (key <= most)
         tl.atomic_add(counts_ptr + m * (n_positives + 1) + first + at, sign, here, sem="relaxed")
     tl.atomic_add(ties_ptr + m, tl.sum(ties, 0) * sign, sem="relaxed")
@@ -120,7 +121,7 @@ LAUNCHES = {
 }
 
 
-def count(  # noqa: PLR0917
+def count(
     positives: Float[Tensor, "neuron positive"],
     counts: Int[Tensor, "neuron place"],
     ties: Int[Tensor, "neuron"],
