@@ -15,8 +15,9 @@ from torch import Tensor
 
 from .backends import DTYPES
 from .batches import check_activations, checked_labels, refuse_not_finite
+from .bins import checked_edges, single_valued
 
-__all__ = ["BinnedResult", "BinnedScores", "Bounds", "linear_edges", "quantile_edges"]
+__all__ = ["BinnedResult", "BinnedScores", "Bounds"]
 
 _CHUNK_ELEMENTS = 1 << 18
 
@@ -86,7 +87,7 @@ class BinnedScores:
         n_neurons: int,
         n_classes: int,
     ) -> None:
-        self._edges = _checked_edges(edges, n_neurons)
+        self._edges = checked_edges(edges, n_neurons)
         if n_neurons < 1 or n_classes < 2:
             raise ValueError(
                 f"expected at least one neuron and two classes, got {n_neurons} and {n_classes}"
@@ -201,76 +202,11 @@ class BinnedScores:
                 "at least one positive and one negative"
             )
         step = max(1, _CHUNK_ELEMENTS // self._counts[0].numel())
-        single = _single_valued(self._edges).expand(len(self._counts), -1)
+        single = single_valued(self._edges).expand(len(self._counts), -1)
         pieces = zip(torch.split(self._counts, step), torch.split(single, step), strict=True)
         parts = [_bounds(counts.flip(1), alone.flip(1)[..., None]) for counts, alone in pieces]
         lows, highs, fewest, most = torch.cat(parts, dim=1).transpose(1, 2)
         return BinnedResult(Bounds(lows, highs), Bounds(fewest, most))
-
-
-def linear_edges(low: float, high: float, n_bins: int) -> Float[Tensor, "edge"]:
-    """Edges of ``n_bins`` bins: equal ones from ``low`` to ``high``, the outer two open.
-
-    >>> linear_edges(0.0, 3.0, 3).tolist()
-    [1.0, 2.0]
-    """
-    if not -float("inf") < low < high < float("inf") or n_bins < 1:
-        raise ValueError(f"expected low < high and at least one bin, got {low}, {high}, {n_bins}")
-    return torch.linspace(low, high, n_bins + 1)[1:-1]
-
-
-def quantile_edges(
-    sample: Float[Tensor, "sentence neuron"], n_bins: int
-) -> Float[Tensor, "neuron edge"]:
-    """Edges of ``n_bins`` bins with equally many of each neuron's sample in each.
-
-    Where a value fills more than one bin, as zeros do behind a ReLU, it gets a bin of its own that
-    ends at the next float32, so that its ties are scored exactly. Sampling the smaller class is
-    best: its steps are the larger ones.
-
-    Raises:
-        ValueError: An empty sample, an unsuitable type or shape, NaN or infinity, no bins.
-
-    >>> quantile_edges(torch.tensor([[4.0], [1.0], [2.0], [3.0]]), 4).tolist()
-    [[2.0, 3.0, 4.0]]
-    """
-    check_activations(sample, n_neurons=None, dtypes=DTYPES)
-    if not len(sample) or n_bins < 1:
-        raise ValueError(
-            f"expected a sentence and a bin at least, got a sample of {len(sample)} and {n_bins}"
-        )
-    refuse_not_finite(sample)
-    ordered = sample.detach().T.float().sort(dim=1).values
-    places = torch.arange(1, n_bins, device=sample.device) * len(sample) // n_bins
-    edges = ordered[:, places]
-    again = torch.zeros_like(edges, dtype=torch.bool)
-    again[:, 1:] = edges[:, 1:] == edges[:, :-1]
-    return torch.where(again, _next(edges), edges)
-
-
-def _checked_edges(edges: Tensor, n_neurons: int) -> Float[Tensor, "*neuron edge"]:
-    if edges.ndim not in (1, 2) or not edges.is_floating_point():
-        raise ValueError(
-            f"expected edges [edge] or [neuron, edge] of floating point, got {edges.dtype} of "
-            f"shape {tuple(edges.shape)}"
-        )
-    if edges.ndim == 2 and len(edges) != n_neurons:
-        raise ValueError(f"expected edges of {n_neurons} neurons, got {len(edges)}")
-    found = edges.detach().float().clone().contiguous()
-    if not found.isfinite().all() or (found.diff(dim=-1) < 0).any():
-        raise ValueError("expected finite edges in ascending order: sort them")
-    return found
-
-
-def _next(edges: Tensor) -> Tensor:
-    return torch.nextafter(edges, torch.full_like(edges, float("inf")))
-
-
-def _single_valued(edges: Float[Tensor, "*neuron edge"]) -> Bool[Tensor, "*neuron bin"]:
-    """Which bins hold one float32 only."""
-    inner = edges[..., 1:] == _next(edges[..., :-1])
-    outer = (1, edges.shape[-1] - inner.shape[-1])
-    return torch.nn.functional.pad(inner, outer, value=False)
 
 
 def _bounds(
@@ -283,7 +219,7 @@ def _bounds(
     top = (a + n).double()
     tied = n * top / (top + b + m).clamp(min=1)
     false = (b + m).double()
-    low = torch.where(single, tied, n - false * torch.log1p(n / (a + 0.5 + false)))
+    low = torch.where(single, tied, n - false * torch.log1p(n / (false + a + 0.5)))
     high = torch.where(single, tied, n * top / (top + b).clamp(min=1))
     pairs = positives.double() * negatives
     wins = (n * (negatives[:, None] - b - m)).sum(1)

@@ -12,36 +12,21 @@ batches of at least as many sentences as positives come close to the cost of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from .backends import DTYPES, Backend, pick_backend
-from .batches import check_activations, first_not_finite, refuse_not_finite
-from .keys import FORMATS, bit_view, keys
+from .batches import check_activations, refuse_not_finite
 from .labelings import LabelingScores
 from .scoring import raise_not_finite
+from .tallies import COUNT, Tally, descending, running_counts, tally_scores
 
-__all__ = ["StreamingScores", "Tally"]
+__all__ = ["StreamingScores"]
 
 _MAX_NEGATIVES = 2**31 - 1  # counts have 32 bits
 _CHUNK_ELEMENTS = 1 << 20
-
-
-class Tally(NamedTuple):
-    """The state of every neuron.
-
-    ``positives`` stand from the highest down, -0.0 as +0.0. ``counts[m, j]`` is the number of
-    negatives with exactly ``j`` positives above them; ``ties`` the number of pairs that tie.
-    """
-
-    positives: Float[Tensor, "neuron positive"]
-    counts: Int[Tensor, "neuron place"]
-    ties: Int[Tensor, "neuron"]
 
 
 class StreamingScores:
@@ -100,7 +85,7 @@ class StreamingScores:
         rows = positives.detach().T if on_device else positives.detach().cpu().T
         counts = torch.zeros(n_neurons, n_positives + 1, dtype=torch.int32, device=rows.device)
         ties = torch.zeros(n_neurons, dtype=torch.int64, device=rows.device)
-        return cls(Tally(_descending(rows), counts, ties), 0, backend=backend)
+        return cls(Tally(descending(rows), counts, ties), 0, backend=backend)
 
     @classmethod
     def from_state(
@@ -129,7 +114,11 @@ class StreamingScores:
                 f"and n_negatives () of int64 beside positives {tuple(tally.positives.shape)}, got "
                 f"shapes {shapes} of {types}"
             )
-        _check_total(tally.counts, int(total))
+        refuse_not_finite(tally.positives.T)
+        ordered = (tally.positives[:, 1:] <= tally.positives[:, :-1]).all()
+        if not ordered or (tally.counts < 0).any() or (tally.ties < 0).any():
+            raise ValueError("expected descending positives and counts of 0 and above, got others")
+        running_counts(tally.counts, int(total))
         copied = Tally(*(part.detach().clone().contiguous() for part in tally))
         return cls(copied, int(total), backend=backend)
 
@@ -172,9 +161,9 @@ class StreamingScores:
         _check_room(self._n_negatives + len(negatives))
         rows = negatives.detach().to(positives.device).T
         if rows.numel():
-            bad = _COUNT[self._backend](self._tally, rows, 1)
+            bad = COUNT[self._backend](self._tally, rows, 1)
             if bad >= 0:
-                _COUNT[self._backend](self._tally, rows, -1)
+                COUNT[self._backend](self._tally, rows, -1)
                 raise_not_finite(rows[bad], bad)
         self._n_negatives += len(negatives)
 
@@ -217,47 +206,10 @@ class StreamingScores:
             raise ValueError("expected at least one negative before a result: call update first")
         step = max(1, _CHUNK_ELEMENTS // self.n_positives)
         parts = zip(*(torch.split(part, step) for part in self._tally), strict=True)
-        scores = [_scores(Tally(*part), self._n_negatives) for part in parts]
+        scores = [tally_scores(Tally(*part), self._n_negatives) for part in parts]
         empty = torch.empty(2, 0, device=self._tally.ties.device)
         ap, auroc = torch.cat([empty, *scores], dim=1)[:, None]
         return LabelingScores(ap, auroc)
-
-
-def _descending(rows: Float[Tensor, "neuron positive"]) -> Float[Tensor, "neuron positive"]:
-    """Each row from the highest value down, contiguous, without negative zeros."""
-    if rows.is_cuda:
-        step = max(1, 16 * _CHUNK_ELEMENTS // rows.shape[1])
-        parts = [part.sort(dim=1, descending=True).values for part in torch.split(rows, step)]
-        return (torch.cat(parts) if parts else rows.clone()) + 0.0
-    form = FORMATS[rows.dtype]
-    ordered = np.sort(keys(bit_view(rows.contiguous()), form), axis=1, kind="stable")
-    bits = keys(ordered, form)  # the map is its own inverse
-    signed = torch.from_numpy(bits.view(f"i{bits.itemsize}"))
-    return signed.view(rows.dtype)
-
-
-def _scores(tally: Tally, n_negatives: int) -> Float[Tensor, "2 neuron"]:
-    """AP and AUROC in float64, rounded once."""
-    n_positives = tally.positives.shape[1]
-    up = -tally.positives.float()
-    hits = torch.searchsorted(up, up, right=True)
-    false = _check_total(tally.counts, n_negatives)[:, :-1]
-    ap = (hits.double() / (hits + false)).mean(1)
-    places = torch.arange(n_positives + 1, device=up.device)
-    wins = 2 * (tally.counts * places).sum(1) + tally.ties
-    return torch.stack([ap, wins / (2.0 * n_positives * n_negatives)]).float()
-
-
-def _check_total(counts: Tensor, n_negatives: int) -> Int[Tensor, "neuron place"]:
-    """Running sums of the counts, each of which must end at the number of negatives."""
-    sums = counts.cumsum(1)
-    if (sums[:, -1] != n_negatives).any():
-        raise ValueError(
-            f"expected counts that add up to {n_negatives} negatives at every neuron, got "
-            f"{int(sums[:, -1].min())} to {int(sums[:, -1].max())}: an update was interrupted, "
-            "start again from a saved state"
-        )
-    return sums
 
 
 def _check_room(n_negatives: int) -> None:
@@ -265,43 +217,3 @@ def _check_room(n_negatives: int) -> None:
         raise ValueError(
             f"expected at most {_MAX_NEGATIVES} negatives, got {n_negatives}: counts have 32 bits"
         )
-
-
-def _count_reference(tally: Tally, rows: Tensor, sign: int) -> int:
-    """Compare every negative with every positive; return the first row not finite, or -1."""
-    for neuron, (own, other) in enumerate(zip(tally.positives, rows, strict=True)):
-        above = (own[:, None] > other).sum(0)
-        tally.counts[neuron] += sign * torch.bincount(above, minlength=len(own) + 1)
-        tally.ties[neuron] += sign * (own[:, None] == other).sum()
-    return first_not_finite(rows)
-
-
-def _count_torch(tally: Tally, rows: Tensor, sign: int) -> int:
-    """Binary search without numba."""
-    places = tally.counts.shape[1]
-    step = max(1, _CHUNK_ELEMENTS // max(places, rows.shape[1]))
-    for part in (slice(first, first + step) for first in range(0, len(rows), step)):
-        up, down = -tally.positives[part].float(), -rows[part].float().contiguous()
-        above = torch.searchsorted(up, down)
-        tally.ties[part] += sign * (torch.searchsorted(up, down, right=True) - above).sum(1)
-        above += places * torch.arange(len(up))[:, None]
-        found = torch.bincount(above.flatten(), minlength=places * len(up))
-        tally.counts[part] += sign * found.view(-1, places)
-    return first_not_finite(rows)
-
-
-def _count_cpu(tally: Tally, rows: Tensor, sign: int) -> int:
-    if find_spec("numba") is None:
-        return _count_torch(tally, rows, sign)
-    from .streaming_cpu import count
-
-    return count(*tally, rows, sign)
-
-
-def _count_triton(tally: Tally, rows: Tensor, sign: int) -> int:
-    from .streaming_triton import count
-
-    return count(*tally, rows, sign)
-
-
-_COUNT = {"triton": _count_triton, "cpu": _count_cpu, "reference": _count_reference}

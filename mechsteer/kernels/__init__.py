@@ -13,13 +13,8 @@ _checkout = _Path(__file__).resolve().parents[2] / "kernels"
 if (_checkout / "scoring.py").is_file():
     __path__.append(str(_checkout))
 
-from mechsteer.kernels.binned import (  # noqa: E402
-    BinnedResult,
-    BinnedScores,
-    Bounds,
-    linear_edges,
-    quantile_edges,
-)
+from mechsteer.kernels.binned import BinnedResult, BinnedScores, Bounds  # noqa: E402
+from mechsteer.kernels.bins import linear_edges, quantile_edges  # noqa: E402
 from mechsteer.kernels.edits import edit_neurons  # noqa: E402
 from mechsteer.kernels.key_counts import KeyCounts  # noqa: E402
 from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
