@@ -21,7 +21,7 @@ from .backends import DTYPES, Backend, pick_backend
 from .batches import check_activations, refuse_not_finite
 from .labelings import LabelingScores
 from .scoring import raise_not_finite
-from .tallies import COUNT, Tally, descending, running_counts, tally_scores
+from .tallies import COUNT, Tally, check_totals, descending, tally_scores
 
 __all__ = ["StreamingScores"]
 
@@ -40,8 +40,8 @@ class StreamingScores:
 
     Exact, with every tie counted as ``score`` counts it: however the negatives are split, ordered
     or merged, the counts and therefore all bits of the result are the same. AUROC has the bits of
-    ``score_labelings``; AP is summed in float64 in another order and rounded once, so it may differ
-    by one unit in the last place of float32.
+    ``score_labelings`` up to 4e15 pairs of a positive and a negative; AP is summed in float64 in
+    another order and rounded once, so it may differ by one unit in the last place of float32.
 
     Memory is ``memory(...)`` bytes whatever the number of negatives: less than keeping all ``N``
     sentences, positives included, as soon as ``N > 3P + 6`` for activations of 16 bits and
@@ -118,7 +118,7 @@ class StreamingScores:
         ordered = (tally.positives[:, 1:] <= tally.positives[:, :-1]).all()
         if not ordered or (tally.counts < 0).any() or (tally.ties < 0).any():
             raise ValueError("expected descending positives and counts of 0 and above, got others")
-        running_counts(tally.counts, int(total))
+        check_totals(tally.counts.sum(1), int(total))
         copied = Tally(*(part.detach().clone().contiguous() for part in tally))
         return cls(copied, int(total), backend=backend)
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mechsteer.kernels import tallies
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
-from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings
+from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings, tallies
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 KINDS = ("wide", "grid", "signed zeros", "subnormal", "extreme", "constant")
