@@ -6,8 +6,8 @@ ties that it holds, so there may be any number of positives. Counts are added by
 atomics: their order does not matter, and every run gives the same bits.
 
 Floor: one read of the batch and of the positives, one 4-byte addition to memory for each
-activation. Predicted from compiled code, not measured on a device yet: 16 to 20 times the read of
-a large 16-bit batch at 1,000 positives, more than half of it in the additions.
+activation. Predicted from compiled code for 1,000 positives and a large 16-bit batch, not measured
+on a device yet: about 20 times the read, 7 of them in the search and the rest in the additions.
 """
 
 from __future__ import annotations
