@@ -34,18 +34,18 @@ class KeyCounts:
     """AP and AUROC of every class against all others, from sentences in any order.
 
     Exact, ties included: however the sentences are split, ordered or merged, the counts and
-    therefore all bits of the result are the same. AUROC has the bits of ``score_labelings``; AP is
-    summed in float64 in another order and rounded once, so it may differ by one unit in the last
-    place of float32.
+    therefore all bits of the result are the same. AUROC has the bits of ``score_labelings`` up
+    to 4e15 pairs of sentences; AP is summed in float64 in another order and rounded once, so it may
+    differ by one unit in the last place of float32.
 
     Memory is 2 KB a neuron and ``512 * n_classes`` bytes a page in use, at most ``memory(...)``
     bytes however many sentences come: less than keeping ``N`` of them as soon as
     ``N > 1024 + 256 * n_classes * pages``. Normally distributed activations use 25 to 40 pages a
-    neuron in bfloat16, about 150 in float16, so for 12 classes that is near 100,000 and 500,000
+    neuron in bfloat16, 120 to 190 in float16: for 12 classes that is near 100,000 and 500,000
     sentences. While the state grows, old and new pages are held for a moment.
 
-    On a CPU with numba about 20 ns an activation in batches of 1,000 sentences and 5 in batches of
-    16,000: a neuron's counts are read from memory once a batch.
+    On a CPU with numba 20 ns an activation (bfloat16; float16 25) and core in batches of 1,000
+    sentences, 6 (17) in batches of 16,000: a batch reads each neuron's counts from memory.
 
     Args:
         n_neurons: Columns of every batch.
