@@ -75,6 +75,28 @@ def translation_margin(
     return gold - rivals / (2 * (len(u) - 1))
 
 
+def translation_auroc(
+    x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"], *, centred: bool = True
+) -> float:
+    """Chance that a translation's cosine exceeds that of a non-translation; ties count one half.
+
+    All n translations against all ``n (n - 1)`` other pairs; 0.5 for unrelated spaces. With each
+    language's mean taken away first (`centred`, the default) it is blind to an offset of either.
+    Float64; memory for two n x n matrices.
+
+    Raises:
+        MechsteerError: as `translation_margin`.
+    """
+    check_parallel({"x": x, "y": y})
+    u, v = (_centred_unit(x, "x"), _centred_unit(y, "y")) if centred else map(exact_unit, (x, y))
+    cosine = u @ v.T
+    n = len(cosine)
+    gold = cosine.diagonal().clone()
+    rivals = cosine[~torch.eye(n, dtype=torch.bool, device=cosine.device)].sort().values
+    below = torch.searchsorted(rivals, gold) + torch.searchsorted(rivals, gold, right=True)
+    return float(below.double().mean() / (2 * len(rivals)))
+
+
 def debiased_cka(x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"]) -> float:
     """Debiased linear centred kernel alignment of two languages' spaces.
 

@@ -100,7 +100,7 @@ def mutual_neighbours(
 
 def _varying(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     check_parallel({"x": x, "y": y})
-    spaces = without_mean(x), centred(y)
+    spaces = without_mean(x), without_mean(y)
     for name, space in zip("xy", spaces, strict=True):
         if not space.any():
             raise MechsteerError(f"{name}: all sentences are alike, their space has no structure")
@@ -110,14 +110,15 @@ def _varying(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _nuclear(u: Tensor, v: Tensor) -> Tensor:
     """Nuclear norm of ``u.T @ v`` for more dimensions than sentences."""
     left, right = torch.linalg.qr(u.T).R, torch.linalg.qr(v.T).R
-    return torch.linalg.svdvals(left @ right.T).sum()
+    norm: Tensor = torch.linalg.svdvals(left @ right.T).sum()
+    return norm
 
 
 def _gram_norm(u: Tensor, v: Tensor) -> Tensor:
     """``||u.T @ v||_F``, through whichever Gram matrices are smaller."""
-    if u.shape[1] <= len(u):
-        return vector_norm(u.T @ v)
-    return ((u @ u.T) * (v @ v.T)).sum().clamp(min=0).sqrt()
+    wide = u.shape[1] > len(u)
+    square: Tensor = ((u @ u.T) * (v @ v.T)).sum() if wide else ((u.T @ v) ** 2).sum()
+    return square.clamp(min=0).sqrt()
 
 
 def _near(x: Float[Tensor, "sentence d"], k: int) -> Bool[Tensor, "sentence sentence"]:
