@@ -44,12 +44,14 @@ def watch(model: Any) -> Generation:
 
 
 def forget(model: Any) -> None:
-    """End it for one scope; the last one leaves the model's own functions."""
+    """End it for one scope; the last one leaves the functions that were there before."""
     _watched[model].scopes -= 1
     if _watched[model].scopes == 0:
         del _watched[model]
         for owner, name, _ in _generators(model):
-            vars(owner).pop(name)
+            before = vars(owner).pop(name).__wrapped__
+            if before != getattr(owner, name):  # somebody had put a function of their own there
+                vars(owner)[name] = before
 
 
 def _generators(model: Any) -> list[tuple[Any, str, Callable[..., Any]]]:

@@ -271,6 +271,22 @@ def test_generate_is_the_models_own_again_in_whatever_order_scopes_end(
     assert not model.original_model._forward_pre_hooks
 
 
+def test_a_generate_of_the_users_own_is_given_back(bridge: Callable[..., Any]) -> None:
+    model = bridge("llama")
+
+    def mine(*args: Any, **kwargs: Any) -> str:
+        return "mine"
+
+    model.generate = mine
+    try:
+        with ms.steer(model, shift_of(model), positions="last"):
+            assert model.generate() == "mine"
+            model(PROMPT)
+        assert vars(model)["generate"] is mine
+    finally:
+        del model.generate
+
+
 @pytest.mark.parametrize("positions", ["all", "last", "generated"])
 @pytest.mark.parametrize("family", CAUSAL)
 def test_greedy_generation_is_the_same_with_and_without_a_cache(
