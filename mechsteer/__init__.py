@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.interventions import (
+        NeuronEdit,
+        ResidualEdit,
+        centring,
+        clamp,
+        diffmean,
+        linear_map,
+        recover,
+        remove_subspace,
+    )
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -30,10 +39,16 @@ _HOMES = {
     "NeuronEdit": "interventions",
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
+    "ResidualEdit": "interventions",
     "Study": "studies.protocol",
+    "centring": "interventions",
     "clamp": "interventions",
+    "diffmean": "interventions",
     "embed": "recording",
+    "linear_map": "interventions",
     "load_model": "models",
+    "recover": "interventions",
+    "remove_subspace": "interventions",
     "report": "reporting",
     "score": "scoring",
     "steer": "steering",
@@ -47,10 +62,16 @@ __all__ = [
     "NeuronEdit",
     "NeuronScores",
     "ParallelCorpus",
+    "ResidualEdit",
     "Study",
+    "centring",
     "clamp",
+    "diffmean",
     "embed",
+    "linear_map",
     "load_model",
+    "recover",
+    "remove_subspace",
     "report",
     "score",
     "steer",

@@ -2,5 +2,22 @@
 
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.neuron import clamp
+from mechsteer.interventions.residual import (
+    centring,
+    diffmean,
+    linear_map,
+    recover,
+    remove_subspace,
+)
 
-__all__ = ["Edit", "NeuronEdit", "ResidualEdit", "clamp"]
+__all__ = [
+    "Edit",
+    "NeuronEdit",
+    "ResidualEdit",
+    "centring",
+    "clamp",
+    "diffmean",
+    "linear_map",
+    "recover",
+    "remove_subspace",
+]
