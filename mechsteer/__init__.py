@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.interventions import (
+        NeuronEdit,
+        aura,
+        clamp,
+        damp,
+        gaussian_transport,
+        linear_transport,
+        shift,
+        zero,
+    )
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -31,13 +40,19 @@ _HOMES = {
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
     "Study": "studies.protocol",
+    "aura": "interventions",
     "clamp": "interventions",
+    "damp": "interventions",
     "embed": "recording",
+    "gaussian_transport": "interventions",
+    "linear_transport": "interventions",
     "load_model": "models",
     "report": "reporting",
     "score": "scoring",
+    "shift": "interventions",
     "steer": "steering",
     "study": "studies.protocol",
+    "zero": "interventions",
 }
 
 __all__ = [
@@ -48,13 +63,19 @@ __all__ = [
     "NeuronScores",
     "ParallelCorpus",
     "Study",
+    "aura",
     "clamp",
+    "damp",
     "embed",
+    "gaussian_transport",
+    "linear_transport",
     "load_model",
     "report",
     "score",
+    "shift",
     "steer",
     "study",
+    "zero",
 ]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mechsteer.controls import null_neurons, random_neurons
 from mechsteer.errors import MechsteerError
+from mechsteer.kernels import Pooling
 from mechsteer.languages import closest
 from mechsteer.sites import Site
 
@@ -40,7 +41,7 @@ class NeuronScores:
 
     languages: tuple[str, ...]
     site: Site
-    pooling: str
+    pooling: Pooling
     counts: tuple[int, ...]
     n_sentences: int
     ap: Float[Tensor, "language neuron"]
@@ -136,8 +137,9 @@ class NeuronScores:
         if values_of != "experts":
             raise MechsteerError(f"expected values_of='own' or 'experts', got {values_of!r}")
         twin = experts.index.argsort()  # random neurons come point by point, as sorted experts do
-        held = {"mean": experts.mean[twin], "median": experts.median[twin]}
-        return replace(control, selection=f"{control.selection}, experts' values", **held)
+        selection = f"{control.selection}, experts' values"
+        mean, median = experts.mean[twin], experts.median[twin]
+        return replace(control, selection=selection, mean=mean, median=median)
 
     def null_like(
         self, experts: Experts, *, seed: int, tolerance: float = 0.05, nearest: int = 10
@@ -210,7 +212,7 @@ class Experts:
 
     language: str
     site: Site
-    pooling: str
+    pooling: Pooling
     index: Int[Tensor, " expert"]
     selection: str
     tied_at_cut: int

@@ -35,8 +35,8 @@ class FiringRates:
         0 for a neuron of one language, ``ln L`` for one that fires equally in all; 0 as well for
         one that never fires, which ``lape`` drops.
         """
-        share = self.rate / self.rate.sum(0)
-        return -torch.special.xlogy(share, share).nan_to_num(0.0).sum(0)
+        share = (self.rate / self.rate.sum(0)).nan_to_num(0.0)
+        return -torch.xlogy(share, share).sum(0)
 
 
 def firing_rates(recording: Recording) -> FiringRates:
