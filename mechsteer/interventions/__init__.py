@@ -6,6 +6,13 @@
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.neuron import aura, clamp, damp, shift, zero
+from mechsteer.interventions.residual import (
+    centring,
+    diffmean,
+    linear_map,
+    recover,
+    remove_subspace,
+)
 from mechsteer.interventions.transport import gaussian_transport, linear_transport
 
 __all__ = [
@@ -13,11 +20,16 @@ __all__ = [
     "NeuronEdit",
     "ResidualEdit",
     "aura",
+    "centring",
     "clamp",
     "compose",
     "damp",
+    "diffmean",
     "gaussian_transport",
+    "linear_map",
     "linear_transport",
+    "recover",
+    "remove_subspace",
     "shift",
     "zero",
 ]

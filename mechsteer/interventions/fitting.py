@@ -41,11 +41,12 @@ def fit(
     """Make the edit of each layer from what the layer does on a corpus, and merge them into one.
 
     At once, the model is recorded as it is. Incrementally, each layer is recorded with the edits of
-    the layers before it installed, so that it is fitted to what will really reach it; a pass ends
-    at the layer that is being fitted, so L layers cost about L/2 passes.
+    the layers before it installed, so that it is fitted to what will really reach it. A pass ends
+    at the layer whose neurons are being fitted, so L layers cost about L/2 passes.
 
     ``make`` gets a recording and a layer, and returns the edit of that layer alone:
-    ``lambda recording, layer: ms.linear_transport(experts.in_layer(layer), recording)``.
+    ``lambda recording, layer: ms.linear_transport(experts.in_layer(layer), recording)``. Edits that
+    depend on the language of a row cannot be fitted incrementally: a batch mixes languages.
 
     Args:
         model: a TransformerBridge in eval mode.
@@ -53,7 +54,7 @@ def fit(
         make: the edit of a layer; one that changes nothing is fine.
         incremental: whether earlier layers are edited already.
         residual: fit the residual stream: ``layers`` are its rows (row 0 is the embedding, row l
-            follows block l), and ``recording.embeddings`` holds the rows up to the one asked for.
+            follows block l), and the recording holds embeddings, of all rows, instead of neurons.
         layers: which to edit; all by default.
         site: whose neurons are recorded.
         pooling: what is recorded of them.
@@ -104,7 +105,7 @@ def _steps(model: Any, site: str, layers: Sequence[int] | None, *, residual: boo
 
 def _recorded(reading: Callable[..., Recording], layers: list[int], *, residual: bool) -> Recording:
     if residual:
-        return reading(layers=(), embeddings=True, n_rows=layers[-1] + 1)
+        return reading(layers=(), embeddings=True)
     return reading(layers=layers)
 
 

@@ -44,7 +44,6 @@ def record(
     layers: Sequence[int] | None = None,
     firing: bool = False,
     embeddings: bool = False,
-    n_rows: int | None = None,
     tokenizer: Any = None,
     batch_tokens: int = 4096,
     truncate: bool = False,
@@ -65,7 +64,6 @@ def record(
         layers: whose neurons to record; all by default. The pass ends after the last of them.
         firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
-        n_rows: rows of those to record, from the embedding layer on; all by default.
         tokenizer: the model's plain one by default.
         batch_tokens: tokens of a batch, padding included.
         truncate: cut sentences longer than the context, and count them, instead of refusing them.
@@ -85,7 +83,7 @@ def record(
     tokenizer = tokenizer or plain_tokenizer(model)
     found = find_site(model, site)
     points = points_of(found, layers)
-    residual = residual_rows(model, n_rows) if embeddings else ()
+    residual = residual_rows(model) if embeddings else ()
     taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
     plan = plan_batches(
         corpus,

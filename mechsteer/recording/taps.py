@@ -51,19 +51,14 @@ def points_of(site: Site, layers: Sequence[int] | None) -> tuple[HookSite, ...]:
     return tuple(point for point in site.points if point.layer in wanted)
 
 
-def residual_rows(model: Any, n_rows: int | None = None) -> tuple[HookSite, ...]:
-    """The first rows of the residual stream, from the embedding layer on; all by default.
+def residual_rows(model: Any) -> tuple[HookSite, ...]:
+    """The rows of the residual stream, of a model whose embeddings compare to others'.
 
     Raises:
         ModelError: compatibility mode.
-        MechsteerError: the model does not have as many.
     """
     require_raw(model)
-    width = int(model.cfg.d_model)
-    hooks = residual_points(model)
-    if n_rows is not None and not 1 <= n_rows <= len(hooks):
-        raise MechsteerError(f"expected 1 to {len(hooks)} rows of embeddings, got {n_rows}")
-    return tuple(HookSite("residual", i, hook, width) for i, hook in enumerate(hooks[:n_rows]))
+    return residual_points(model)
 
 
 def poolings_of(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
