@@ -26,8 +26,9 @@ def plain_hooks(model: Any, edits: Mapping[int, Callable[[Tensor], Tensor]]) -> 
             handle = blocks[0].register_forward_pre_hook(_before(edit), with_kwargs=True)
         elif row <= len(blocks):
             handle = blocks[row - 1].register_forward_hook(_after(edit))
-        else:
-            handle = model.ln_final.original_component.register_forward_hook(_after(edit))
+        else:  # what the final norm gives, the unembedding takes
+            unembedding = model.unembed.original_component
+            handle = unembedding.register_forward_pre_hook(_before(edit), with_kwargs=True)
         handles.append(handle)
     try:
         yield
