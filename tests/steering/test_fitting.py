@@ -6,8 +6,8 @@ import torch
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import Experts
-from mechsteer.interventions import Edit, NeuronEdit
+from mechsteer.experts import PER_EXPERT, Experts
+from mechsteer.interventions import Edit, NeuronEdit, rescored
 from mechsteer.interventions.fitting import fit
 from mechsteer.recording import Recording, record
 from mechsteer.scoring import score_recording
@@ -147,3 +147,34 @@ def test_the_model_is_left_as_it_was(bridge, corpus, experts) -> None:
     before = ms.embed(model, corpus)[TARGET]
     fit(model, corpus, transport(experts), incremental=True)
     assert torch.equal(ms.embed(model, corpus)[TARGET], before)
+
+
+def test_experts_scored_again_have_what_scoring_all_neurons_gives(bridge, corpus) -> None:
+    recording = record(bridge("llama"), corpus, pooling=("max", "mean"))
+    scores = {how: score_recording(recording, pooling=how) for how in ("max", "mean")}
+    experts = scores["max"].top(TARGET, 31)
+    again = rescored(experts, recording, pooling="mean")
+    expected = scores["mean"].take(TARGET, experts.index.tolist())
+    for name in PER_EXPERT:
+        # one kernel, two orders of adding up
+        torch.testing.assert_close(
+            getattr(again, name), getattr(expected, name), rtol=1e-5, atol=1e-6
+        )
+    assert again.pooling == "mean"
+    assert torch.equal(ms.shift(again).b, again.mean)
+    same = rescored(experts, recording)
+    torch.testing.assert_close(same.auroc, experts.auroc)
+
+
+def test_aura_can_be_fitted_incrementally(bridge, corpus, experts) -> None:
+    def make(recording: Recording, layer: int) -> Edit:
+        return ms.aura(rescored(experts.in_layer(layer), recording))
+
+    model = bridge("llama")
+    options = {"pooling": ("max", "mean")}
+    step, whole = (fit(model, corpus, make, incremental=i, **options) for i in (True, False))
+    steps, wholes = by_neuron(step), by_neuron(whole)
+    auroc = dict(zip(experts.index.tolist(), experts.auroc.tolist(), strict=True))
+    for m, (a, _) in wholes.items():
+        assert a == pytest.approx(1 - 2 * max(auroc[m] - 0.5, 0), abs=1e-6)
+    assert any(steps[m] != wholes[m] for m in experts.in_layer(2).index.tolist())
