@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.kernels import effect_size
 from mechsteer.languages import closest
 from mechsteer.sites import Site
 
@@ -53,10 +54,8 @@ class NeuronScores:
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
-        """Cohen's d: ``(μ₊ - μ₋) / √((s₊² + s₋²) / 2)``; 0 where both deviations are 0."""
-        pooled = ((self.std.double() ** 2 + self.rest_std.double() ** 2) / 2).sqrt()
-        distance = self.mean.double() - self.rest_mean.double()
-        return torch.where(pooled > 0, distance / pooled, 0.0).float()
+        """Cohen's d, see ``mechsteer.kernels.effect_size``."""
+        return effect_size(self.mean, self.std, self.rest_mean, self.rest_std)
 
     def prevalence(self, language: str) -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""

@@ -14,10 +14,12 @@ if (_checkout / "scoring.py").is_file():
     __path__.append(str(_checkout))
 
 from mechsteer.kernels.edits import edit_neurons  # noqa: E402
+from mechsteer.kernels.effect import effect_size  # noqa: E402
 from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
 from mechsteer.kernels.neighbours import Neighbours, neighbours  # noqa: E402
 from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
+from mechsteer.kernels.top_experts import TopExperts, top_experts  # noqa: E402
 
 __all__ = [
     "POOLINGS",
@@ -25,9 +27,12 @@ __all__ = [
     "Neighbours",
     "Pooling",
     "Scores",
+    "TopExperts",
     "edit_neurons",
+    "effect_size",
     "neighbours",
     "pool_tokens",
     "score",
     "score_labelings",
+    "top_experts",
 ]
