@@ -25,7 +25,16 @@ _SAMPLE, _THRESHOLDS = 64, 16
 
 
 @jit
-def _extremes(  # noqa: PLR0917
+def _float32(x: tl.tensor) -> tl.tensor:
+    """Convert exactly: the interpreter loses bits of bfloat16 numbers below the normal ones."""
+    if x.dtype == tl.bfloat16:
+        return (x.to(tl.int16, bitcast=True).to(tl.int32) << 16).to(tl.float32, bitcast=True)
+    else:  # noqa: RET505  (both branches would be compiled without it)
+        return x.to(tl.float32)
+
+
+@jit
+def _extremes(
     row: tl.tensor,
     member_ptr: tl.tensor,
     n_sentences: tl.tensor,
@@ -39,7 +48,7 @@ def _extremes(  # noqa: PLR0917
     for start in range(0, n_sentences, BLOCK):
         i = start + tl.arange(0, BLOCK)
         real = i < n_sentences
-        x = tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=0.0).to(tl.float32)
+        x = _float32(tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=0.0))
         member = tl.load(member_ptr + i, mask=real, other=0)
         lowest = tl.minimum(lowest, tl.where(member != 0, x, float("inf")))
         highest = tl.maximum(highest, tl.where(real, x, float("-inf")))
@@ -91,7 +100,7 @@ def _histogram_kernel(  # noqa: PLR0917
     for start in range(0, n_sentences, BLOCK):
         i = start + tl.arange(0, BLOCK)
         real = i < n_sentences
-        x = tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=float("-inf")).to(tl.float32)
+        x = _float32(tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=float("-inf")))
         member = tl.load(member_ptr + i, mask=real, other=0)
         place = tl.minimum((top - x * 0.5) * scale, BINS).to(tl.int32)
         counts += tl.histogram(2 * place + member, 2 * BINS, mask=x >= lowest)
@@ -118,16 +127,16 @@ def _thresholds_kernel(  # noqa: PLR0917
     lowest, _ = _extremes(row, member_ptr, n_sentences, stride_xn, BLOCK)
     place = tl.arange(0, SAMPLE)
     at = tl.load(sample_ptr + place).to(tl.int64)
-    sample = tl.load(row + at * stride_xn).to(tl.float32)
+    sample = _float32(tl.load(row + at * stride_xn))
     # NaN would break a sort; such a row is refused whatever its bounds.
-    sample = tl.sort(tl.where(lowest == lowest, sample, 0.0))
+    sample = tl.sort(tl.where(tl.abs(lowest) < float("inf"), sample, 0.0))
     b = tl.arange(0, THRESHOLDS)
     hits, misses = tl.zeros([THRESHOLDS], tl.int32), tl.zeros([THRESHOLDS], tl.int32)
     hits_above, misses_above = tl.zeros_like(hits), tl.zeros_like(misses)
     for start in range(0, n_sentences, BLOCK):
         i = start + tl.arange(0, BLOCK)
         real = i < n_sentences
-        x = tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=0.0).to(tl.float32)
+        x = _float32(tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=0.0))
         member = tl.load(member_ptr + i, mask=real, other=0)
         weight = tl.where(real, (member << 16) | (1 - member), 0)  # a block fits 16 bits
         for t in tl.static_range(THRESHOLDS):

@@ -55,9 +55,9 @@ def top_experts(
     out is proven to be worse than the cut. A constant column scores the prevalence.
 
     Any strides; fastest when each neuron's sentences are contiguous. On a CPU about 0.9 ns an
-    element and core with numba (1.2 sentence-major), beside scoring the neurons that are left: about
-    the k best and those within the bounds' width of the cut; all where all tie. Memory beyond ``x``
-    stays below about 300 MB.
+    element and core with numba (1.2 sentence-major), beside scoring the neurons that are left: the
+    k best and those within the bounds' width of the cut, which is every neuron where all tie.
+    Memory beyond ``x`` stays below about 300 MB.
 
     Args:
         x: Activations, bfloat16, float16 or float32.
