@@ -17,6 +17,11 @@ from mechsteer.kernels.edits import edit_neurons  # noqa: E402
 from mechsteer.kernels.effect import effect_size  # noqa: E402
 from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
 from mechsteer.kernels.neighbours import Neighbours, neighbours  # noqa: E402
+from mechsteer.kernels.permutation import PermutationTest, permutation_test  # noqa: E402
+from mechsteer.kernels.permutation_plan import (  # noqa: E402
+    PermutationPlan,
+    plan_permutations,
+)
 from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens  # noqa: E402
 from mechsteer.kernels.scoring import Scores, score  # noqa: E402
 from mechsteer.kernels.top_experts import TopExperts, top_experts  # noqa: E402
@@ -25,12 +30,16 @@ __all__ = [
     "POOLINGS",
     "LabelingScores",
     "Neighbours",
+    "PermutationPlan",
+    "PermutationTest",
     "Pooling",
     "Scores",
     "TopExperts",
     "edit_neurons",
     "effect_size",
     "neighbours",
+    "permutation_test",
+    "plan_permutations",
     "pool_tokens",
     "score",
     "score_labelings",
