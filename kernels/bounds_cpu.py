@@ -8,6 +8,7 @@ bins in a row do not wait for one another.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from .radix import Array, contiguous, flip, tiles, value
 _f32, _i32, _u32 = np.float32, np.int32, np.uint32
 _BELOW = 2 * BINS  # where activations below the lowest positive are counted
 _HALF = _f32(0.5)
-Line = tuple[float, float]
+Line = tuple[Any, Any]
 """Half the lowest positive, and bins for each unit above it."""
 
 
@@ -72,7 +73,7 @@ _bin_scale = compiled(bin_scale)
 
 
 @compiled
-def _range(bits: Array, member: Array, form: FloatFormat) -> tuple[int, int, int]:
+def _range(bits: Array, member: Array, form: FloatFormat) -> tuple[Any, Any, Any]:
     """Keys of the highest and lowest activation, and of the lowest positive."""
     highest, lowest, own = _u32(0xFFFFFFFF), _u32(0), _u32(0)
     for i in range(len(bits)):

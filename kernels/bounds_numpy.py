@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +13,7 @@ from torch import Tensor
 from .bounds import BINS, bin_scale
 
 _CHUNK_ELEMENTS = 1 << 19
-_Counts = NDArray[np.float64]
+_Counts = NDArray[np.floating[Any]]
 
 
 def bound(

@@ -141,7 +141,7 @@ def permutation_test(
         member = (drawn[:, None] == wanted[:, None]).flatten(0, 1)
         found = score_labelings(rows.T, member.to(rows.device), backend=backend)
         values = _values(found, statistic, alternative).cpu()
-        return values.unflatten(0, (len(drawn), len(wanted)))
+        return values.reshape(len(drawn), len(wanted), len(rows))
 
     rows = x.detach().T
     observed = statistics(rows, own[None])[0]
@@ -189,7 +189,7 @@ def _check(draws: int, statistic: str, alternative: str, fdr: float) -> None:
 
 def _check_targets(targets: Int[Tensor, "target"], n_classes: int) -> None:
     known = targets.numel() and int(targets.min()) >= 0 and int(targets.max()) < n_classes
-    if not known or len(targets.unique()) < len(targets):
+    if not known or len(set(targets.tolist())) < len(targets):
         raise ValueError(
             f"expected distinct targets from 0 to {n_classes - 1}, at least one, got "
             f"{targets.tolist()}"

@@ -7,6 +7,7 @@ nor tie with the last of them; only the others are scored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -22,6 +23,8 @@ from .effect import effect_size
 from .scoring import raise_not_finite, score
 
 __all__ = ["TopExperts", "top_experts"]
+
+Searcher = Backend | Literal["numpy"]
 
 _STAGING_BYTES = 1 << 27
 
@@ -46,7 +49,7 @@ def top_experts(
     positive: Bool[Tensor, "sentence"],
     k: int,
     *,
-    backend: Backend | Literal["numpy"] = "auto",
+    backend: Searcher = "auto",
 ) -> TopExperts:
     """Find the k columns of ``x`` that tell the positives best from all other sentences.
 
@@ -71,8 +74,8 @@ def top_experts(
         ValueError: NaN or infinity in any column (it is named), no positive or no negative, k out
             of range, activations or positives of an unsuitable type or shape.
 
-    >>> x = torch.tensor([[0.9, 0.1, 3.0], [0.1, 0.2, 1.0], [0.8, 0.9, 2.0]])
-    >>> found = top_experts(x, torch.tensor([True, False, True]), 2)
+    >>> x = torch.tensor([[3.0, 0.1, 0.9], [1.0, 0.2, 0.1], [2.0, 0.9, 0.8], [1.5, 0.3, 0.2]])
+    >>> found = top_experts(x, torch.tensor([True, False, True, False]), 2)
     >>> found.index.tolist(), found.ap.tolist(), found.tied_at_cut
     ([2, 0], [1.0, 1.0], 2)
     """
@@ -85,7 +88,7 @@ def top_experts(
         lo, hi = _bounds(rows, member, path)
         cut = lo.topk(k).values.min() if k else lo.new_tensor(float("inf"))
         left = (hi * (1 + SLACK) >= cut * (1 - SLACK)).nonzero().flatten().to(x.device)
-    ap, d = _scored(rows, left, member, "auto" if path == "triton" else path)
+    ap, d = _scored(rows, left, member, "auto" if backend == "triton" else backend)
     order = np.lexsort((-d.numpy(), -ap.numpy()))[:k]  # columns ascend already
     tied = int((ap == ap[order[-1]]).sum()) if k else 0
     best = torch.from_numpy(order)
@@ -116,12 +119,7 @@ def _check(x: Tensor, positive: Tensor, k: int) -> None:
 
 def _bounds(rows: Tensor, member: Tensor, path: str) -> tuple[Tensor, Tensor]:
     """Bound all rows at once where they are, or in pieces that are copied to the CPU."""
-    if path == "triton":
-        from .bounds_triton import bound
-    elif path == "numpy" or find_spec("numba") is None:
-        from .bounds_numpy import bound
-    else:
-        from .bounds_cpu import bound
+    bound = _bound(path)
     staged = path != "triton" and rows.device.type != "cpu"
     device = torch.device("cpu") if staged else rows.device
     lo, hi = torch.empty(2, len(rows), device=device)
@@ -134,7 +132,21 @@ def _bounds(rows: Tensor, member: Tensor, path: str) -> tuple[Tensor, Tensor]:
     return lo, hi
 
 
-def _scored(rows: Tensor, left: Tensor, member: Tensor, backend: Backend) -> tuple[Tensor, Tensor]:
+def _bound(path: str) -> Callable[[Tensor, Tensor, Tensor, Tensor], int]:
+    if path == "triton":
+        from .bounds_triton import bound as bound_triton
+
+        return bound_triton
+    if path == "numpy" or find_spec("numba") is None:
+        from .bounds_numpy import bound as bound_numpy
+
+        return bound_numpy
+    from .bounds_cpu import bound
+
+    return bound
+
+
+def _scored(rows: Tensor, left: Tensor, member: Tensor, backend: Searcher) -> tuple[Tensor, Tensor]:
     """AP and effect size of the rows that are left, on the CPU."""
     ap, d = torch.empty(2, len(left))
     step = _step(rows)
