@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.experts import TABLES, Experts, effect_sizes
-from mechsteer.kernels import Pooling, score
+from mechsteer.experts import TABLES, Experts
+from mechsteer.kernels import Pooling, effect_size, score
 from mechsteer.languages import closest
 from mechsteer.recording import Recording
 
@@ -68,11 +68,9 @@ def rescored(experts: Experts, recording: Recording, *, pooling: Pooling | None 
         for name, column in found.items():
             column[places] = getattr(scores, name)[row].cpu()
     rest = found.pop("rest_mean"), found.pop("rest_std")
-    effect_size = effect_sizes(found["mean"], found["std"], *rest)
+    d = effect_size(found["mean"], found["std"], *rest)
     selection = f"{experts.selection}, scored again"
-    return replace(
-        experts, pooling=how, selection=selection, tied_at_cut=0, effect_size=effect_size, **found
-    )
+    return replace(experts, pooling=how, selection=selection, tied_at_cut=0, effect_size=d, **found)
 
 
 def rows_in(recording: Recording, language: str) -> Bool[Tensor, " sentence"]:
