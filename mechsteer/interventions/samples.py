@@ -1,0 +1,66 @@
+"""What recorded sentences say about chosen neurons, a few neurons at a time, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.experts import Experts
+from mechsteer.kernels import Pooling
+from mechsteer.languages import closest
+from mechsteer.recording import Recording
+
+_CHUNK = 1024  # neurons at once: 50 MB for 6,000 sentences
+
+
+def samples(
+    experts: Experts, recording: Recording, pooling: Pooling
+) -> Iterator[tuple[Int[Tensor, " chunk"], Float[Tensor, "sentence chunk"]]]:
+    """Places of some experts in rank order, with their pooled activation of every sentence.
+
+    Goes through one hook point after the other, so that memory holds one layer.
+
+    Raises:
+        ArtifactError: the recording is of another model, or lacks a layer or the pooling.
+        MechsteerError: an activation is not finite; the neuron is named.
+    """
+    _require_same(experts, recording)
+    for point, offset in zip(experts.site.points, experts.site.offsets, strict=True):
+        here = (experts.index >= offset) & (experts.index < offset + point.width)
+        if not here.any():
+            continue
+        activations = recording.activations(point, pooling=pooling)
+        for places in torch.split(here.nonzero()[:, 0], _CHUNK):
+            values = activations[:, experts.index[places] - offset].double()
+            bad = (~values.isfinite()).any(0).nonzero()[:, 0].tolist()
+            if bad:
+                where = experts.site.locate(int(experts.index[places[bad[0]]]))
+                raise MechsteerError(f"an activation of {where} is not finite")
+            yield places, values
+
+
+def rows_in(recording: Recording, language: str) -> Bool[Tensor, " sentence"]:
+    """Which sentences are in a language.
+
+    Raises:
+        MechsteerError: the language was not recorded; the closest ones are named.
+    """
+    if language not in recording.languages:
+        near = ", ".join(closest(language, recording.languages) or recording.languages)
+        raise MechsteerError(f"language {language!r} was not recorded; closest: {near}")
+    return recording.labels == recording.languages.index(language)
+
+
+def _require_same(experts: Experts, recording: Recording) -> None:
+    same_weights = experts.model is None or (
+        experts.model.weights_hash == recording.model.weights_hash
+    )
+    if experts.site != recording.site or not same_weights:
+        raise ArtifactError(
+            "the recording is of another model or site than the experts: record the model that "
+            "was scored"
+        )
