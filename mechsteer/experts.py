@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mechsteer.models import ModelIdentity
 
 Criterion = Literal["ap", "auroc"]
+TABLES = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,8 @@ class NeuronScores:
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
-        """Cohen's d: ``(μ₊ - μ₋) / √((s₊² + s₋²) / 2)``; 0 where both deviations are 0."""
-        pooled = ((self.std.double() ** 2 + self.rest_std.double() ** 2) / 2).sqrt()
-        distance = self.mean.double() - self.rest_mean.double()
-        return torch.where(pooled > 0, distance / pooled, 0.0).float()
+        """Cohen's d of every neuron, see ``effect_sizes``."""
+        return effect_sizes(self.mean, self.std, self.rest_mean, self.rest_std)
 
     def prevalence(self, language: str) -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""
@@ -184,6 +183,17 @@ class NeuronScores:
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
+
+
+def effect_sizes(
+    mean: Float[Tensor, "..."],
+    std: Float[Tensor, "..."],
+    rest_mean: Float[Tensor, "..."],
+    rest_std: Float[Tensor, "..."],
+) -> Float[Tensor, "..."]:
+    """Cohen's d: ``(μ₊ - μ₋) / √((s₊² + s₋²) / 2)``; 0 where both deviations are 0."""
+    pooled = ((std.double() ** 2 + rest_std.double() ** 2) / 2).sqrt()
+    return torch.where(pooled > 0, (mean.double() - rest_mean.double()) / pooled, 0.0).float()
 
 
 def resolve_k(k: float, total: int) -> int:

@@ -13,6 +13,7 @@ from mechsteer.interventions.residual import (
     recover,
     remove_subspace,
 )
+from mechsteer.interventions.samples import rescored
 from mechsteer.interventions.transport import gaussian_transport, linear_transport
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "linear_transport",
     "recover",
     "remove_subspace",
+    "rescored",
     "shift",
     "zero",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.experts import Experts
-from mechsteer.kernels import Pooling
+from mechsteer.experts import TABLES, Experts, effect_sizes
+from mechsteer.kernels import Pooling, score
 from mechsteer.languages import closest
 from mechsteer.recording import Recording
 
@@ -41,6 +43,36 @@ def samples(
                 where = experts.site.locate(int(experts.index[places[bad[0]]]))
                 raise MechsteerError(f"an activation of {where} is not finite")
             yield places, values
+
+
+def rescored(experts: Experts, recording: Recording, *, pooling: Pooling | None = None) -> Experts:
+    """The same neurons in the same order, with the scores and statistics a recording gives them.
+
+    For edits that take them from the experts: with another pooling, on other sentences, or of a
+    model that is edited already (``make`` of ``fitting.fit``).
+
+    Args:
+        experts: which neurons, of which language.
+        recording: of sentences in at least two languages.
+        pooling: one that was recorded; that of the experts by default.
+
+    Raises:
+        ArtifactError: the recording is of another model, or lacks a layer or the pooling.
+        MechsteerError: the language was not recorded, or an activation is not finite.
+    """
+    how = pooling or experts.pooling
+    row = int(recording.labels[rows_in(recording, experts.language)][0])
+    found: dict[str, Any] = {name: torch.empty(len(experts)) for name in TABLES}
+    for places, values in samples(experts, recording, how):
+        scores = score(values.float(), recording.labels)  # recorded in float32 or less: exact
+        for name, column in found.items():
+            column[places] = getattr(scores, name)[row].cpu()
+    rest = found.pop("rest_mean"), found.pop("rest_std")
+    effect_size = effect_sizes(found["mean"], found["std"], *rest)
+    selection = f"{experts.selection}, scored again"
+    return replace(
+        experts, pooling=how, selection=selection, tied_at_cut=0, effect_size=effect_size, **found
+    )
 
 
 def rows_in(recording: Recording, language: str) -> Bool[Tensor, " sentence"]:
