@@ -78,7 +78,8 @@ def _main(columns: Float[Tensor, "*layer d column"], rank: int, whose: str) -> B
         raise MechsteerError(
             f"{whose}: expected {rank} directions to remove, and there are fewer: lower the rank"
         )
-    return vectors[..., :rank]
+    basis: Tensor = vectors[..., :rank]
+    return basis
 
 
 def _of(basis: Mapping[str, Basis] | Basis, language: str) -> Basis:

@@ -277,7 +277,8 @@ def _edit(
         name,
         points,
         torch.zeros(shape) if v is None else v.float().cpu(),
-        *(factor if factor is None else factor.float().cpu() for factor in (left, right)),
+        left=None if left is None else left.float().cpu(),
+        right=None if right is None else right.float().cpu(),
         languages=languages,
         model=_identity(model),
         provenance={

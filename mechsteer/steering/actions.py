@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -65,11 +66,15 @@ def by_row(edit: ResidualEdit, languages: str | Sequence[str] | None) -> Residua
     if isinstance(languages, str):
         return edit.of(languages)
     each = [edit.of(language) for language in languages]
-    v, left, right = (
-        None if getattr(edit, name) is None else torch.cat([getattr(e, name) for e in each])
-        for name in ("v", "left", "right")
+    lefts = [row.left for row in each if row.left is not None]
+    rights = [row.right for row in each if row.right is not None]
+    return replace(
+        edit,
+        v=torch.cat([row.v for row in each]),
+        left=torch.cat(lefts) if lefts else None,
+        right=torch.cat(rights) if rights else None,
+        languages=tuple(languages),
     )
-    return replace(edit, v=v, left=left, right=right, languages=tuple(languages))
 
 
 class _Moved:
@@ -78,7 +83,7 @@ class _Moved:
     def __init__(self, **values: Tensor) -> None:
         self._on = {torch.device("cpu"): values}
 
-    def to(self, device: torch.device) -> dict[str, Tensor]:
+    def to(self, device: torch.device) -> dict[str, Any]:
         if device not in self._on:
             values = self._on[torch.device("cpu")]
             self._on[device] = {name: value.to(device) for name, value in values.items()}

@@ -50,15 +50,15 @@ class Where:
     def _before_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = dict(zip(self._names, args, strict=False)) | kwargs
         tokens = given.get("input_ids")
+        read = given["inputs_embeds"] if tokens is None else tokens
         mask = _attention(given)
-        n_tokens = (given["inputs_embeds"] if tokens is None else tokens).shape[1]
-        past = _past(given, mask, n_tokens)
+        past = _past(given, mask, read.shape[1])
         real = None if mask is None else mask[:, past:]
         if self._positions == "content":
             real = _content(tokens, real, self._special)
         elif self._positions != "all":
-            self._find_prompt(past, n_tokens)
-            real = self._from_prompt(mask, past, n_tokens)
+            self._find_prompt(past, read.shape[1])
+            real = self._from_prompt(mask, past, read)
         self.mask = None if real is None or bool(real.all()) else real
         self.nothing = self.mask is not None and not bool(self.mask.any())
         if self.nothing and self._positions == "generated" and self._generation.call is None:
@@ -81,18 +81,19 @@ class Where:
         self._call = call
 
     def _from_prompt(
-        self, mask: Bool[Tensor, "batch seen"] | None, past: int, n_tokens: int
+        self, mask: Bool[Tensor, "batch seen"] | None, past: int, read: Tensor
     ) -> Bool[Tensor, "batch token"] | None:
         """Positions after the prompt, and its last real one in each row where that is wanted."""
         start: int | Tensor = self._prompt - (self._positions == "last")
-        if isinstance(start, int) and start <= past:
+        if start <= past:
             return None if mask is None else mask[:, past:]
-        column = torch.arange(past, past + n_tokens)[None]
+        column = torch.arange(past, past + read.shape[1], device=read.device)
         if mask is None:
-            return column >= start
+            return (column >= start).expand(len(read), -1)
+        mask = mask.to(read.device)
         if self._positions == "last":  # padding may follow a prompt
             start = start - mask[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
-        return (column.to(mask.device) >= start) & mask[:, past:]
+        return (column >= start) & mask[:, past:]
 
 
 def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "batch seen"] | None:

@@ -37,11 +37,13 @@ def steer(
     the logits stay bit-identical.
 
     Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
-    a pass without one has no padding. Batches may be padded on either side where the model itself
-    takes both; see ``mechsteer.steering.scope`` for what does not.
+    a pass without one has no padding. Batches may be padded on either side, on the left with the
+    tokenizer's own padding token (XLM-R numbers positions by it).
 
     The model may be a plain Hugging Face one that a bridge wraps, called through the bridge or by
-    itself. ``torch.compile(model)`` works, with a graph broken at every hook: expect no speed-up.
+    itself; by itself BERT takes padding on the right only (it does not read positions off the
+    mask). A bridge given to ``torch.compile`` is steered too, with a graph that breaks at every
+    hook: expect no speed-up.
 
     Args:
         model: a TransformerBridge.
