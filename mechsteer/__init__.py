@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.interventions import NeuronEdit, clamp, load_edit, load_edits, save_edit
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -33,8 +33,11 @@ _HOMES = {
     "Study": "studies.protocol",
     "clamp": "interventions",
     "embed": "recording",
+    "load_edit": "interventions",
+    "load_edits": "interventions",
     "load_model": "models",
     "report": "reporting",
+    "save_edit": "interventions",
     "score": "scoring",
     "steer": "steering",
     "study": "studies.protocol",
@@ -50,8 +53,11 @@ __all__ = [
     "Study",
     "clamp",
     "embed",
+    "load_edit",
+    "load_edits",
     "load_model",
     "report",
+    "save_edit",
     "score",
     "steer",
     "study",
