@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp, load_edit, load_edits, save_edit
+    from mechsteer.interventions import (
+        NeuronEdit,
+        ResidualEdit,
+        centring,
+        clamp,
+        diffmean,
+        linear_map,
+        load_edit,
+        load_edits,
+        recover,
+        remove_subspace,
+        save_edit,
+    )
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -30,12 +42,18 @@ _HOMES = {
     "NeuronEdit": "interventions",
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
+    "ResidualEdit": "interventions",
     "Study": "studies.protocol",
+    "centring": "interventions",
     "clamp": "interventions",
+    "diffmean": "interventions",
     "embed": "recording",
+    "linear_map": "interventions",
     "load_edit": "interventions",
     "load_edits": "interventions",
     "load_model": "models",
+    "recover": "interventions",
+    "remove_subspace": "interventions",
     "report": "reporting",
     "save_edit": "interventions",
     "score": "scoring",
@@ -50,12 +68,18 @@ __all__ = [
     "NeuronEdit",
     "NeuronScores",
     "ParallelCorpus",
+    "ResidualEdit",
     "Study",
+    "centring",
     "clamp",
+    "diffmean",
     "embed",
+    "linear_map",
     "load_edit",
     "load_edits",
     "load_model",
+    "recover",
+    "remove_subspace",
     "report",
     "save_edit",
     "score",

@@ -25,6 +25,7 @@ from mechsteer.analysis.statistics import (
     holm,
     mcnemar,
 )
+from mechsteer.analysis.subspaces import lir_basis, lsar_basis, remove
 
 __all__ = [
     "Intervals",
@@ -38,12 +39,15 @@ __all__ = [
     "difference_margin",
     "holm",
     "language_means",
+    "lir_basis",
+    "lsar_basis",
     "mcnemar",
     "mean_distances",
     "medoid",
     "mexa_hits",
     "pair_distances",
     "ratio_margin",
+    "remove",
     "retrieval",
     "shift_to",
     "top1_hits",

@@ -198,9 +198,7 @@ def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tupl
 
 def _residual(model: Any) -> tuple[HookSite, ...]:
     require_raw(model)
-    width = int(model.cfg.d_model)
-    hooks = enumerate(residual_points(model))
-    return tuple(HookSite("residual", row, hook, width) for row, hook in hooks)
+    return residual_points(model)
 
 
 def _poolings(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
