@@ -48,8 +48,8 @@ def test_a_control_vector_holds_strength_times_v_after_the_blocks_counted_from_0
 
 
 def test_rows_are_those_of_the_residual_stream_of_a_model() -> None:
-    hooks = residual_points(load_model(device="cpu"))
-    assert hooks[2] == "blocks.1.hook_resid_post"  # row 2 is direction.1
+    point = residual_points(load_model(device="cpu"))[2]
+    assert (point.layer, point.hook) == (2, "blocks.1.hook_resid_post")  # direction.1
 
 
 @pytest.mark.parametrize(

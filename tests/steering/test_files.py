@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files
 from mechsteer.models import ModelIdentity, identity, load_model, plain_tokenizer
-from mechsteer.sites import HookSite, Site, find_site
+from mechsteer.sites import HookSite, Site, find_site, residual_points
 
 WHO = ModelIdentity("org/name", "LlamaForCausalLM", 2, 3, "c0", "w0", "t0", "float32")
 SITE = Site("post", (HookSite("post", 0, "a", 4), HookSite("post", 1, "b", 5)))
@@ -213,26 +214,40 @@ def french(model: Any) -> NeuronEdit:
     return NeuronEdit("shift", site, index, torch.full_like(b, 0.3), b, model=who)
 
 
+@pytest.fixture(scope="module")
+def centred(model: Any, french: NeuronEdit) -> ResidualEdit:
+    points = residual_points(model)[2:5]
+    generator = torch.Generator().manual_seed(5)
+    v = torch.randn(2, 3, points[0].width, generator=generator) / 4
+    left, right = torch.randn(2, 2, 3, points[0].width, 2, generator=generator) / 16
+    return ResidualEdit(
+        "mine", points, v, left, right, languages=("fra_Latn", "jpn_Jpan"),
+        strength=0.8, restore_norm=True, model=french.model,
+    )  # fmt: skip
+
+
 @torch.inference_mode()
-def test_a_loaded_edit_gives_the_logits_of_the_saved_one(
-    model: Any, french: NeuronEdit, tmp_path: Path
+def test_loaded_edits_give_the_logits_of_the_saved_ones(
+    model: Any, french: NeuronEdit, centred: ResidualEdit, tmp_path: Path
 ) -> None:
     ids = plain_tokenizer(model)("Le train est parti à l'aube.", return_tensors="pt")["input_ids"]
-    ms.save_edit([french, french.scaled(0.5)], tmp_path / "x.edit")
+    edits = [french, centred, french.scaled(0.5)]
+    ms.save_edit(edits, tmp_path / "x.edit")
     plain = model(ids)
-    with ms.steer(model, french, french.scaled(0.5)):
+    with ms.steer(model, *edits, languages="jpn_Jpan"):
         expected = model(ids)
-    with ms.steer(model, *ms.load_edits(tmp_path / "x.edit")):
+    with ms.steer(model, *ms.load_edits(tmp_path / "x.edit"), languages="jpn_Jpan"):
         assert torch.equal(model(ids), expected)
     assert not torch.equal(plain, expected)
 
 
 def test_another_model_refuses_a_loaded_edit(
-    model: Any, french: NeuronEdit, tmp_path: Path
+    model: Any, french: NeuronEdit, centred: ResidualEdit, tmp_path: Path
 ) -> None:
     assert french.model is not None
-    for change, reason in (({"weights_hash": "0"}, "weights"), ({"config_hash": "0"}, "config")):
-        other = replace(french, model=replace(french.model, **change))
+    changes = ({"weights_hash": "0"}, "weights"), ({"config_hash": "0"}, "config")
+    for edit, (change, reason) in product((french, centred), changes):
+        other = replace(edit, model=replace(french.model, **change))
         ms.save_edit(other, tmp_path / "x.edit")
         with pytest.raises(ArtifactError, match=f"has other {reason}"):
             ms.steer(model, ms.load_edit(tmp_path / "x.edit"))
