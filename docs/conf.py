@@ -23,12 +23,6 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
 ]
-    "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
-    "sphinx_click",
-    "sphinx_copybutton",
-]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 nitpicky = False
 default_role = "code"
