@@ -5,6 +5,7 @@
 
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
+from mechsteer.interventions.files import load_edit, load_edits, save_edit
 from mechsteer.interventions.neuron import aura, clamp, damp, shift, zero
 from mechsteer.interventions.residual import (
     centring,
@@ -29,9 +30,12 @@ __all__ = [
     "gaussian_transport",
     "linear_map",
     "linear_transport",
+    "load_edit",
+    "load_edits",
     "recover",
     "remove_subspace",
     "rescored",
+    "save_edit",
     "shift",
     "zero",
 ]
