@@ -17,6 +17,7 @@ from . import reference
 from .backends import DTYPES, Backend, pick_backend
 from .scoring import raise_not_finite
 
+LabelingBackend = Backend | Literal["numpy"]
 _TOGETHER = 1 << 16  # positives of the labelings that Triton takes at a time
 
 
@@ -32,7 +33,7 @@ def score_labelings(
     x: Float[Tensor, "sentence neuron"],
     positive: Bool[Tensor, "labeling sentence"],
     *,
-    backend: Backend | Literal["numpy"] = "auto",
+    backend: LabelingBackend = "auto",
 ) -> LabelingScores:
     """Score every column of ``x`` for each labeling's positives against all other sentences.
 

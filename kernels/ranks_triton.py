@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from .launch import Launch, jit, tl
-from .sorting_triton import (
+from .sorting_device import (
     float_of,
     half,
     key_of,
@@ -136,7 +136,7 @@ LAUNCHES: dict[object, Launch] = {
 }
 
 
-def rank(
+def rank(  # noqa: PLR0917
     rows: Tensor, order: Tensor, slots: Tensor, ranks: Tensor, ordered: Tensor, finite: Tensor
 ) -> None:
     """Rank the sentences ``order`` of every row ``[neuron, sentence]`` into their ``slots``.

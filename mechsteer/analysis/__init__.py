@@ -48,6 +48,7 @@ from mechsteer.analysis.structure import (
     neuron_correlation,
     procrustes,
 )
+from mechsteer.analysis.subspaces import lir_basis, lsar_basis, remove
 
 __all__ = [
     "Intervals",
@@ -68,6 +69,8 @@ __all__ = [
     "iso_score",
     "k_occurrence",
     "language_means",
+    "lir_basis",
+    "lsar_basis",
     "map_to",
     "mcnemar",
     "mean_cosine",
@@ -83,6 +86,7 @@ __all__ = [
     "procrustes",
     "ratio_margin",
     "reciprocal_ranks",
+    "remove",
     "retrieval",
     "shift_to",
     "silhouette",
