@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+    from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
     from mechsteer.interventions import (
@@ -46,12 +47,14 @@ _HOMES = {
     "Study": "studies.protocol",
     "centring": "interventions",
     "clamp": "interventions",
+    "cost": "costs",
     "diffmean": "interventions",
     "embed": "recording",
     "linear_map": "interventions",
     "load_edit": "interventions",
     "load_edits": "interventions",
     "load_model": "models",
+    "perplexity": "costs",
     "recover": "interventions",
     "remove_subspace": "interventions",
     "report": "reporting",
@@ -72,12 +75,14 @@ __all__ = [
     "Study",
     "centring",
     "clamp",
+    "cost",
     "diffmean",
     "embed",
     "linear_map",
     "load_edit",
     "load_edits",
     "load_model",
+    "perplexity",
     "recover",
     "remove_subspace",
     "report",
