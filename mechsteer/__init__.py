@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+    from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
     from mechsteer.interventions import (
@@ -54,6 +55,7 @@ _HOMES = {
     "centring": "interventions",
     "clamp": "interventions",
     "damp": "interventions",
+    "cost": "costs",
     "diffmean": "interventions",
     "embed": "recording",
     "gaussian_transport": "interventions",
@@ -62,6 +64,7 @@ _HOMES = {
     "load_edit": "interventions",
     "load_edits": "interventions",
     "load_model": "models",
+    "perplexity": "costs",
     "recover": "interventions",
     "remove_subspace": "interventions",
     "report": "reporting",
@@ -85,6 +88,7 @@ __all__ = [
     "aura",
     "centring",
     "clamp",
+    "cost",
     "damp",
     "diffmean",
     "embed",
@@ -94,6 +98,7 @@ __all__ = [
     "load_edit",
     "load_edits",
     "load_model",
+    "perplexity",
     "recover",
     "remove_subspace",
     "report",
