@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mechsteer.experts import Criterion, Experts
+    from mechsteer.throughput.measure import Device
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 MODEL = click.argument("model")
@@ -265,6 +266,23 @@ def check(model: str, site: str, as_json: bool) -> None:
         raise SiteError(
             f"{len(refused)} of {len(table)} hook points cannot be read: {refused.iat[0]}"
         )
+
+
+@cli.command()
+@click.option("--quick", is_flag=True, help="Ten seconds on small sizes instead of a minute.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="A GPU where there is one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def bench(quick: bool, device: Device | None, as_json: bool) -> None:
+    """Measure what the kernels reach on this machine, beside its own copy and product rates."""
+    from mechsteer.throughput import bench as throughput
+
+    floors, results = throughput.bench(quick=quick, device=device)
+    if as_json:
+        click.echo(throughput.table(results).to_json(orient="records"))
+        return
+    _print_table(throughput.brief(results), throughput.describe(floors, results))
+    click.echo("ns: per element and core. x floor: time over that of moving the least bytes")
+    click.echo("by a copy, or computing the least products. Every result was checked first.")
 
 
 def _brief(experts: Experts) -> pd.DataFrame:
