@@ -30,7 +30,7 @@ def jit(function: Kernel) -> Kernel:
     return cast(Kernel, triton.jit(function))
 
 
-@triton.constexpr_function
+@cast(Callable[[Kernel], Kernel], triton.constexpr_function)
 def packs_pairs() -> bool:
     """Whether the chip compares both 16-bit halves of a register at once; the interpreter not."""
     return not triton.knobs.runtime.interpret and tl.target_info.cuda_capability_geq(9, 0)

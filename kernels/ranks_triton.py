@@ -115,7 +115,7 @@ def _ranks_kernel(  # noqa: PLR0917
 
 
 _SIZES = {6: (1, 64), 10: (2, 512), 11: (4, 1024), 12: (8, 2048), 13: (16, 2048)}  # warps, tile
-LAUNCHES: dict[object, Launch] = {
+LAUNCHES: dict[tuple[int, int], Launch] = {
     (width, 1 << log): Launch(
         kernel=_ranks_kernel,
         pointers={

@@ -36,7 +36,7 @@ def fill_ranks(
     for at, piece in pieces(rows, _BYTES_OF_A_RANK * (rows.shape[1] + len(order))):
         finite = piece.isfinite().all(1)
         if not finite.all():
-            return at.start + int(finite.int().argmin())
+            return int(at.start) + int(finite.int().argmin())
         ordered, below, upto = _ranked(piece)
         found = _scored(ordered, below[:, listed], upto[:, listed], sizes)
         for table, values in zip(tables, found, strict=True):

@@ -256,7 +256,7 @@ def _kl(p: Tensor, q: Tensor, batch: Batch) -> Float[Tensor, " token"]:
 
 
 def _chunks(batch: Batch, n_words: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for chunk in batch.scored.nonzero().split(max(1, _CHUNK // n_words)):
+    for chunk in torch.split(batch.scored.nonzero(), max(1, _CHUNK // n_words)):
         yield chunk[:, 0], chunk[:, 1]
 
 
