@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.perplexity import require_causal
+from mechsteer.costs.prediction import require_causal
 from mechsteer.costs.windows import opening, read
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.models import context_length, plain_tokenizer, require_eval
@@ -79,7 +79,8 @@ def sample(
     uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
     ends = _ends(model, tokenizer)
     tokens: list[tuple[int, ...]] = []
-    for rows in uniform.split(batch_size):
+    for first in range(0, n, batch_size):
+        rows = uniform[first : first + batch_size]
         with generating(model):
             steps = list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p))
         written = torch.stack(steps, dim=1)
