@@ -23,6 +23,7 @@ class Bridge(LM):
         super().__init__()
         self.model = model
         self.words = plain_tokenizer(model)
+        self.place = next(model.parameters()).device
         self.context = context_length(model, self.words)
 
     def loglikelihood(self, requests: list[Instance], **_: Any) -> list[tuple[float, bool]]:
@@ -46,7 +47,7 @@ class Bridge(LM):
         ids = (opening(self.words) + both)[-self.context :]
         asked = ids[len(ids) - len(both) + start :]
         with torch.inference_mode():
-            logits = self.model(torch.tensor([ids], device=self._device))[0, :-1]
+            logits = self.model(torch.tensor([ids], device=self.place))[0, :-1]
         logp = logits[-len(asked) :].double().log_softmax(-1).cpu()
         found = logp.gather(1, torch.tensor(asked)[:, None]).sum().item()
         return found, logp.argmax(-1).tolist() == asked
@@ -57,10 +58,6 @@ class Bridge(LM):
         ).texts[0]
         stops = [text.find(stop) for stop in options.get("until", ()) if stop in text]
         return text[: min(stops, default=len(text))]
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
 
 def evaluate(model: Any, task: dict[str, Any] | str, **options: Any) -> dict[str, Any]:
