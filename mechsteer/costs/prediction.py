@@ -256,7 +256,9 @@ def _kl(p: Tensor, q: Tensor, batch: Batch) -> Float[Tensor, " token"]:
 
 
 def _chunks(batch: Batch, n_words: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for chunk in torch.split(batch.scored.nonzero(), max(1, _CHUNK // n_words)):
+    places, size = batch.scored.nonzero(), max(1, _CHUNK // n_words)
+    for start in range(0, len(places), size):
+        chunk = places[start : start + size]
         yield chunk[:, 0], chunk[:, 1]
 
 

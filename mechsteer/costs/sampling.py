@@ -79,7 +79,8 @@ def sample(
     uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
     ends = _ends(model, tokenizer)
     tokens: list[tuple[int, ...]] = []
-    for rows in torch.split(uniform, batch_size):
+    for first in range(0, n, batch_size):
+        rows = uniform[first : first + batch_size]
         with generating(model):
             steps = list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p))
         written = torch.stack(steps, dim=1)

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -14,19 +16,27 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import mechsteer as ms
+from mechsteer.cli import _run, cli
 from mechsteer.edit_commands import edit_command
 from mechsteer.interventions import NeuronEdit
 from mechsteer.pipeline import score_command
 from mechsteer.side_by_side import side_by_side, visible
 
-COMMAND = [sys.executable, "-m", "mechsteer"]
+Run = Callable[..., str]
 
 
-def mechsteer(*args: str, code: int = 0, columns: int = 100) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": str(columns)}
-    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == code, done.stderr[-3000:]
-    return done
+@pytest.fixture
+def mechsteer(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; the output of one that succeeds, else its error."""
+
+    def run(*args: str, code: int = 0) -> str:
+        capsys.readouterr()
+        found = _run(lambda: cli.main(list(args), standalone_mode=False), debug=False)
+        output, errors = capsys.readouterr()
+        assert found == code, errors
+        return errors if code else output
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +54,7 @@ def french(run: Path) -> Path:
 
 
 def test_an_edit_made_on_the_command_line_is_the_one_made_in_python(
-    run: Path, french: Path, tmp_path: Path
+    run: Path, french: Path, tmp_path: Path, mechsteer: Run
 ) -> None:
     mechsteer("edit", str(run), "--edit", "clamp", "--language", "fra_Latn", "--k", "300",
               "--strength", "0.5", "-o", str(tmp_path / "half.edit"))  # fmt: skip
@@ -57,30 +67,38 @@ def test_an_edit_made_on_the_command_line_is_the_one_made_in_python(
     assert half.provenance["scored"]["corpus"]["limit"] == 48
 
 
-def test_generate_shows_before_and_after_and_speaks_json(french: Path) -> None:
+def test_generate_shows_before_and_after_and_speaks_json(french: Path, mechsteer: Run) -> None:
     args = ("generate", "embedded", "--edit", str(french), "--prompt", "The weather",
             "--max-new-tokens", "8", "--greedy")  # fmt: skip
-    (pair,) = json.loads(mechsteer(*args, "--json").stdout)
+    (pair,) = json.loads(mechsteer(*args, "--json"))
     assert pair["prompt"] == "The weather"
     assert pair["before"] != pair["after"]
-    shown = mechsteer(*args)
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
+    shown = subprocess.run(
+        [sys.executable, "-m", "mechsteer", *args],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=True,
+    )
     assert shown.stderr == ""
     assert "before" in shown.stdout
     assert "after" in shown.stdout
 
 
-def test_several_edits_and_positions_reach_the_model(french: Path) -> None:
+def test_several_edits_and_positions_reach_the_model(french: Path, mechsteer: Run) -> None:
     args = ("generate", "embedded", "--edit", str(french), "--edit", str(french), "--greedy",
             "--max-new-tokens", "6", "--json",
             "--prompt", "The weather", "--prompt", "Yes")  # fmt: skip
-    pairs = json.loads(mechsteer(*args, "--strength", "0").stdout)
+    pairs = json.loads(mechsteer(*args, "--strength", "0"))
     assert [pair["before"] for pair in pairs] == [pair["after"] for pair in pairs]
-    done = mechsteer(*args, "--positions", "generated")
-    assert done.stderr == ""
-    assert [pair["prompt"] for pair in json.loads(done.stdout)] == ["The weather", "Yes"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        generated = json.loads(mechsteer(*args, "--positions", "generated"))
+    assert [pair["prompt"] for pair in generated] == ["The weather", "Yes"]
 
 
-def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path) -> None:
+def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path, mechsteer: Run) -> None:
     data = bytearray(french.read_bytes())
     data[-1] ^= 1
     (tmp_path / "changed.edit").write_bytes(data)
@@ -96,27 +114,27 @@ def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path) -> None:
         (*generate, "--max-new-tokens", "100000"),
         ("cost", "embedded", "--edit", str(french), "--language", "fr", "--text", "/no/file"),
     ):
-        done = mechsteer(*args, code=1)
-        assert done.stderr.startswith("error: ")
-        assert len(done.stderr.strip().splitlines()) == 1
+        message = mechsteer(*args, code=1)
+        assert message.startswith("error: ")
+        assert len(message.strip().splitlines()) == 1
     mechsteer("generate", "embedded", code=2)
 
 
-def test_cost_prints_one_row_an_observation(french: Path, tmp_path: Path) -> None:
+def test_cost_prints_one_row_an_observation(french: Path, tmp_path: Path, mechsteer: Run) -> None:
     (tmp_path / "text.txt").write_text("The king gave a ring.\n\nThe weather is fine.\n")
     rows = json.loads(
         mechsteer(
             "cost", "embedded", "--edit", str(french), "--text", str(tmp_path / "text.txt"),
             "--language", "fr", "--n", "2", "--seeds", "2", "--json",
-        ).stdout
+        )
     )  # fmt: skip
     assert {row["metric"] for row in rows} >= {"bits_per_byte", "kl", "language", "repetition"}
     assert {row["edit"] for row in rows} == {"none", "clamp"}
 
 
 @pytest.mark.parametrize("command", ["edit", "generate", "cost"])
-def test_the_commands_explain_themselves(command: str) -> None:
-    assert "Usage:" in mechsteer(command, "--help").stdout
+def test_the_commands_explain_themselves(command: str, mechsteer: Run) -> None:
+    assert "Usage:" in mechsteer(command, "--help")
 
 
 def rendered(before: str, after: str, width: int) -> list[str]:

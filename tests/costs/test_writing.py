@@ -146,7 +146,7 @@ def test_the_cost_of_an_edit_is_paired_and_tidy(model: Any, scores: NeuronScores
 
 
 def test_the_interval_over_seeds_is_students() -> None:
-    from mechsteer.costs.total import _interval
+    from mechsteer.costs.measure import _interval
 
     values = [0.1, 0.4, 0.2, 0.35]
     mean, low, high = _interval(values)
