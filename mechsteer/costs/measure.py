@@ -11,13 +11,8 @@ import numpy as np
 import pandas as pd
 
 from mechsteer.costs.identify import language_probability
-<<<<<<<< HEAD:mechsteer/costs/total.py
-from mechsteer.costs.prediction import Comparison, compare
-from mechsteer.costs.repetition import distinct, repetition
-========
 from mechsteer.costs.ngrams import distinct, repetition
 from mechsteer.costs.prediction import Comparison, compare
->>>>>>>> wt-g:mechsteer/costs/measure.py
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
