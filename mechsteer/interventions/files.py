@@ -14,9 +14,9 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from mechsteer import __version__
@@ -116,7 +116,7 @@ def _serialised(tensors: Mapping[str, Tensor], described: Sequence[Mapping[str, 
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
-    data = safetensors.torch.save(plain, {_ENTRY: text})
+    data = save(plain, {_ENTRY: text})
     at = data.index(_BEFORE_HASH) + len(_BEFORE_HASH)
     digest = hashlib.sha256(data).hexdigest().encode()
     return data[:at] + digest + data[at + len(digest) :]
@@ -137,7 +137,7 @@ def _parsed(path: Path, data: bytes) -> tuple[list[Any], dict[str, Tensor]]:
     """What an intact file holds: descriptions and tensors."""
     header = data[8 : 8 + int.from_bytes(data[:8], "little")]
     try:
-        tensors = safetensors.torch.load(data)
+        tensors = load(data)
         content = json.loads(json.loads(header)["__metadata__"][_ENTRY])
         schema, edits = content["schema"], content["edits"]
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
