@@ -40,6 +40,13 @@ def _ks(context: click.Context, parameter: click.Parameter, value: str) -> tuple
     return tuple(n if 0 < n < 1 else int(n) for n in numbers)
 
 
+def _strengths(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter("expected numbers such as 1 or 0.5,1") from None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mechsteer")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -113,7 +120,10 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     "--edit", default="clamp", show_default=True, help="clamp (to the median) or clamp-mean."
 )
 @click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
-@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option(
+    "--strength", "strengths", default="1", show_default=True, callback=_strengths,
+    help="λ of the edit, one or several.",
+)  # fmt: skip
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--test", required=True, help=CORPUS_HELP)
 @click.option("--split", help="Split of the test corpus, for example devtest.")

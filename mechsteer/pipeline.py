@@ -28,7 +28,7 @@ EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"
-TABLES = ("results", "experts", "counts")
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 
 
 def score_command(
@@ -114,7 +114,7 @@ def study_command(
     *,
     edit: str = "clamp",
     ks: Sequence[float] = (100,),
-    strength: float = 1.0,
+    strengths: Sequence[float] = (1.0,),
     by: Criterion = "ap",
     split: str | None = None,
     limit: int | None = None,
@@ -139,14 +139,14 @@ def study_command(
             targets=[canonical(code) for code in targets],
             edits={edit: EDITS[edit]},
             ks=ks,
-            strength=strength,
+            strengths=strengths,
             by=by,
             seeds=range(seeds),
             reading=_reading(run),
             scored=_score(run, model, dev),
             directory=path / "states",
         )
-    arguments = {"edit": edit, "ks": list(ks), "strength": strength, "by": by, "test": test}
+    arguments = {"edit": edit, "ks": list(ks), "strengths": list(strengths), "by": by, "test": test}
     arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
     save_study(run, found, arguments)
     return found
@@ -199,7 +199,9 @@ def _how_to_repeat(run: Run) -> str:
     score += ["--limit", str(inputs["corpus"]["limit"])] if inputs["corpus"]["limit"] else []
     score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
     study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
-    study_ += ["--k", ",".join(str(k) for k in arguments["ks"]), "--test", arguments["test"]]
+    study_ += ["--k", ",".join(map(str, arguments["ks"]))]
+    study_ += ["--strength", ",".join(map(str, arguments["strengths"]))]
+    study_ += ["--test", arguments["test"]]
     study_ += ["--split", arguments["split"]] if arguments["split"] else []
     study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []

@@ -17,6 +17,7 @@ from mechsteer.interventions import NeuronEdit
 from mechsteer.recording import embed
 from mechsteer.runs import versions
 from mechsteer.steering import steer
+from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State, measure
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Bench:
     maker: Maker
     reading: Reading
     folder: Path | None
+    plane: Plane | None = None
 
     def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
         """Embed the corpus with the model in a state."""
@@ -94,11 +96,11 @@ class Bench:
     def measured(self, state: State, how: Callable[[], LayerEmbeddings]) -> Measures:
         """Measure a state, or read it back if just this was measured before."""
         if self.folder is None:
-            return measure(how())
+            return measure(how(), self.plane)
         path, key = self.folder / f"{state.label}.safetensors", self._key(state)
         known = Measures.load(path, key)
         if known is None:
-            known = measure(how())
+            known = measure(how(), self.plane)
             known.save(path, key)
         return known
 
@@ -107,6 +109,7 @@ class Bench:
         facts: dict[str, Any] = {"corpus": self.corpus.fingerprint, "versions": versions()}
         facts |= asdict(self.reading)
         facts["state"] = asdict(state)
+        facts["plane"] = self.plane.fingerprint if self.plane else None
         facts["model"] = asdict(self.maker.scores.model) if self.maker.scores.model else None
         if state.k:
             edit = self.maker.edit(state)
