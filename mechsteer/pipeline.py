@@ -11,12 +11,15 @@ import pandas as pd
 import torch
 
 from mechsteer.artifacts import read_table, write_bytes, write_table
+from mechsteer.cards import Cards, make_cards
+from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import clamp
 from mechsteer.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
+from mechsteer.recording import record
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
@@ -174,6 +177,35 @@ def load_study(run: Run) -> Study:
     return Study(**{f.name: facts[f.name] for f in fields(Study)})
 
 
+def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> Cards:
+    """Make the cards of the best neurons of each steered language, and of neurons asked for.
+
+    Before a study all scored languages count. Kept for the report in ``RUN/cards.*.parquet``.
+    """
+    run = Run.open(path)
+    scores = _scores(run)
+    studied = run.manifest["stages"].get("study", {}).get("chosen", [])
+    languages = list(dict.fromkeys(state["language"] for state in studied)) or scores.languages
+    subjects = [
+        *(named_subject(scores, name) for name in neurons),
+        *top_subjects(scores, languages, top),
+    ]
+    dev, model, reading = _dev_corpus(run), _load(run), _reading(run)
+    recording = record(
+        model,
+        dev,
+        site=scores.site.name,
+        pooling=scores.pooling,
+        embeddings=True,
+        directory=path / "recording",
+        **asdict(reading),
+    )
+    with run.timed("cards"):
+        cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
+    run.finish("cards", files=cards.save(path), neurons=list(neurons), top=top)
+    return cards
+
+
 def report_command(path: Path, output: Path | None = None) -> Path:
     """Write the page of a studied run; the same run gives the same bytes."""
     from mechsteer.reporting import report
@@ -184,7 +216,16 @@ def report_command(path: Path, output: Path | None = None) -> Path:
         output or path / "report.html",
         command=_how_to_repeat(run),
         manifest=run.manifest,
+        cards=_cards(run),
+        tables=path,
     )
+
+
+def _cards(run: Run) -> Cards | None:
+    if "cards" not in run.manifest["stages"]:
+        return None
+    run.stage("cards")
+    return Cards.load(run.path)
 
 
 def check_command(model: str, site: str) -> pd.DataFrame:
@@ -206,7 +247,11 @@ def _how_to_repeat(run: Run) -> str:
     study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
     study_ += ["--seeds", str(arguments["seeds"])]
-    return "\n".join([" ".join(score), " ".join(study_), "mechsteer report RUN"])
+    lines = [" ".join(score), " ".join(study_)]
+    if cards := run.manifest["stages"].get("cards"):
+        asked = [f"--neuron {name}" for name in cards["neurons"]]
+        lines.append(" ".join(["mechsteer cards RUN", *asked, "--top", str(cards["top"])]))
+    return "\n".join([*lines, "mechsteer report RUN"])
 
 
 def _dev_corpus(run: Run) -> LabelledCorpus:

@@ -66,8 +66,8 @@ def test_a_layers_best_neurons_are_those_of_its_columns(scores: NeuronScores) ->
 
 
 def test_overlap_counts_shared_experts(scores: NeuronScores) -> None:
-    table = expert_overlap(scores, 800).set_index(["language", "other"])
-    own, other = (set(scores.top(c, 800).index.tolist()) for c in ("eng_Latn", "fra_Latn"))
+    table = expert_overlap(scores, 2400).set_index(["language", "other"])
+    own, other = (set(scores.top(c, 2400).index.tolist()) for c in ("eng_Latn", "fra_Latn"))
     row = table.loc[("eng_Latn", "fra_Latn")]
     assert row["shared"] == len(own & other) > 0
     assert row["jaccard"] == len(own & other) / len(own | other)
