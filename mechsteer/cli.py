@@ -67,6 +67,7 @@ def demo(output: Path) -> None:
     from mechsteer.demo import run_demo
 
     page = run_demo(output)
+    _print_verdict(output)
     click.echo(f"report: {page.resolve()}")
 
 
@@ -136,9 +137,28 @@ def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""
     from mechsteer.pipeline import study_command
 
-    result = study_command(run, test, **options)
-    _print_table(result.headline(), "retrieval and alignment, mean over ordered pairs")
+    study_command(run, test, **options)
+    _print_verdict(run)
     click.echo(f"results: {run / 'results.parquet'}")
+
+
+@cli.command()
+@RUN
+@click.option(
+    "--neuron",
+    "neurons",
+    multiple=True,
+    metavar="LAYER:NEURON",
+    help="A neuron that gets a card too; repeat it for more.",
+)
+@click.option("--top", default=3, show_default=True, help="Cards of each language's best neurons.")
+def cards(run: Path, neurons: tuple[str, ...], top: int) -> None:
+    """Make neuron cards for the report: what fires a neuron, and what it writes."""
+    from mechsteer.pipeline import cards_command
+
+    made = cards_command(run, neurons, top=top)
+    _print_table(made.brief(), "neuron cards")
+    click.echo("cards: in the report, once you run `mechsteer report` again")
 
 
 @cli.command()
@@ -152,6 +172,7 @@ def report(run: Path, output: Path | None, show: bool) -> None:
     from mechsteer.pipeline import report_command
 
     page = report_command(run, output)
+    _print_verdict(run)
     click.echo(f"report: {page.resolve()}")
     if show:
         click.launch(page.resolve().as_uri())
@@ -176,6 +197,19 @@ def check(model: str, site: str, as_json: bool) -> None:
         raise SiteError(
             f"{len(refused)} of {len(table)} hook points cannot be read: {refused.iat[0]}"
         )
+
+
+def _print_verdict(run: Path) -> None:
+    """What the page says first: three sentences, and the effects in numbers."""
+    from rich.console import Console
+
+    from mechsteer.pipeline import summary_command
+
+    sentences, table = summary_command(run)
+    for sentence in sentences:
+        plain = sentence.replace("\u2068", "").replace("\u2069", "")
+        Console(markup=False, highlight=False).print(plain)
+    _print_table(table, "change against no edit, percentage points, mean over ordered pairs")
 
 
 def _brief(experts: Experts) -> pd.DataFrame:

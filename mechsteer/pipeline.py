@@ -24,14 +24,13 @@ from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
 from mechsteer.studies.bench import EditMaker, Reading
-from mechsteer.studies.protocol import Scored, Study, score_for_study, study
+from mechsteer.studies.protocol import TABLES, Scored, Study, score_for_study, study
 from mechsteer.studies.states import State
 
 EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"
-TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 
 
 def score_command(
@@ -226,6 +225,13 @@ def _cards(run: Run) -> Cards | None:
         return None
     run.stage("cards")
     return Cards.load(run.path)
+
+
+def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """The verdict of a studied run, and its effects over all pairs."""
+    from mechsteer.reporting import summary
+
+    return summary(load_study(Run.open(path)))
 
 
 def check_command(model: str, site: str) -> pd.DataFrame:

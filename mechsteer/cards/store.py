@@ -36,6 +36,15 @@ class Cards:
     def __len__(self) -> int:
         return len(self.neurons)
 
+    def brief(self) -> pd.DataFrame:
+        """One row a card: whom it is about, how well it detects, what it writes."""
+        keys = ["card", "language"]
+        scored = self.neurons.merge(self.scores[[*keys, "ap", "auroc"]], on=keys)
+        promoted = self.writes[self.writes["direction"] == "promoted"].sort_values("place")
+        words = promoted.groupby("card")["token"].apply(lambda own: " ".join(own[:6]).strip())
+        table = scored.assign(promotes=scored["card"].map(words).fillna(""))
+        return table[["language", "rank", "layer", "neuron", "ap", "auroc", "promotes"]]
+
     def save(self, folder: Path) -> list[str]:
         """Write ``cards.TABLE.parquet`` files and return their names."""
         names = {f.name: f"cards.{f.name}.parquet" for f in fields(self)}

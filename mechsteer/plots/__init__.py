@@ -1,13 +1,14 @@
 """Figures as functions of plain tables; each returns matplotlib axes and never shows them."""
 
-from mechsteer.plots.doses import dose_response
+from mechsteer.plots.doses import COST, dose_response
 from mechsteer.plots.experts import experts_per_layer, layer_ap, overlap
 from mechsteer.plots.heatmaps import retrieval_matrix
 from mechsteer.plots.lines import DISTANCES, curves, distances, effects
-from mechsteer.plots.neurons import activations, precision_recall
+from mechsteer.plots.neurons import activations, language_scores, precision_recall
 from mechsteer.plots.sentences import hubness, projection
 
 __all__ = [
+    "COST",
     "DISTANCES",
     "activations",
     "curves",
@@ -16,6 +17,7 @@ __all__ = [
     "effects",
     "experts_per_layer",
     "hubness",
+    "language_scores",
     "layer_ap",
     "overlap",
     "precision_recall",

@@ -77,3 +77,33 @@ def precision_recall(
         axis.set_major_locator(MaxNLocator(4))
     title(ax, "precision and recall" if ap is None else f"average precision {ap:.3f}")
     return ax
+
+
+def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
+    """A neuron's average precision as a detector of each language, best first; dotted: chance.
+
+    Args:
+        table: columns language, ap and prevalence.
+        language: the one to draw in the colour of the positives.
+        ax: where to draw; a new figure by default.
+    """
+    rows = table.sort_values("ap", ascending=False, kind="stable")
+    names = [str(code) for code in rows["language"]]
+    ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.7, 0.1, 0.32))
+    places = np.arange(len(rows))
+    for own, colour in ((True, VERMILLION), (False, INK)):
+        here = (rows["language"] == language).to_numpy() == own
+        if here.any():
+            bars(ax, places[here] - 0.4, rows["ap"].to_numpy()[here], width=0.8, color=colour)
+    ends = np.append(places, len(places)) - 0.5
+    ax.stairs(rows["prevalence"], ends, baseline=None, color=INK, linestyle=(0, (1, 2)))
+    ax.set_xticks(places, [label(name, width=9) for name in names], rotation=60, ha="right")
+    for text in ax.get_xticklabels():
+        text.set(rotation_mode="anchor", fontsize=7.5 if len(names) < 16 else 6)
+        if text.get_text() == label(language, width=9):
+            text.set(color=VERMILLION, fontweight="bold")
+    ax.tick_params(axis="x", length=0)
+    ax.set(ylim=(0, 1.04), xlim=(-0.6, len(rows) - 0.4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    title(ax, "AP for every language")
+    return ax

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 
 
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
+
+
 @dataclass(frozen=True)
 class Study:
     """What a study found.
