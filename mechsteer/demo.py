@@ -13,8 +13,7 @@ from mechsteer.pipeline import (
 )
 
 TARGETS = ("fra_Latn", "jpn_Jpan", "rus_Cyrl")
-KS = (50, 200)
-STRENGTHS = (0.5, 1.0)
+KS = (25, 100, 400)
 CARDS = 2  # of each language
 SEEDS = 3
 SENTENCES = 64  # of 256 in each language and split: two cores finish within three minutes
@@ -34,7 +33,6 @@ def run_demo(output: Path) -> Path:
         limit=SENTENCES,
         targets=TARGETS,
         ks=KS,
-        strengths=STRENGTHS,
         seeds=SEEDS,
     )
     cards_command(output, top=CARDS)

@@ -39,7 +39,7 @@ def written(
 ) -> pd.DataFrame:
     """Tokens a neuron promotes and suppresses most: direction, place (from 1), token, logit.
 
-    A token that is part of a character is shown as its bytes, for example ``<E3 81>``.
+    A token that is part of a character is shown as its bytes, for example ``<E3-81>``.
     """
     logits = vocabulary_logits(model, point, neuron)
     columns = ["direction", "place", "token", "logit"]
@@ -74,7 +74,7 @@ def _bytes(tokenizer: Any, token: int) -> str:
     letters = sorted(ByteLevel.alphabet())
     if not set(name) <= set(letters):
         return name
-    return f"<{' '.join(f'{_byte(letter):02X}' for letter in name)}>"
+    return f"<{'-'.join(f'{_byte(letter):02X}' for letter in name)}>"
 
 
 def _byte(letter: str) -> int:

@@ -93,7 +93,7 @@ def overlap(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     cells = wide.to_numpy(dtype=float)[np.ix_(order, order)]
     np.fill_diagonal(cells, np.nan)
     ax = panel(ax, size=(5.4, 4.75), margins=(0.95, 0.95, 0.6, 0.32))
-    top = float(np.nanmax(cells, initial=0.0)) or 1.0
+    top = max(float(np.nanmax(cells, initial=0.0)), 0.1)  # a few shared neurons are few
     image = ax.imshow(
         np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=top, interpolation="none"
     )

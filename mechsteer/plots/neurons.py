@@ -91,10 +91,11 @@ def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None 
     names = [str(code) for code in rows["language"]]
     ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.7, 0.1, 0.32))
     places = np.arange(len(rows))
-    for own, colour in ((True, VERMILLION), (False, INK)):
+    for own, colour, alpha in ((True, VERMILLION, 1.0), (False, INK, 0.55)):
         here = (rows["language"] == language).to_numpy() == own
         if here.any():
-            bars(ax, places[here] - 0.4, rows["ap"].to_numpy()[here], width=0.8, color=colour)
+            height = rows["ap"].to_numpy()[here]
+            bars(ax, places[here] - 0.4, height, width=0.8, color=colour, alpha=alpha)
     ends = np.append(places, len(places)) - 0.5
     ax.stairs(rows["prevalence"], ends, baseline=None, color=INK, linestyle=(0, (1, 2)))
     ax.set_xticks(places, [label(name, width=9) for name in names], rotation=60, ha="right")

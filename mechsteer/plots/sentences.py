@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -74,19 +75,30 @@ def projection(
 def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
     """Write each language at the mean of its sentences, moved up where names would touch."""
     means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
-    pixels = ax.transData.transform(means.to_numpy())
-    points = 72 / ax.figure.dpi * pixels
+    names = _short(means.index.astype(str))
+    points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
     placed: list[tuple[float, float]] = []
-    for (x, y), code in zip(points, means.index, strict=True):
-        free = y
-        while any(abs(x - a) < 44 and abs(free - b) < 8.5 for a, b in placed):
+    for (x, y), code, name in zip(points, means.index, names, strict=True):
+        free, reach = y, 4.6 * len(name) + 3
+        while any(abs(x - a) < reach and abs(free - b) < 8.5 for a, b in placed):
             free += 1
         placed.append((x, free))
         colour, weight = (VERMILLION, "bold") if code == steered else (INK, "normal")
         ax.annotate(
-            label(code, width=9), (x, free), xycoords="figure points", ha="center", va="center",
-            fontsize=7.5, color=colour, fontweight=weight,
+            name, (x, free), xycoords="figure points", ha="center", va="center",
+            fontsize=8, color=colour, fontweight=weight,
         )  # fmt: skip
+
+
+def _short(codes: Iterable[str]) -> list[str]:
+    """Languages without their script, where that leaves them distinct.
+
+    >>> _short(["fra_Latn", "zho_Hans", "zho_Hant"])
+    ['fra', 'zho_Hans', 'zho_Hant']
+    """
+    whole = [label(code, width=9) for code in codes]
+    stems = [code.partition("_")[0] for code in whole]
+    return [s if stems.count(s) == 1 else w for s, w in zip(stems, whole, strict=True)]
 
 
 def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:

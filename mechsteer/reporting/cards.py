@@ -17,9 +17,10 @@ from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text, minus
 
-CARDS_ON_PAGE = 18
+CARDS_ON_PAGE = 12
 LONGEST = 400  # characters of a sentence; a longer one is cut around its strongest token
 LEVELS = 8  # of colour
+NAMED = 3  # level from which a token tells its activation under the mouse
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,8 @@ def pieces(
             found.append(Piece(text[at:first], "", ""))
         level = math.ceil(LEVELS * abs(value) / largest - 0.5)
         colour = f"{'p' if value > 0 else 'n'}{min(level, LEVELS)}" if level > 0 else ""
-        found.append(Piece(text[first:last], colour, minus(f"{value:.2f}") if colour else ""))
+        named = level >= NAMED
+        found.append(Piece(text[first:last], colour, minus(f"{value:.2f}") if named else ""))
         at = last
     if at < stop:
         found.append(Piece(text[at:stop], "", ""))

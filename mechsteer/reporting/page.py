@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from mechsteer.reporting import experts, figures, matrices, space
 from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.reporting.svg import CLASSES
 from mechsteer.reporting.tables import Table, table
 from mechsteer.reporting.verdict import effects, sentences
 from mechsteer.studies.results import edits_of, is_control
@@ -38,6 +39,7 @@ def render(data: ReportData) -> str:
     template = _template()
     html = template.render(
         script_hash=_script_hash(template),
+        svg_classes=CLASSES,
         title=f"{brief(_name(data.manifest.get('model', 'a model')))}: steering language experts",
         facts=_facts(data),
         provenance=list(_flat(data.manifest)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+
 import pandas as pd
 
 from mechsteer import plots
@@ -12,7 +14,7 @@ from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
 
 PANELS = 6  # planes: each holds hundreds of points
-POINTS = 40  # sentences of a language whose places are embedded; the table on disk has all
+POINTS = 2400  # in all panels; the table beside the page has all
 
 
 def projection_figure(data: ReportData) -> Figure | None:
@@ -24,41 +26,41 @@ def projection_figure(data: ReportData) -> Figure | None:
     fixed = [state for state in states if not state[1]]
     moved = [state for state in states if state[1]][: PANELS - len(fixed)]
     shown = sorted([*fixed, *moved], key=states.index)
+    few = max(POINTS // (len(shown) * table["source"].nunique()), 5)
+    table = table[table["sentence"] < few]
     panels = tuple(
         inline(
             plots.projection(table, edit=edit, language=language),
             key=f"plane-{i}",
             alt=f"Sentences of {table['source'].nunique()} languages as points on two principal "
-            f"components, {edit} {language}".rstrip()
-            + ".",
+            f"components: {edit} {language}".rstrip(),
         )
         for i, (edit, language) in enumerate(shown)
     )
-    columns = ["edit", "language", "source", "sentence", "x", "y"]
-    states_of = zip(table["edit"], table["language"], strict=True)
-    drawn = np.array([state in shown for state in states_of])
-    rows = table.loc[drawn & (table["sentence"] < POINTS), columns]
-    layer = table["layer"].iloc[0]
     return Figure(
         key="plane",
-        title=f"Sentences at layer {layer}, before and after, on one plane.",
+        title=f"Sentences at layer {table['layer'].iloc[0]}, before and after, on one plane.",
         caption="The axes are the first two principal components of the model without an edit, "
-        "fitted on dev, and are the same in every panel; points are test sentences, a colour and "
-        f"shape for each language. The data below hold the first {POINTS} sentences of each "
-        "language.",
+        "fitted on dev, and are the same in every panel; points are the first "
+        f"{table['sentence'].nunique()} test sentences of each language, which has a colour and a "
+        "shape; names stand at its mean.",
         panels=panels,
-        data={"plane": csv_text(_rounded(rows))},
+        data={"plane": csv_text(_wide(table, shown))},
         width="medium",
     )
 
 
-def _rounded(rows: pd.DataFrame) -> pd.DataFrame:
-    """Places to a thousandth of the plane, which is finer than a pixel."""
-    reach = float(rows[["x", "y"]].abs().max(axis=None)) or 1.0
-    decimals = 3 - int(f"{reach:e}".split("e")[1])
-    return rows.assign(
-        x=rows["x"].astype(float).round(decimals), y=rows["y"].astype(float).round(decimals)
-    )
+def _wide(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """One row a sentence, two columns a panel, to a thousandth of the plane (below a pixel)."""
+    reach = float(table[["x", "y"]].abs().max(axis=None)) or 1.0
+    decimals = 3 - math.floor(math.log10(reach))
+    columns = {}
+    for edit, language in shown:
+        here = table[(table["edit"] == edit) & (table["language"] == language)]
+        places = here.set_index(["source", "sentence"])[["x", "y"]].astype(float).round(decimals)
+        for axis in ("x", "y"):
+            columns[" ".join(part for part in (edit, language, axis) if part)] = places[axis]
+    return pd.DataFrame(columns).reset_index()
 
 
 def hubness_figure(data: ReportData) -> Figure | None:
@@ -110,8 +112,8 @@ def dose_figure(data: ReportData) -> Figure | None:
         key="dose",
         title="Dose and response on dev.",
         caption=f"Mean over all ordered pairs at layer {data.doses['layer'].iloc[0]}, with "
-        f"{data.confidence:.0%} confidence intervals; grey: no edit.{cost} The dose for the test "
-        f"sentences was chosen here.{data.undrawn}",
+        f"{data.confidence:.0%} confidence intervals; the level line is no edit.{cost} The dose "
+        f"for the test sentences was chosen here.{data.undrawn}",
         panels=panels,
         data={"dose": csv_text(data.doses[columns])},
         width="medium",

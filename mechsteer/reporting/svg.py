@@ -27,11 +27,19 @@ _REFERENCE = re.compile(r"(?:url\(#|^#)([\w-]+)")
 _FAMILY = re.compile(r"font-family: [^;]*;? ?")
 _SHORTHAND = re.compile(r"font: (?:(\w+) )?([\d.]+px) [^;]*")
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
+_PATH_DECIMALS = re.compile(r"(\.\d)\d+")  # a tenth of a point is a seventh of a pixel
 _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 # what the page's style sheet says of every line, or what SVG assumes anyway
 _DEFAULTS = re.compile(r"stroke-(?:linecap: \w+|linejoin: \w+|dashoffset: 0)(?:; |$)")
 _INVISIBLE = ("fill: none", "fill: none; opacity: 0")
 _LARGE = 4096  # bytes of an image from which fewer colours pay
+# the commonest styles, which the page's style sheet has under a short name
+CLASSES = {
+    "font-size: 8px; text-anchor: middle; fill: currentColor": "x",
+    "font-size: 8px; text-anchor: end; fill: currentColor": "y",
+    "fill: currentColor; stroke: currentColor; stroke-width: 0.6": "t",
+    "fill: none; stroke: currentColor; stroke-width: 0.6; ": "s",
+}
 _GEOMETRY = ("d", "x", "y", "width", "height", "transform", "points")
 
 
@@ -108,6 +116,9 @@ def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
     element.attrib = {
         name: new for name, value in attributes.items() if (new := _of_page(name, value, key))
     }
+    if name := CLASSES.get(element.get("style", "")):
+        del element.attrib["style"]
+        element.set("class", name)
     if element.tag != "text":
         element.text = None
     element.tail = None
@@ -124,6 +135,11 @@ def _of_page(name: str, value: str, key: str) -> str:
         return f"{key}-{value}"
     if name == "href" and value.startswith("data:"):
         return _small_image("".join(value.split()))
+    if name in ("d", "x", "y"):
+        value = _PATH_DECIMALS.sub(r"\1", value).replace(".0 ", " ").removesuffix(".0")
+        curved = any(letter in value for letter in "CQA")
+        # after a start, further points are straight lines by themselves
+        return " ".join(value.split() if curved else value.replace("L", "").split())
     if name in _GEOMETRY:
         return " ".join(_NO_TURN.sub("", _DECIMALS.sub(r"\1", value)).split())
     if name == "style":
