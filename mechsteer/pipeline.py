@@ -148,7 +148,13 @@ def study_command(
             scored=_score(run, model, dev),
             directory=path / "states",
         )
-    arguments = {"edit": edit, "ks": list(ks), "strengths": list(strengths), "by": by, "test": test}
+    arguments: dict[str, Any] = {
+        "edit": edit,
+        "ks": list(ks),
+        "strengths": list(strengths),
+        "by": by,
+        "test": test,
+    }
     arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
     save_study(run, found, arguments)
     return found
@@ -194,7 +200,7 @@ def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> C
         model,
         dev,
         site=scores.site.name,
-        pooling=scores.pooling,
+        pooling=run.manifest["inputs"]["pooling"],
         embeddings=True,
         directory=path / "recording",
         **asdict(reading),

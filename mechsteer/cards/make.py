@@ -110,8 +110,10 @@ def make_cards(
         for name, part in parts.items():
             tables.setdefault(name, []).append(part.assign(card=card))
         shown += [
-            Shown(card, row.place, subject.neuron, row.language, row.text)
-            for row in top.itertuples()
+            Shown(card, int(place), subject.neuron, str(language), str(text))
+            for place, language, text in zip(
+                top["place"], top["language"], top["text"], strict=True
+            )
         ]
     tokens = token_activations(model, tokenizer, scores.site, shown, reading=reading)
     whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}

@@ -31,7 +31,8 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     w = model.blocks[point.layer].mlp.W_out[neuron][None, None]
     if has_final_norm(model):
         w = (model.ln_final(w) - model.ln_final(-w)) / 2
-    return w[0, 0].float() @ unembedding.float()
+    logits: Tensor = w[0, 0].float() @ unembedding.float()
+    return logits
 
 
 def written(

@@ -76,7 +76,7 @@ def _dose_lines(ax: Axes, rows: pd.DataFrame, *, edit: str) -> None:
         ax.vlines(line[along], line["ci_low"], line["ci_high"], color=colour, alpha=0.4)
         ax.plot(line[along], line["value"], "o-", color=colour, linewidth=broad, markersize=3.5)
         name = f"λ = {level:g}" if across == "strength" else f"k = {level}"
-        ends.append((float(line["value"].iat[-1]), name, colour))
+        ends.append((float(line["value"].to_numpy()[-1]), name, colour))
     if along == "k":
         ax.set_xscale("log")
         ax.set_xticks(sorted(moved["k"].unique()), [str(k) for k in sorted(moved["k"].unique())])

@@ -33,7 +33,7 @@ def activations(
     width = table["high"] - table["low"]
     for name, colour in (("negatives", INK), ("positives", VERMILLION)):
         bars(ax, table["low"], table[name], width=width, color=colour, alpha=0.55)
-    top = float(table[["positives", "negatives"]].max(axis=None))
+    top = float(table[["positives", "negatives"]].to_numpy().max())
     ax.set(ylim=(0, 1.3 * top), xlabel="pooled activation", ylabel="sentences")
     low, high = float(table["low"].min()), float(table["high"].max())
     if clamp is not None:
@@ -66,8 +66,9 @@ def precision_recall(
         ax: where to draw; a new figure by default.
     """
     ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.42, 0.1, 0.32))
-    recall = np.append(0.0, table["recall"])
-    precision = np.append(table["precision"].iat[0], table["precision"])
+    recall = np.append(0.0, table["recall"].to_numpy())
+    precision = table["precision"].to_numpy()
+    precision = np.append(precision[:1], precision)
     ax.plot(recall, precision, drawstyle="steps-pre", color=VERMILLION, linewidth=1.5)
     ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
     ax.text(0.01, chance + 0.02, "chance", color=INK, fontsize=8.5)

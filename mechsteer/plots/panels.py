@@ -18,6 +18,7 @@ from matplotlib.path import Path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 INK = "#767676"  # contrast 4.5:1 on white and 4.6:1 on black
 BLUE, GREEN, VERMILLION = "#0072b2", "#009e73", "#d55e00"
@@ -101,9 +102,7 @@ def panel(ax: Axes | None, *, size: tuple[float, float], margins: Sequence[float
     return ax
 
 
-def bars(
-    ax: Axes, left: Sequence[float], height: Sequence[float], *, width: Any, **style: Any
-) -> None:
+def bars(ax: Axes, left: ArrayLike, height: ArrayLike, *, width: ArrayLike, **style: Any) -> None:
     """Bars from zero as one path, which keeps a vector file small.
 
     Args:
@@ -114,6 +113,7 @@ def bars(
         style: of a matplotlib patch.
     """
     spans = np.broadcast_to(width, np.shape(left))
+    left, height = np.asarray(left), np.asarray(height)
     rectangles = [
         Path([(x, 0), (x, y), (x + span, y), (x + span, 0), (x, 0)], closed=True)
         for x, y, span in zip(left, height, spans, strict=True)

@@ -59,8 +59,8 @@ def projection(
             here["x"], here["y"], s=7, c=colour, marker=marker, alpha=0.55, linewidths=0,
             rasterized=True,
         )  # fmt: skip
-    for axis, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
-        low, high = table[axis].min(), table[axis].max()
+    for name, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
+        low, high = table[name].min(), table[name].max()
         limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
     _name_clusters(ax, rows, language)
     for axis in (ax.xaxis, ax.yaxis):

@@ -62,7 +62,10 @@ def cards_of(data: ReportData) -> list[Card]:
     if data.cards is None:
         return []
     shown = data.cards.neurons.head(CARDS_ON_PAGE)
-    return [_card(data, row, _tables_of(data.cards, row.card)) for row in shown.itertuples()]
+    return [
+        _card(data, row, _tables_of(data.cards, card))
+        for row, card in zip(shown.itertuples(), shown["card"], strict=True)
+    ]
 
 
 def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Card:
@@ -208,6 +211,6 @@ def tongue(code: str) -> str:
     ('ja', '')
     """
     try:
-        return langcodes.standardize_tag(code.replace("_", "-"))
+        return str(langcodes.standardize_tag(code.replace("_", "-")))
     except langcodes.LanguageTagError:
         return ""

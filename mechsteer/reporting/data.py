@@ -190,7 +190,9 @@ def _compact(data: ReportData) -> ReportData:
             **{column: table[column].astype("category").map(brief) for column in here}
         )
 
-    optional = {name: cut(frame) for name in OPTIONAL if (frame := getattr(data, name)) is not None}
+    optional: dict[str, Any] = {
+        name: cut(frame) for name in OPTIONAL if (frame := getattr(data, name)) is not None
+    }
     cards = data.cards and Cards(
         **{f.name: cut(getattr(data.cards, f.name)) for f in fields(Cards)}
     )

@@ -52,7 +52,7 @@ def projection_figure(data: ReportData) -> Figure | None:
 
 def _wide(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """One row a sentence, two columns a panel, to a thousandth of the plane (below a pixel)."""
-    reach = float(table[["x", "y"]].abs().max(axis=None)) or 1.0
+    reach = float(table[["x", "y"]].abs().to_numpy().max()) or 1.0
     decimals = 3 - math.floor(math.log10(reach))
     columns = {}
     for edit, language in shown:

@@ -91,12 +91,13 @@ def measure(embeddings: LayerEmbeddings, plane: Plane | None = None) -> Measures
     rows = [
         _at_layer({code: x[layer] for code, x in embeddings.items()}) for layer in range(n_layers)
     ]
-    columns = zip(*rows, strict=True)
+    names = ("top1", "mexa", "pair_distance", "medoid_distance", "mean_distance")
+    columns = zip(names, map(torch.stack, zip(*rows, strict=True)), strict=True)
     hubs, place = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0, 2)
     if plane is not None:
         hubs = occurrences({code: x[plane.layer] for code, x in embeddings.items()})
         place = plane.project(embeddings)
-    return Measures(*(torch.stack(column) for column in columns), occurrence=hubs, place=place)
+    return Measures(**dict(columns), occurrence=hubs, place=place)
 
 
 def _at_layer(embeddings: Mapping[str, Float[Tensor, "sentence d"]]) -> tuple[Tensor, ...]:

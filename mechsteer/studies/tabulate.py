@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -45,15 +46,15 @@ def tabulate(
         seed: of the bootstrap.
     """
     base = measured.get(State())
-    draws = {"resamples": resamples, "seed": seed, "pairs_at": pairs_at}
+    rows_of = partial(_interval_rows, pairs_at=pairs_at, resamples=resamples, seed=seed)
     frames = []
     for state, measures in measured.items():
         for metric, name in HITS.items():
             hits = _cells(getattr(measures, name))
-            frames.append(_interval_rows(state, metric, hits, languages, **draws))
+            frames.append(rows_of(state, metric, hits, languages))
             if base is not None and state != State():
                 delta = hits - _cells(getattr(base, name))
-                rows = _interval_rows(state, f"{metric}.delta", delta, languages, **draws)
+                rows = rows_of(state, f"{metric}.delta", delta, languages)
                 frames.append(rows)
         if base is not None and state != State():
             frames.append(_p_rows(state, measures, base, languages, pairs_at))
