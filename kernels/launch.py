@@ -18,7 +18,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["Launch", "jit", "tl"]
+__all__ = ["VERSION", "Launch", "jit", "tl"]
+
+VERSION = tuple(int(part) for part in triton.__version__.split(".")[:2])
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

@@ -16,7 +16,25 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.interventions import (
+        NeuronEdit,
+        ResidualEdit,
+        aura,
+        centring,
+        clamp,
+        damp,
+        diffmean,
+        gaussian_transport,
+        linear_map,
+        linear_transport,
+        load_edit,
+        load_edits,
+        recover,
+        remove_subspace,
+        save_edit,
+        shift,
+        zero,
+    )
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -31,14 +49,29 @@ _HOMES = {
     "NeuronEdit": "interventions",
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
+    "ResidualEdit": "interventions",
     "Study": "studies.protocol",
+    "aura": "interventions",
+    "centring": "interventions",
     "clamp": "interventions",
+    "damp": "interventions",
+    "diffmean": "interventions",
     "embed": "recording",
+    "gaussian_transport": "interventions",
+    "linear_map": "interventions",
+    "linear_transport": "interventions",
+    "load_edit": "interventions",
+    "load_edits": "interventions",
     "load_model": "models",
+    "recover": "interventions",
+    "remove_subspace": "interventions",
     "report": "reporting",
+    "save_edit": "interventions",
     "score": "scoring",
+    "shift": "interventions",
     "steer": "steering",
     "study": "studies.protocol",
+    "zero": "interventions",
 }
 
 __all__ = [
@@ -48,15 +81,30 @@ __all__ = [
     "NeuronEdit",
     "NeuronScores",
     "ParallelCorpus",
+    "ResidualEdit",
     "Study",
+    "aura",
+    "centring",
     "clamp",
+    "damp",
+    "diffmean",
     "embed",
+    "gaussian_transport",
+    "linear_map",
+    "linear_transport",
+    "load_edit",
+    "load_edits",
     "load_model",
     "plots",
+    "recover",
+    "remove_subspace",
     "report",
+    "save_edit",
     "score",
+    "shift",
     "steer",
     "study",
+    "zero",
 ]
 
 

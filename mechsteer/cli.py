@@ -118,7 +118,10 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @cli.command()
 @RUN
 @click.option(
-    "--edit", default="clamp", show_default=True, help="clamp (to the median) or clamp-mean."
+    "--edit",
+    default="clamp",
+    show_default=True,
+    help="clamp (to the median), clamp-mean, damp, zero, aura, or shift (of mean-pooled scores).",
 )
 @click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
 @click.option(

@@ -16,7 +16,7 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import Criterion, Experts, NeuronScores
-from mechsteer.interventions import clamp
+from mechsteer.interventions import aura, clamp, damp, shift, zero
 from mechsteer.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.recording import record
@@ -27,7 +27,15 @@ from mechsteer.studies.bench import EditMaker, Reading
 from mechsteer.studies.protocol import TABLES, Scored, Study, score_for_study, study
 from mechsteer.studies.states import State
 
-EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
+# what scores alone can make; percentiles and transport need the recording, and Python
+EDITS: dict[str, EditMaker] = {
+    "clamp": clamp,
+    "clamp-mean": lambda experts: clamp(experts, value="mean"),
+    "damp": damp,
+    "zero": zero,
+    "aura": aura,
+    "shift": shift,
+}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"

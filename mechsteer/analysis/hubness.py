@@ -1,10 +1,9 @@
-"""Do a few sentences answer every query? How often each one is among the nearest of the others."""
+"""Hubs: sentences that are everybody's neighbour, and those that are nobody's."""
 
 from __future__ import annotations
 
 from itertools import permutations
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -14,48 +13,62 @@ from mechsteer.errors import MechsteerError
 from mechsteer.kernels import neighbours
 
 
-def occurrences(embeddings: Embeddings, *, k: int = 10) -> Int[Tensor, " occurrence"]:
-    """How many candidates are among the k nearest of exactly ``0, 1, …, n`` queries.
+def k_occurrence(
+    x: Float[Tensor, "query d"], y: Float[Tensor, "candidate d"], *, k: int = 10
+) -> Int[Tensor, "candidate"]:
+    """In how many queries' k nearest neighbours a candidate is: ``N_k(j)``, by cosine.
 
-    ``N_k(y) = #{x : y is one of the k candidates of highest cosine to x}``, queries in one language
-    and candidates in another; counted over all ordered pairs of languages, so that the histogram
-    sums to ``L(L-1)n`` and every pair has mean k. Equal cosines are taken in the order of the
-    sentences. With fewer than k sentences k is their number.
+    Its mean is ``k n_query / n_candidate`` whatever the space; what tells hubs is its skewness.
+    Equal cosines by ascending index.
 
     Raises:
-        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`; k below 1.
+        ValueError: rows that are zero or not finite, shapes that do not fit, k beyond the
+            candidates.
 
-    Source: Radovanovic, Nanopoulos and Ivanovic 2010, Hubs in Space (JMLR 11), section 3.1.
+    Source: Radovanovic et al. 2010 (JMLR 11), section 2.
+    """
+    index = neighbours(x.float(), y.float(), k=k).index
+    return torch.bincount(index.flatten().cpu(), minlength=len(y))
 
-    >>> occurrences({"x": torch.eye(3), "y": torch.eye(3)}, k=1)
+
+def occurrence_histogram(embeddings: Embeddings, *, k: int = 10) -> Int[Tensor, "times"]:
+    """How many candidates are among the k nearest of exactly ``0, 1, …, n`` queries.
+
+    `k_occurrence` of all ordered pairs of languages together: the histogram sums to ``L(L-1)n``,
+    and its mean is k. With fewer than k sentences k is their number.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+
+    >>> occurrence_histogram({"x": torch.eye(3), "y": torch.eye(3)}, k=1)
     tensor([0, 6, 0, 0])
     """
     check_parallel(embeddings)
-    if k < 1:
-        raise MechsteerError(f"expected k of at least 1, got {k}")
-    x = {language: rows.float() for language, rows in embeddings.items()}
-    n = len(next(iter(x.values())))
+    n = len(next(iter(embeddings.values())))
     found = torch.zeros(n + 1, dtype=torch.int64)
-    for source, target in permutations(x, 2):
-        nearest = neighbours(x[source], x[target], k=min(k, n)).index
-        times = torch.bincount(nearest.flatten().cpu(), minlength=n)
+    for source, target in permutations(embeddings, 2):
+        times = k_occurrence(embeddings[source], embeddings[target], k=min(k, n))
         found += torch.bincount(times, minlength=n + 1)
     return found
 
 
-def skewness(histogram: Int[Tensor, " occurrence"] | Float[Tensor, " occurrence"]) -> float:
-    """Skewness of the counts a histogram holds: hubs make it large, even neighbourhoods about 0.
+def skewness(occurrence: Int[Tensor, "candidate"]) -> float:
+    """Third standardised moment of ``N_k``; 0 without hubs, above 1 with strong ones.
 
-    ``E[(N - μ)³] / σ³`` in float64; 0 where all counts are equal.
-
-    Source: Radovanovic et al. 2010, equation 1.
-
-    >>> round(skewness(torch.tensor([3, 0, 0, 1])), 3)
-    1.155
+    Raises:
+        MechsteerError: every candidate occurs equally often, which has no skewness.
     """
-    weight = histogram.double().numpy()
-    value = np.arange(len(weight))
-    mean = np.average(value, weights=weight)
-    variance = np.average((value - mean) ** 2, weights=weight)
-    third = np.average((value - mean) ** 3, weights=weight)
-    return float(third / variance**1.5) if variance > 0 else 0.0
+    from scipy.stats import skew
+
+    if int(occurrence.min()) == int(occurrence.max()):
+        raise MechsteerError("every sentence is a neighbour equally often: no skewness to speak of")
+    return float(skew(occurrence.double().numpy()))
+
+
+def anti_hubs(occurrence: Int[Tensor, "candidate"]) -> float:
+    """Share of candidates that are nobody's neighbour: retrieval can never find them.
+
+    >>> anti_hubs(torch.tensor([0, 3, 0, 1]))
+    0.5
+    """
+    return float((occurrence == 0).double().mean())

@@ -70,7 +70,9 @@ class NeuronEdit:
     def scaled(self, strength: float) -> NeuronEdit:
         """The edit at strength λ: ``a' = 1 + λ(a - 1)``, ``b' = λb``. λ=0 is no edit at all."""
         _require_finite(strength)
-        return replace(self, a=1 + strength * (self.a - 1), b=strength * self.b)
+        known = {"strength": strength * self.provenance.get("strength", 1.0)}
+        a, b = 1 + strength * (self.a - 1), strength * self.b
+        return replace(self, a=a, b=b, provenance={**self.provenance, **known})
 
     def is_identity(self) -> bool:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""

@@ -125,7 +125,8 @@ def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) 
         colour, dashes, _ = drawn[edit]
         share = counts / counts.sum()
         ax.stairs(share, edges, color=colour, linestyle=dashes, linewidth=1.4)
-        words = f"{label(edit, width=14)}, skewness {here['skewness'].iat[0]:.1f}"
+        skew = here["skewness"].iat[0]
+        words = label(edit, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
         ax.text(
             0.99, 0.98 - 0.115 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
             transform=ax.transAxes,

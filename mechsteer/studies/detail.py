@@ -91,16 +91,18 @@ def hubness_table(measured: Mapping[State, Measures], layer: int) -> pd.DataFram
     """How often sentences are among the 10 nearest of a query, at one layer, in every state.
 
     Columns edit, language, k, strength, seed, layer, occurrence (N_10), count (of sentences, over
-    all ordered pairs of languages; occurrences that none has are left out) and skewness.
+    all ordered pairs of languages; occurrences that none has are left out) and skewness, which is
+    missing where all sentences occur equally often.
     """
     frames = []
     for state, measures in measured.items():
         there = measures.occurrence.nonzero()[:, 0]
+        each = there.repeat_interleave(measures.occurrence[there])
         columns = {
             "layer": layer,
             "occurrence": there.numpy(),
             "count": measures.occurrence[there].numpy(),
-            "skewness": skewness(measures.occurrence),
+            "skewness": skewness(each) if len(there) > 1 else float("nan"),
         }
         frames.append(pd.DataFrame(asdict(state) | columns))
     return pd.concat(frames, ignore_index=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.analysis.alignment import mean_distances, medoid, pair_distances
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.analysis.hubness import occurrences
+from mechsteer.analysis.hubness import occurrence_histogram
 from mechsteer.analysis.retrieval import retrieval
 from mechsteer.artifacts import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
@@ -95,7 +95,7 @@ def measure(embeddings: LayerEmbeddings, plane: Plane | None = None) -> Measures
     columns = zip(names, map(torch.stack, zip(*rows, strict=True)), strict=True)
     hubs, place = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0, 2)
     if plane is not None:
-        hubs = occurrences({code: x[plane.layer] for code, x in embeddings.items()})
+        hubs = occurrence_histogram({code: x[plane.layer] for code, x in embeddings.items()})
         place = plane.project(embeddings)
     return Measures(**dict(columns), occurrence=hubs, place=place)
 
