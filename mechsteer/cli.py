@@ -135,6 +135,9 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @click.option(
     "--target", "targets", callback=_comma_list, help="Languages to steer to; all by default."
 )
+@click.option(
+    "--text", help="Text whose bits per byte show what every dose costs: a corpus, or 'dev'."
+)
 @click.option("--seeds", default=5, show_default=True, help="Random controls per language.")
 def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""

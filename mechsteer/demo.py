@@ -33,6 +33,7 @@ def run_demo(output: Path) -> Path:
         limit=SENTENCES,
         targets=TARGETS,
         ks=KS,
+        text="dev",
         seeds=SEEDS,
     )
     cards_command(output, top=CARDS)

@@ -130,6 +130,7 @@ def study_command(
     limit: int | None = None,
     targets: Sequence[str] = (),
     seeds: int = 5,
+    text: str | None = None,
 ) -> Study:
     """Steer to each target and measure on another corpus; states already measured are kept."""
     if edit not in EDITS:
@@ -154,6 +155,7 @@ def study_command(
             seeds=range(seeds),
             reading=_reading(run),
             scored=_score(run, model, dev),
+            text=_costed(text, dev),
             directory=path / "states",
         )
     arguments: dict[str, Any] = {
@@ -164,6 +166,7 @@ def study_command(
         "test": test,
     }
     arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
+    arguments["text"] = text
     save_study(run, found, arguments)
     return found
 
@@ -267,6 +270,7 @@ def _how_to_repeat(run: Run) -> str:
     study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
     study_ += ["--seeds", str(arguments["seeds"])]
+    study_ += ["--text", arguments["text"]] if arguments["text"] else []
     lines = [" ".join(score), " ".join(study_)]
     if cards := run.manifest["stages"].get("cards"):
         asked = [f"--neuron {name}" for name in cards["neurons"]]
@@ -298,6 +302,13 @@ def _read(
         return LabelledCorpus.read(source, languages=languages or None, split=split)
     corpus = ParallelCorpus.read(source, languages=languages or None, split=split)
     return corpus if limit is None else corpus.head(limit)
+
+
+def _costed(text: str | None, dev: LabelledCorpus) -> LabelledCorpus | None:
+    """Text whose prediction every dose is charged with; ``dev`` is the scored corpus itself."""
+    if text is None:
+        return None
+    return dev if text == "dev" else LabelledCorpus.read(text)
 
 
 def _reading(run: Run) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle
+from itertools import count, cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,15 +73,16 @@ def projection(
 
 
 def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
-    """Write each language at the mean of its sentences, moved up where names would touch."""
+    """Write each language at the mean of its sentences, moved apart where names would touch."""
     means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
     names = _short(means.index.astype(str))
     points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
     placed: list[tuple[float, float]] = []
     for (x, y), code, name in zip(points, means.index, names, strict=True):
-        free, reach = y, 4.6 * len(name) + 3
-        while any(abs(x - a) < reach and abs(free - b) < 8.5 for a, b in placed):
-            free += 1
+        reach = 4.6 * len(name) + 3
+        near = [b for a, b in placed if abs(x - a) < reach]
+        moves = (sign * step for step in count() for sign in (1, -1))
+        free = next(y + move for move in moves if all(abs(y + move - b) >= 8.5 for b in near))
         placed.append((x, free))
         colour, weight = (VERMILLION, "bold") if code == steered else (INK, "normal")
         ax.annotate(

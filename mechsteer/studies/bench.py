@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.artifacts import content_hash
+from mechsteer.artifacts import content_hash, read_json, write_json
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import NeuronEdit
 from mechsteer.recording import embed
@@ -103,6 +103,23 @@ class Bench:
             known = measure(how(), self.plane)
             known.save(path, key)
         return known
+
+    def bits_per_byte(self, state: State, language: str, texts: Sequence[str]) -> float:
+        """How well the model in a state predicts some texts, measured once like everything else."""
+        from mechsteer.costs import perplexity
+
+        name = f"{state.label} {language} bits per byte.json"
+        key = content_hash([self._key(state), *texts])
+        if self.folder is not None and (path := self.folder / name).exists():
+            known = read_json(path)
+            if known.get("key") == key:
+                return float(known["bits_per_byte"])
+        edits = () if state == BASE else (self.maker.edit(state),)
+        with steer(self.model, *edits):
+            found = perplexity(self.model, texts, progress=False).bits_per_byte
+        if self.folder is not None:
+            write_json(self.folder / name, {"key": key, "bits_per_byte": found})
+        return found
 
     def _key(self, state: State) -> str:
         """Hash of all that determines the numbers of a state."""

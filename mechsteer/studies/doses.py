@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.analysis.statistics import bootstrap_mean
+from mechsteer.corpus import LabelledCorpus
+from mechsteer.errors import MechsteerError
 from mechsteer.progress import progress
-from mechsteer.studies.bench import Bench
+from mechsteer.studies.bench import BASE, Bench
 from mechsteer.studies.states import Measures, State
 
 
@@ -40,6 +42,32 @@ def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int
     ranked = sorted(value, key=lambda dose: (-value[dose], dose[1], dose[2]))
     best = {edit: (k, strength) for edit, k, strength in reversed(ranked)}
     return [state for state in options if (state.k, state.strength) == best[state.edit]]
+
+
+def cost_table(
+    tried: Bench, options: Sequence[State], text: LabelledCorpus, layer: int
+) -> pd.DataFrame:
+    """Bits per byte of the text in each steered language, without an edit and under every dose.
+
+    Columns as in `dose_table`, without intervals; n counts the texts. The base has a row a
+    language.
+
+    Raises:
+        MechsteerError: the text lacks a steered language.
+    """
+    languages = list(dict.fromkeys(state.language for state in options))
+    if missing := [code for code in languages if code not in text.languages]:
+        raise MechsteerError(f"the text lacks {', '.join(missing)}, which the study steers to")
+    states = [*((BASE, code) for code in languages), *((s, s.language) for s in options)]
+    rows = []
+    for state, language in progress(states, "predicting text", "state"):
+        texts = text.sentences[language]
+        value = tried.bits_per_byte(state, language, texts)
+        named = {"edit": state.edit, "language": language, "k": state.k}
+        named |= {"strength": state.strength, "layer": layer, "metric": "bits_per_byte"}
+        ends = {"value": value, "ci_low": float("nan"), "ci_high": float("nan"), "n": len(texts)}
+        rows.append(named | ends)
+    return pd.DataFrame(rows)
 
 
 def mean_top1(measures: Measures) -> Float[Tensor, " layer"]:

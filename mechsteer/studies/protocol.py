@@ -26,7 +26,7 @@ from mechsteer.studies.detail import (
     hubness_table,
     projection_table,
 )
-from mechsteer.studies.doses import choose, dose_table, mean_top1, try_doses
+from mechsteer.studies.doses import choose, cost_table, dose_table, mean_top1, try_doses
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import State
 from mechsteer.studies.tabulate import tabulate
@@ -132,6 +132,7 @@ def study(
     pooling: Pooling = "max",
     reading: Reading = USUAL,
     scored: Scored | None = None,
+    text: LabelledCorpus | None = None,
     directory: Path | None = None,
 ) -> Study:
     """Steer a model to each target language and measure what that does, beside the controls.
@@ -157,6 +158,8 @@ def study(
         pooling: over a sentence's real tokens, for the scores.
         reading: batch size, truncation and the first token, for scoring and embedding alike.
         scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
+        text: held-out text in the targets' languages, whose bits per byte under every dose join
+            ``doses``: what an edit costs the model itself.
         directory: folder that makes the study resumable; None keeps everything in memory.
 
     Raises:
@@ -185,6 +188,10 @@ def study(
     best_layer = int(mean_top1(base).argmax())
     doses = {BASE: base} | try_doses(tried, options)
     chosen = choose(doses, options, best_layer)
+    table = dose_table(doses, best_layer)
+    if text is not None:
+        costs = cost_table(tried, options, text, best_layer)
+        table = pd.concat([table, costs], ignore_index=True)
 
     plane = Plane.fit(scored.dev_embeddings, best_layer)
     bench = Bench(model, test, maker, reading, directory and folder / "test", plane)
@@ -205,7 +212,7 @@ def study(
         experts=pd.concat([maker.table(state) for state in chosen], ignore_index=True),
         counts=experts_per_layer(scores, chosen[0].k, by=by),
         overlap=expert_overlap(scores, chosen[0].k, by=by),
-        doses=dose_table(doses, best_layer),
+        doses=table,
         projection=projection_table(measured, on_plane, test.languages, plane),
         hubness=hubness_table(measured, best_layer),
         best_layer=best_layer,

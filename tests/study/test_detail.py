@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 import mechsteer as ms
 from mechsteer.analysis.statistics import holm
+from mechsteer.costs import perplexity
 from mechsteer.experts import NeuronScores
 from mechsteer.models import load_model
 from mechsteer.studies.detail import expert_overlap, experts_per_layer
@@ -49,7 +50,14 @@ def scores(model: Any, dev: ms.ParallelCorpus) -> NeuronScores:
 def found(model: Any, dev: ms.ParallelCorpus) -> ms.Study:
     test = ms.ParallelCorpus.embedded("test", languages=LANGUAGES).head(16)
     return ms.study(
-        model, dev=dev, test=test, targets=["fra_Latn"], ks=[5, 40], strengths=[0.5, 1.0], seeds=[0]
+        model,
+        dev=dev,
+        test=test,
+        targets=["fra_Latn"],
+        ks=[5, 40],
+        strengths=[0.5, 1.0],
+        seeds=[0],
+        text=dev,
     )
 
 
@@ -126,7 +134,28 @@ def test_a_study_stores_every_dose(found: ms.Study) -> None:
     assert got == {(5, 0.5), (5, 1.0), (40, 0.5), (40, 1.0)}
     base = found.doses[found.doses["edit"] == "none"].set_index("metric")
     assert base.loc["retrieval_top1", "k"] == 0
-    assert (found.doses["ci_low"] <= found.doses["value"]).all()
+    shares = found.doses[found.doses["metric"] != "bits_per_byte"]
+    assert (shares["ci_low"] <= shares["value"]).all()
+
+
+def test_a_dose_costs_what_perplexity_says(
+    model: Any, dev: ms.ParallelCorpus, scores: NeuronScores, found: ms.Study
+) -> None:
+    costs = found.doses[found.doses["metric"] == "bits_per_byte"].set_index(["k", "strength"])
+    texts = dev.sentences["fra_Latn"]
+    assert len(costs) == 1 + 4
+    base = perplexity(model, texts, progress=False).bits_per_byte
+    assert costs.loc[(0, 1.0), "value"] == base
+    with ms.steer(model, ms.clamp(scores.top("fra_Latn", 40)).scaled(0.5)):
+        edited = perplexity(model, texts, progress=False).bits_per_byte
+    assert costs.loc[(40, 0.5), "value"] == edited != base
+
+
+def test_text_without_a_steered_language_is_refused(model: Any, dev: ms.ParallelCorpus) -> None:
+    test = ms.ParallelCorpus.embedded("test", languages=LANGUAGES).head(4)
+    text = dev.select(["eng_Latn"])
+    with pytest.raises(ms.MechsteerError, match="lacks fra_Latn"):
+        ms.study(model, dev=dev, test=test, targets=["fra_Latn"], ks=[5], text=text)
 
 
 def test_the_dose_chosen_is_the_best_on_dev(found: ms.Study) -> None:
