@@ -36,6 +36,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .backends import pick_backend
 from .grouping import group
 from .keys import FORMATS, bit_view, keys
 from .labelings import LabelingBackend, LabelingScores, score_labelings
@@ -136,6 +137,8 @@ def permutation_test(
             "pooled=False, or leave sentence_ids out where sentences are no translations"
         )
     own = labels.detach().cpu().long()
+    if backend == "auto" and pick_backend(backend, x) == "triton":
+        backend = "triton"  # which the plan is to speak of
 
     def statistics(rows: Tensor, drawn: Tensor) -> Float[Tensor, "draw target neuron"]:
         member = (drawn[:, None] == wanted[:, None]).flatten(0, 1)

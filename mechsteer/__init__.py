@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mechsteer import plots
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+    from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
     from mechsteer.interventions import (
@@ -55,6 +56,7 @@ _HOMES = {
     "centring": "interventions",
     "clamp": "interventions",
     "damp": "interventions",
+    "cost": "costs",
     "diffmean": "interventions",
     "embed": "recording",
     "gaussian_transport": "interventions",
@@ -63,6 +65,7 @@ _HOMES = {
     "load_edit": "interventions",
     "load_edits": "interventions",
     "load_model": "models",
+    "perplexity": "costs",
     "recover": "interventions",
     "remove_subspace": "interventions",
     "report": "reporting",
@@ -86,6 +89,7 @@ __all__ = [
     "aura",
     "centring",
     "clamp",
+    "cost",
     "damp",
     "diffmean",
     "embed",
@@ -95,6 +99,7 @@ __all__ = [
     "load_edit",
     "load_edits",
     "load_model",
+    "perplexity",
     "plots",
     "recover",
     "remove_subspace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mechsteer import __version__
+from mechsteer.terminal import print_table, print_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mechsteer.experts import Criterion, Experts
+    from mechsteer.throughput.measure import Device
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
 MODEL = click.argument("model")
@@ -67,7 +70,7 @@ def demo(output: Path) -> None:
     from mechsteer.demo import run_demo
 
     page = run_demo(output)
-    _print_verdict(output)
+    print_verdict(output)
     click.echo(f"report: {page.resolve()}")
 
 
@@ -94,7 +97,7 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
     scores = score_command(model, corpus, output, **options)
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
-        _print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -108,7 +111,7 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     from mechsteer.pipeline import select_command
 
     experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
-    _print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
+    print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
@@ -144,8 +147,103 @@ def study(run: Path, test: str, **options: Any) -> None:
     from mechsteer.pipeline import study_command
 
     study_command(run, test, **options)
-    _print_verdict(run)
+    print_verdict(run)
     click.echo(f"results: {run / 'results.parquet'}")
+
+
+@cli.command()
+@RUN
+@click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
+@click.option("--language", required=True, help="Language of the experts.")
+@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
+def edit(run: Path, output: Path, k: float, **options: Any) -> None:
+    """Make an edit from a scored run and save it as one file."""
+    from mechsteer.edit_commands import edit_command
+
+    made = edit_command(run, output, k=k if 0 < k < 1 else int(k), **options)
+    click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
+
+
+def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What commands that steer have in common."""
+    for option in (
+        click.option("--dtype", help="float32, bfloat16 or float16."),
+        click.option("--device", help="cpu, cuda, …"),
+        click.option(
+            "--positions", default="all", show_default=True, help="all, content, last, generated."
+        ),
+        click.option(
+            "--strength", "strengths", multiple=True, type=float,
+            help="λ: one for all edits, or one for each.",
+        ),
+        click.option(
+            "--edit", "files", multiple=True, required=True,
+            help="Edit file or hf://owner/name; several act in order.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
+@click.option("--language", help="Language of the prompts, for edits that depend on it.")
+@click.option("--max-new-tokens", default=40, show_default=True, help="Tokens to write.")
+@click.option("--temperature", default=1.0, show_default=True, help="0 is --greedy.")
+@click.option("--top-p", default=0.9, show_default=True, help="Nucleus to sample from.")
+@click.option("--greedy", is_flag=True, help="Take the most probable token each time.")
+@click.option("--seed", default=0, show_default=True, help="The same before and after.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def generate(
+    model: str,
+    files: tuple[str, ...],
+    prompts: tuple[str, ...],
+    greedy: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write before and after an edit, side by side."""
+    from mechsteer.edit_commands import generate_command
+
+    if greedy:
+        options["temperature"] = 0.0
+    pairs = generate_command(model, files, prompts, **options)
+    if as_json:
+        click.echo(json.dumps([vars(pair) for pair in pairs], ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from mechsteer.side_by_side import side_by_side
+
+    console = Console(markup=False, highlight=False)
+    rows = [(pair.prompt, pair.before, pair.after) for pair in pairs]
+    console.print(side_by_side(rows, console.width))
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option(
+    "--text", type=click.Path(path_type=Path), required=True, help="Text to predict, UTF-8."
+)
+@click.option("--language", required=True, help="Target language.")
+@click.option("--n", default=32, show_default=True, help="Generations a seed.")
+@click.option("--seeds", default=4, show_default=True, help="How many; intervals are over seeds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
+    """Tell what edits cost a model: prediction of a text, language, repetition."""
+    from mechsteer.edit_commands import cost_command
+
+    table = cost_command(model, files, text, **options).table()
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+    else:
+        print_table(table, f"{model}: {text}")
 
 
 @cli.command()
@@ -163,7 +261,7 @@ def cards(run: Path, neurons: tuple[str, ...], top: int) -> None:
     from mechsteer.pipeline import cards_command
 
     made = cards_command(run, neurons, top=top)
-    _print_table(made.brief(), "neuron cards")
+    print_table(made.brief(), "neuron cards")
     click.echo("cards: in the report, once you run `mechsteer report` again")
 
 
@@ -178,7 +276,7 @@ def report(run: Path, output: Path | None, show: bool) -> None:
     from mechsteer.pipeline import report_command
 
     page = report_command(run, output)
-    _print_verdict(run)
+    print_verdict(run)
     click.echo(f"report: {page.resolve()}")
     if show:
         click.launch(page.resolve().as_uri())
@@ -197,7 +295,7 @@ def check(model: str, site: str, as_json: bool) -> None:
     if as_json:
         click.echo(table.to_json(orient="records"))
     else:
-        _print_table(table, f"{model}: site {site}")
+        print_table(table, f"{model}: site {site}")
     refused = table.loc[table["verdict"] != "ok", "verdict"]
     if len(refused):
         raise SiteError(
@@ -205,44 +303,27 @@ def check(model: str, site: str, as_json: bool) -> None:
         )
 
 
-def _print_verdict(run: Path) -> None:
-    """What the page says first: three sentences, and the effects in numbers."""
-    from rich.console import Console
+@cli.command()
+@click.option("--quick", is_flag=True, help="Ten seconds on small sizes instead of a minute.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="A GPU where there is one.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def bench(quick: bool, device: Device | None, as_json: bool) -> None:
+    """Measure what the kernels reach on this machine, beside its own copy and product rates."""
+    from mechsteer.throughput import bench as throughput
 
-    from mechsteer.pipeline import summary_command
-
-    sentences, table = summary_command(run)
-    for sentence in sentences:
-        plain = sentence.replace("\u2068", "").replace("\u2069", "")
-        Console(markup=False, highlight=False).print(plain)
-    _print_table(table, "change against no edit, percentage points, mean over ordered pairs")
+    floors, results = throughput.bench(quick=quick, device=device)
+    if as_json:
+        click.echo(throughput.table(results).to_json(orient="records"))
+        return
+    print_table(throughput.brief(results), throughput.describe(floors, results))
+    click.echo("ns: per element and core. x floor: time over that of moving the least bytes")
+    click.echo("by a copy, or computing the least products. Every result was checked first.")
 
 
 def _brief(experts: Experts) -> pd.DataFrame:
     """What fits on a terminal of 80 columns; the files have everything."""
     table = experts.table().rename(columns={"effect_size": "d"})
     return table[["rank", "component", "layer", "neuron", "ap", "auroc", "d", "median"]]
-
-
-def _print_table(frame: pd.DataFrame, title: str) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for name, column in frame.items():
-        numeric = column.dtype.kind in "if"
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else str(x) for x in row))
-    Console(markup=False, highlight=False).print(table)
 
 
 def main() -> None:

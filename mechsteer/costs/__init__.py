@@ -2,15 +2,16 @@
 
 from mechsteer.costs.cost import Cost, cost
 from mechsteer.costs.identify import language_probability
-from mechsteer.costs.perplexity import Perplexity, Shift, divergence, perplexity, shift
+from mechsteer.costs.perplexity import Comparison, Perplexity, compare, divergence, perplexity
 from mechsteer.costs.repetition import distinct, repetition
 from mechsteer.costs.sampling import Generations, sample
 
 __all__ = [
+    "Comparison",
     "Cost",
     "Generations",
     "Perplexity",
-    "Shift",
+    "compare",
     "cost",
     "distinct",
     "divergence",
@@ -18,5 +19,4 @@ __all__ = [
     "perplexity",
     "repetition",
     "sample",
-    "shift",
 ]

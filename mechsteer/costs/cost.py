@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mechsteer.costs.identify import language_probability
-from mechsteer.costs.perplexity import Shift, shift
+from mechsteer.costs.perplexity import Comparison, compare
 from mechsteer.costs.repetition import distinct, repetition
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
@@ -43,7 +43,7 @@ class Cost:
 
     edit: str
     language: str
-    shift: Shift
+    predicted: Comparison
     before: Written
     after: Written
     seeds: int
@@ -53,18 +53,18 @@ class Cost:
 
         ``n`` counts tokens of the text, or seeds; what has no interval has NaN there.
         """
-        n_tokens, nan = int(self.shift.before.n_tokens.sum()), float("nan")
+        n_tokens, nan = int(self.predicted.before.n_tokens.sum()), float("nan")
         rows: list[tuple[str, str, Interval, int]] = []
         states = (
-            ("none", self.shift.before, self.before),
-            (self.edit, self.shift.after, self.after),
+            ("none", self.predicted.before, self.before),
+            (self.edit, self.predicted.after, self.after),
         )
-        for edit, predicted, written in states:
-            rows.append((edit, "bits_per_byte", (predicted.bits_per_byte, nan, nan), n_tokens))
-            rows.append((edit, "perplexity", (predicted.perplexity, nan, nan), n_tokens))
+        for edit, text, written in states:
+            rows.append((edit, "bits_per_byte", (text.bits_per_byte, nan, nan), n_tokens))
+            rows.append((edit, "perplexity", (text.perplexity, nan, nan), n_tokens))
             for metric in ("language", "repetition", "distinct"):
                 rows.append((edit, metric, getattr(written, metric), self.seeds))
-        rows.append((self.edit, "kl", (self.shift.kl_per_token, nan, nan), n_tokens))
+        rows.append((self.edit, "kl", (self.predicted.kl_per_token, nan, nan), n_tokens))
         columns = ["edit", "language", "metric", "value", "ci_low", "ci_high", "n"]
         return pd.DataFrame(
             [(edit, self.language, metric, *values, n) for edit, metric, values, n in rows],
@@ -119,7 +119,7 @@ def cost(
     name = canonical(language)
     language_probability([], name)  # refuses an unknown language before the long part
     where: dict[str, Any] = {"positions": positions, "languages": name, "tokenizer": tokenizer}
-    shifted = shift(
+    compared = compare(
         model, *edits, texts=text, window=window, stride=stride, progress=progress, **where
     )
     measured: list[list[tuple[float, float, float]]] = [[], []]
@@ -138,7 +138,7 @@ def cost(
         known = language_probability(written.texts, name).mean().item()
         measured[state].append((known, repetition(written.tokens), distinct(written.tokens)))
     before, after = (Written(*map(_interval, zip(*found, strict=True))) for found in measured)
-    return Cost(" + ".join(edit.name for edit in edits), name, shifted, before, after, seeds)
+    return Cost(" + ".join(edit.name for edit in edits), name, compared, before, after, seeds)
 
 
 def _interval(values: Sequence[float]) -> Interval:

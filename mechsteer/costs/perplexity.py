@@ -44,7 +44,7 @@ class Perplexity:
 
 
 @dataclass(frozen=True)
-class Shift:
+class Comparison:
     """What an edit did to a model's predictions on texts.
 
     ``kl`` is ``Σ KL(before ‖ after)`` over the tokens of a text in nats, float64 ``[text]``.
@@ -111,7 +111,7 @@ def perplexity(
     return asked.predicted(nll)
 
 
-def shift(
+def compare(
     model: Any,
     *edits: Edit,
     texts: str | Sequence[str],
@@ -122,7 +122,7 @@ def shift(
     tokenizer: Any = None,
     batch_tokens: int = 2048,
     progress: bool = True,
-) -> Shift:
+) -> Comparison:
     """Perplexity without and with edits, and the divergence between them, in one pass.
 
     Each batch runs twice, so that memory holds two batches of logits and no more. The divergence is
@@ -160,7 +160,7 @@ def shift(
         _add(before, batch, _nll(p, batch))
         _add(after, batch, _nll(q, batch))
         _add(kl, batch, _kl(p, q, batch))
-    return Shift(asked.predicted(before), asked.predicted(after), kl)
+    return Comparison(asked.predicted(before), asked.predicted(after), kl)
 
 
 def divergence(

@@ -14,6 +14,7 @@ from mechsteer.costs.perplexity import require_causal
 from mechsteer.costs.windows import opening, read
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.models import context_length, plain_tokenizer, require_eval
+from mechsteer.steering.generation import generating
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def sample(
     ends = _ends(model, tokenizer)
     tokens: list[tuple[int, ...]] = []
     for rows in uniform.split(batch_size):
-        written = torch.stack(
-            list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p)), dim=1
-        )
+        with generating(model):
+            steps = list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p))
+        written = torch.stack(steps, dim=1)
         tokens += [_until(row, ends) for row in written.tolist()]
     texts = tuple(tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens)
     return Generations(tuple(tokens), texts)

@@ -107,7 +107,9 @@ def dose_figure(data: ReportData) -> Figure | None:
     )
     costs = (data.doses["metric"] == plots.COST).any()
     columns = ["edit", "language", "k", "strength", "metric", "value", "ci_low", "ci_high"]
-    cost = " Below: bits per byte of text in the steered language, smaller is better." if costs else ""
+    cost = (
+        " Below: bits per byte of text in the steered language, smaller is better." if costs else ""
+    )
     return Figure(
         key="dose",
         title="Dose and response on dev.",

@@ -8,7 +8,7 @@ return; the wrappers are shared by all scopes of a model and go with the last on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -41,6 +41,12 @@ def watch(model: Any) -> Generation:
             vars(owner)[name] = wrap(getattr(owner, name), generation)
     _watched[model].scopes += 1
     return _watched[model]
+
+
+def generating(model: Any) -> AbstractContextManager[None]:
+    """One call that generates, for those who write their loop themselves."""
+    generation = _watched.get(model)
+    return nullcontext() if generation is None else generation.running(object())
 
 
 def forget(model: Any) -> None:

@@ -55,7 +55,7 @@ def _seconds(*args: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "score", "select", "study", "cards", "report", "check"]
+    "command", ["demo", "score", "select", "study", "cards", "report", "check", "bench"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage:" in mechsteer(command, "--help").stdout
@@ -89,6 +89,13 @@ def test_check_lists_every_layer_and_speaks_json() -> None:
     rows = json.loads(mechsteer("check", "embedded", "--json").stdout)
     assert {row["verdict"] for row in rows} == {"ok"}
     assert [row["layer"] for row in rows] == list(range(len(rows)))
+
+
+def test_a_quick_bench_speaks_json_and_prints_a_table() -> None:
+    rows = json.loads(mechsteer("bench", "--quick", "--json").stdout)
+    assert {"score", "labelings", "neighbours"} <= {row["op"] for row in rows}
+    shown = mechsteer("bench", "--quick").stdout
+    assert "x floor" in shown and "GFLOP/s" in shown
 
 
 def test_a_run_holds_what_the_manifest_says(run: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import mechsteer as ms
-from mechsteer.costs import divergence, perplexity, shift
+from mechsteer.costs import compare, divergence, perplexity
 from mechsteer.costs.windows import opening, read, windows
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.interventions import NeuronEdit
@@ -112,10 +112,10 @@ def test_edits_that_are_installed_act(model: Any, edit: NeuronEdit) -> None:
     assert torch.equal(perplexity(model, TEXTS).nll, before.nll)
 
 
-def test_the_shift_of_an_edit_is_both_perplexities_and_the_plain_divergence(
+def test_the_comparison_is_both_perplexities_and_the_plain_divergence(
     model: Any, edit: NeuronEdit
 ) -> None:
-    found = shift(model, edit, texts=TEXTS)
+    found = compare(model, edit, texts=TEXTS)
     assert torch.equal(found.before.nll, perplexity(model, TEXTS).nll)
     with ms.steer(model, edit):
         assert torch.equal(found.after.nll, perplexity(model, TEXTS).nll)
@@ -130,7 +130,7 @@ def test_the_shift_of_an_edit_is_both_perplexities_and_the_plain_divergence(
 
 
 def test_no_edit_diverges_by_exactly_nothing(model: Any, edit: NeuronEdit) -> None:
-    found = shift(model, edit.scaled(0.0), texts=TEXTS)
+    found = compare(model, edit.scaled(0.0), texts=TEXTS)
     assert found.kl.tolist() == [0.0, 0.0, 0.0]
     assert torch.equal(found.before.nll, found.after.nll)
 
@@ -187,4 +187,4 @@ def test_windows_that_leave_a_gap_are_refused(model: Any, options: dict[str, int
 def test_logits_that_are_not_finite_give_no_number(model: Any, edit: NeuronEdit) -> None:
     absurd = replace(edit, b=torch.full_like(edit.b, 3e38))
     with pytest.raises(ModelError, match="not finite"):
-        shift(model, absurd, texts=TEXTS)
+        compare(model, absurd, texts=TEXTS)

@@ -1,0 +1,1 @@
+"""How fast the kernels are on this machine: what is timed, how, and beside which floors."""

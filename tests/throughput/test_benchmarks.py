@@ -1,0 +1,92 @@
+"""The scripts of ``benchmarks/``: peers are right, and nothing is timed on a GPU that is absent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import edits, gpu, neighbours, peers, pooling
+from mechsteer.throughput import cases
+from mechsteer.throughput.measure import Floors, checked
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("method", [peers.torch_sort, peers.torch_sort_packed, cases.ours])
+def test_methods_equal_scikit_learn_where_many_activations_tie(method, dtype):
+    if method is peers.torch_sort_packed and dtype == torch.float32:
+        pytest.skip("packs 16-bit floats only")
+    generator = torch.Generator().manual_seed(0)
+    rows = (torch.randn(4, 90, generator=generator) * 2).round().mul(-1).to(dtype)  # has -0.0
+    labels = torch.arange(90) % 3
+    found = method(rows, labels, 3)
+    torch.testing.assert_close(
+        found.double(), cases.scikit_learn(rows, labels, 3), rtol=0, atol=1.2e-7
+    )
+
+
+def test_torchmetrics_equals_scikit_learn_on_stretched_rows():
+    pytest.importorskip("torchmetrics", reason="pip install 'mechsteer[bench]'")
+    rows, labels = torch.randn(2, 80).mul(30).to(torch.bfloat16), torch.arange(80) % 2
+    found = peers.torch_metrics(rows, labels, 2)
+    torch.testing.assert_close(
+        found.double(), cases.scikit_learn(rows, labels, 2), rtol=0, atol=1e-6
+    )
+
+
+def test_peers_of_the_other_operations_are_right():
+    z, mask = cases.token_batch((3, 16, 40), torch.bfloat16)
+    for run in pooling.METHODS.values():
+        checked(cases.pooling_case("", run, z, mask))
+    for run in edits.METHODS.values():
+        for inplace in (False, True):
+            checked(
+                cases.edits_case(
+                    "", lambda *args, r=run, i=inplace: r(*args, inplace=i), z.clone(), 7,
+                    inplace=inplace,
+                )
+            )  # fmt: skip
+    checked(cases.neighbours_case("", neighbours.full_product, (50, 16)))
+    if not peers.missing("faiss"):
+        checked(cases.neighbours_case("", neighbours.faiss_flat, (50, 16)))
+
+
+def test_absent_peers_are_named():
+    assert peers.missing("torch", "no_such_package") == ["no_such_package"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
+def test_the_gpu_script_refuses_to_run_without_a_device():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "no CUDA device" in done.stderr and not done.stdout
+
+
+def test_the_gpu_script_checks_before_it_times(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 5e6)
+    monkeypatch.setattr(gpu, "RESULTS", tmp_path / "gpu.csv")
+    floors = Floors(1e9, 1e9)
+
+    def clock(run):
+        run()
+        return [1.0, 2.0, 3.0]
+
+    z, mask = cases.token_batch((3, 8, 5), torch.float32)
+    found = gpu.timed(cases.pooling_case("m", cases.pool_max, z, mask), floors, clock)
+    assert (found.p20_ms, found.p50_ms, found.p80_ms, found.peak_mb) == (1.0, 2.0, 3.0, 5.0)
+    gpu.append([found])
+    gpu.append([found])
+    lines = gpu.RESULTS.read_text().splitlines()
+    assert len(lines) == 3 and lines[0].startswith("op,method,shape,dtype")
+    assert lines[1] == lines[2]
+    wrong = cases.pooling_case("m", lambda z, mask: z[:, 0], z, mask)
+    with pytest.raises(AssertionError, match="not timed"):
+        gpu.timed(wrong, floors, lambda run: pytest.fail("timed a wrong result"))
