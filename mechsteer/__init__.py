@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mechsteer import plots
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
@@ -99,6 +100,7 @@ __all__ = [
     "load_edits",
     "load_model",
     "perplexity",
+    "plots",
     "recover",
     "remove_subspace",
     "report",
@@ -112,6 +114,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("mechsteer.plots")
     if name not in _HOMES:
         raise AttributeError(f"module 'mechsteer' has no attribute {name!r}")
     return getattr(import_module(f"mechsteer.{_HOMES[name]}"), name)

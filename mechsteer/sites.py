@@ -117,7 +117,7 @@ def residual_points(model: Any) -> tuple[HookSite, ...]:
     """
     layers = _layers(model, "post")
     blocks = [f"blocks.{layer}.hook_resid_post" for layer in layers]
-    final = "ln_final.hook_out" if _has_final_norm(model) else f"blocks.{layers[-1]}.hook_out"
+    final = "ln_final.hook_out" if has_final_norm(model) else f"blocks.{layers[-1]}.hook_out"
     hooks = enumerate(("blocks.0.hook_resid_pre", *blocks, final))
     return tuple(HookSite("residual", row, hook, int(model.cfg.d_model)) for row, hook in hooks)
 
@@ -200,7 +200,8 @@ def _components(mlp: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
     return [*gate, up, ("down", "mlp.out.hook_out", w_out.shape[1])]
 
 
-def _has_final_norm(model: Any) -> bool:
+def has_final_norm(model: Any) -> bool:
+    """Whether a norm stands between the last block and the unembedding."""
     place = getattr(getattr(model, "ln_final", None), "name", None)
     return place is not None and not place.startswith(("cls.", "lm_head."))
 

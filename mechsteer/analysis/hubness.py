@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.analysis.similarity import Embeddings, check_parallel
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import neighbours
 
@@ -26,6 +29,27 @@ def k_occurrence(
     """
     index = neighbours(x.float(), y.float(), k=k).index
     return torch.bincount(index.flatten().cpu(), minlength=len(y))
+
+
+def occurrence_histogram(embeddings: Embeddings, *, k: int = 10) -> Int[Tensor, "times"]:
+    """How many candidates are among the k nearest of exactly ``0, 1, …, n`` queries.
+
+    `k_occurrence` of all ordered pairs of languages together: the histogram sums to ``L(L-1)n``,
+    and its mean is k. With fewer than k sentences k is their number.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+
+    >>> occurrence_histogram({"x": torch.eye(3), "y": torch.eye(3)}, k=1)
+    tensor([0, 6, 0, 0])
+    """
+    check_parallel(embeddings)
+    n = len(next(iter(embeddings.values())))
+    found = torch.zeros(n + 1, dtype=torch.int64)
+    for source, target in permutations(embeddings, 2):
+        times = k_occurrence(embeddings[source], embeddings[target], k=min(k, n))
+        found += torch.bincount(times, minlength=n + 1)
+    return found
 
 
 def skewness(occurrence: Int[Tensor, "candidate"]) -> float:
