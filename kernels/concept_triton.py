@@ -21,7 +21,6 @@ from .scoring_torch import pieces
 from .sorting_device import (
     half,
     key_of,
-    larger_pair,
     pair,
     rank_in,
     reciprocal,
@@ -36,11 +35,10 @@ _LABELINGS = 2  # from the third on, one sort of all sentences costs less
 
 
 @jit
-def _magnitudes(x: tl.tensor, y: tl.tensor) -> tl.tensor:
-    """The bits but the sign of two neurons' 16-bit activations."""
-    low = x.to(tl.uint16, bitcast=True).to(tl.uint32)
-    high = y.to(tl.uint16, bitcast=True).to(tl.uint32)
-    return pair(low, high) & 0x7FFF7FFF
+def _largest(x: tl.tensor, COUNT: tl.constexpr) -> tl.tensor:
+    """The largest magnitude of each neuron's 16-bit activations, as the bits of it."""
+    bits = x.to(tl.int16, bitcast=True).to(tl.int32) & 0x7FFF
+    return tl.max(tl.reshape(bits, [2, COUNT]), 1)
 
 
 @jit
@@ -62,55 +60,49 @@ def _concept_kernel(  # noqa: PLR0917
     SIZE: tl.constexpr = 1 << LOG
     m = tl.program_id(0).to(tl.int64) * 2
     second = tl.minimum(m + 1, n_rows - 1)
-    row0 = x_ptr + m * stride_x
-    row1 = x_ptr + second * stride_x
     i = tl.arange(0, SIZE)
     real = i < n_positives
     sentence = tl.load(positives_ptr + i, mask=real, other=0)
-    x = tl.load(row0 + sentence, mask=real, other=0.0)
-    y = tl.load(row1 + sentence, mask=real, other=0.0)
-    largest = tl.reduce(_magnitudes(x, y), 0, larger_pair)
+    x = tl.load(x_ptr + m * stride_x + sentence)
+    y = tl.load(x_ptr + second * stride_x + sentence)
     words = tl.where(real, pair(key_of(x), key_of(y)), 0xFFFFFFFF)  # padding sorts last
     words = sort_network(words, LOG, LOG, True)
     tree = tree_of(words, i, LOG)
     starts = run_starts(words, i)
-    # A neuron's keys and where their runs start.
-    own0 = pair(half(words, 0), half(starts, 0))
-    own1 = pair(half(words, 16), half(starts, 16))
-    found0 = tl.zeros([SIZE], tl.int32)
-    found1 = tl.zeros([SIZE], tl.int32)
-    ties0 = tl.zeros([], tl.int64)
-    ties1 = tl.zeros([], tl.int64)
+    # Both neurons side by side, so that what is searched is put in shared memory once for both.
+    query = tl.arange(0, 2 * TILE)
+    side = query // TILE
+    shift = (side * 16).to(tl.uint32)
+    row = x_ptr + tl.minimum(m + side, n_rows - 1) * stride_x
+    found = tl.zeros([2 * SIZE], tl.int32)
+    ties = tl.zeros([2], tl.int64)
+    largest = _largest(tl.permute(tl.join(x, y), [1, 0]), SIZE)
     for first in range(0, n_negatives, TILE):
-        j = first + tl.arange(0, TILE)
+        j = first + query % TILE
         inside = j < n_negatives
         negative = tl.load(negatives_ptr + j, mask=inside, other=0)
-        low = tl.load(row0 + negative, mask=inside, other=0.0)
-        high = tl.load(row1 + negative, mask=inside, other=0.0)
-        magnitudes = tl.reduce(_magnitudes(low, high), 0, larger_pair)
-        largest = larger_pair(largest, magnitudes)
-        for side in tl.static_range(2):
-            keys = tl.where(inside, key_of(low if side == 0 else high), 0)  # no activation's key is 0
-            upto = rank_in(tree, keys + 1, 16 * side, LOG, True)
-            last = tl.gather(own0 if side == 0 else own1, tl.maximum(upto - 1, 0), 0)
-            run = tl.where(half(last, 0) == keys, upto - half(last, 16).to(tl.int32), 0)
-            if side == 0:
-                found0 += tl.histogram(upto, SIZE, mask=inside)
-                ties0 += tl.sum(run, 0)
-            else:
-                found1 += tl.histogram(upto, SIZE, mask=inside)
-                ties1 += tl.sum(run, 0)
-    for side in tl.static_range(2):
-        row = m if side == 0 else second
-        below = tl.cumsum(found0 if side == 0 else found1, 0)
-        hits = tl.maximum(n_positives - half(own0 if side == 0 else own1, 16).to(tl.int32), 0)
-        share = reciprocal(tl.maximum(hits + n_negatives - below, 1))
-        ap = tl.sum(tl.where(real, hits.to(tl.float64) * share, 0.0), 0)
-        tl.store(ap_ptr + row, (ap / n_positives.to(tl.float64)).to(tl.float32))
-        won = 2 * tl.sum(tl.where(real, below, 0).to(tl.int64), 0) + (ties0 if side == 0 else ties1)
-        pairs = 2.0 * n_positives.to(tl.float64) * n_negatives.to(tl.float64)
-        tl.store(auroc_ptr + row, (won.to(tl.float64) / pairs).to(tl.float32))
-        tl.store(largest_ptr + row, half(largest, 16 * side).to(tl.int32))
+        z = tl.load(row + negative)
+        largest = tl.maximum(largest, _largest(z, TILE))
+        keys = tl.where(inside, key_of(z), 0)  # no activation's key is 0
+        upto = rank_in(tree, keys + 1, shift, LOG, True)
+        found += tl.histogram(upto + side * SIZE, 2 * SIZE, mask=inside)
+        last = tl.maximum(upto - 1, 0)
+        start = half(tl.gather(starts, last, 0), shift).to(tl.int32)
+        tied = half(tl.gather(words, last, 0), shift) == keys
+        ties += tl.sum(tl.reshape(tl.where(tied, upto - start, 0), [2, TILE]), 1)
+    b = tl.arange(0, 2)
+    below = tl.cumsum(tl.reshape(found, [2, SIZE]), 1)
+    start = half(starts[None, :], (b * 16).to(tl.uint32)[:, None]).to(tl.int32)
+    hits = tl.maximum(n_positives - start, 0)
+    share = reciprocal(tl.maximum(hits + n_negatives - below, 1))
+    counted = tl.broadcast_to(real[None, :], [2, SIZE])
+    ap = tl.sum(tl.where(counted, hits.to(tl.float64) * share, 0.0), 1)
+    won = 2 * tl.sum(tl.where(counted, below, 0).to(tl.int64), 1) + ties
+    pairs = 2.0 * n_positives.to(tl.float64) * n_negatives.to(tl.float64)
+    out = tl.minimum(m + b, n_rows - 1)
+    tl.store(ap_ptr + out, (ap / n_positives.to(tl.float64)).to(tl.float32))
+    tl.store(auroc_ptr + out, (won.to(tl.float64) / pairs).to(tl.float32))
+    tl.store(largest_ptr + out, largest)
 
 
 LAUNCHES: dict[int, Launch] = {
@@ -128,7 +120,7 @@ LAUNCHES: dict[int, Launch] = {
         num_warps=warps,
         dtypes=("bf16", "fp16"),
     )
-    for log, warps, tile in ((10, 2, 1024), (11, 4, 2048))
+    for log, warps, tile in ((10, 4, 512), (11, 8, 1024))
 }
 
 
