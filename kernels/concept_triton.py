@@ -123,7 +123,7 @@ LAUNCHES: dict[int, Launch] = {
 }
 
 
-def serves(  # noqa: PLR0917
+def serves(
     dtype: torch.dtype,
     n_sentences: int,
     n_labelings: int,

@@ -40,9 +40,8 @@ def score_labelings(
     AP and AUROC as in ``score``, ties included. Labelings may overlap: concept sets, or the
     permuted labels of a test. On the CPU each neuron is sorted once; a labeling then costs 0.2 to
     0.6 ns an activation and core, beside a floor of 0.1 for reading its membership byte. In Triton
-    a sort serves as many labelings as have 65,536 positives together; one or two labelings of 16-bit
-    activations, each of under 2,048 positives, need no sort of the other sentences (Triton 3.8 and
-    later).
+    a sort serves as many labelings as have 65,536 positives together; for one or two labelings of
+    16-bit activations, each of under 2,048 positives, only these are sorted (Triton 3.8 and later).
 
     Args:
         x: Activations, bfloat16, float16 or float32, any strides.
