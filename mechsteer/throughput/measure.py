@@ -160,16 +160,22 @@ def result(
     own = not math.isnan(processor[1])
     seconds = processor[1] if own and case.threads == 1 else wall[1]
     floor = floors.seconds(case)
+    walls, processors = ([1e3 * value for value in part] for part in (wall, processor))
     return Result(
-        case.op,
-        case.method,
-        case.shape,
-        case.dtype,
-        case.device,
-        case.threads,
-        case.elements,
-        repeats,
-        *(1e3 * value for value in (*wall, *processor)),
+        op=case.op,
+        method=case.method,
+        shape=case.shape,
+        dtype=case.dtype,
+        device=case.device,
+        threads=case.threads,
+        elements=case.elements,
+        repeats=repeats,
+        p20_ms=walls[0],
+        p50_ms=walls[1],
+        p80_ms=walls[2],
+        processor_p20_ms=processors[0],
+        processor_p50_ms=processors[1],
+        processor_p80_ms=processors[2],
         ns_per_element=1e9 * (processor[1] if own else wall[1] * case.threads) / case.elements,
         bytes=case.bytes,
         gb_s=case.bytes / seconds / 1e9,
