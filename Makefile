@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest bench install clean
+.PHONY: demo test check lint types doctest bench recipes install clean
 
 demo: install
 	$(BIN)/mechsteer demo
@@ -30,6 +30,10 @@ doctest: install
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
+
+recipes: install
+	$(PIP) -e '.[eval]'
+	$(BIN)/python -m pytest tests/recipes
 
 install: .venv/installed
 

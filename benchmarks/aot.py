@@ -25,6 +25,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 os.environ.pop("TRITON_INTERPRET", None)  # read on import: interpreted kernels have no machine code
 
@@ -51,6 +52,17 @@ class Case:
     dtype: str
     form: str
     architecture: int
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Stands in for the driver, which kernels ask for the chip they are compiled for."""
+
+    architecture: int
+
+    def get_current_target(self) -> GPUTarget:
+        """The name is the driver's."""
+        return GPUTarget("cuda", self.architecture, 32)
 
 
 @dataclass(frozen=True)
@@ -94,19 +106,27 @@ def source(launch: Launch, dtype: str, form: str) -> ASTSource:
     return ASTSource(launch.kernel, signature, indexed, attributes)
 
 
-def compile_case(case: Case) -> Resources:
-    """Compile one case and read its machine code."""
+def machine_code(case: Case) -> tuple[Any, str, str]:
+    """What the compiler made of a case: the kernel, its resource usage, its disassembly."""
     launch = launch_table(case.module)[case.key]
+    chip = Chip(case.architecture)
+    triton.runtime.driver.set_active(chip)
     compiled = triton.compile(
         source(launch, case.dtype, case.form),
-        target=GPUTarget("cuda", case.architecture, 32),
+        target=chip.get_current_target(),
         options={"num_warps": launch.num_warps, "enable_fp_fusion": False},
     )
     with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
         cubin.write(compiled.asm["cubin"])
         cubin.flush()
         usage = _run("cuobjdump", "--dump-resource-usage", cubin.name)
-        opcodes = INSTRUCTION.findall(_run("nvdisasm", "-c", cubin.name))
+        return compiled, usage, _run("nvdisasm", "-c", cubin.name)
+
+
+def compile_case(case: Case) -> Resources:
+    """Compile one case and read its machine code."""
+    compiled, usage, disassembly = machine_code(case)
+    opcodes = INSTRUCTION.findall(disassembly)
     registers, stack = re.search(r"REG:(\d+) STACK:(\d+)", usage).groups()
     return Resources(
         registers=int(registers),

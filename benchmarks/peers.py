@@ -35,7 +35,7 @@ def joblib_pool(rows: Rows, labels: Labels, languages: int, *, cores: int) -> Te
 
 
 def torch_metrics(rows: Rows, labels: Labels, languages: int) -> Tensor:
-    """Exact curves of torchmetrics, a call per neuron, language and score.
+    """Torchmetrics' exact curves, a call per neuron, language and score.
 
     It passes scores outside [0, 1] through a float32 sigmoid, which ties what is not tied: rows are
     stretched to [0, 1] in float64 first, which keeps their order and their ties.

@@ -18,7 +18,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["Launch", "jit", "tl"]
+__all__ = ["VERSION", "Launch", "jit", "packs_pairs", "tl"]
+
+VERSION = tuple(int(part) for part in triton.__version__.split(".")[:2])
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -26,6 +28,12 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 def jit(function: Kernel) -> Kernel:
     """``triton.jit``, typed."""
     return cast(Kernel, triton.jit(function))
+
+
+@cast(Callable[[Kernel], Kernel], triton.constexpr_function)
+def packs_pairs() -> bool:
+    """Whether the chip compares both 16-bit halves of a register at once; the interpreter not."""
+    return not triton.knobs.runtime.interpret and tl.target_info.cuda_capability_geq(9, 0)
 
 
 @dataclass(frozen=True)

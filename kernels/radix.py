@@ -65,6 +65,14 @@ def flip(bits: Any, form: FloatFormat) -> Any:
 
 
 @compiled
+def value(bits: Any, form: FloatFormat) -> Any:
+    """The number of these bits, as float32."""
+    magnitude = (bits & _u32(form.sign - 1)) << _u32(form.shift)
+    sign = (bits & _u32(form.sign)) << _u32(32 - form.width)
+    return _u32(magnitude | sign).view(np.float32) * np.float32(form.scale)
+
+
+@compiled
 def sort16(bits: Array, plan: Plan, words: Array, spare: Array) -> bool:
     """Fill ``words`` in descending order of activation; tell whether all are finite."""
     low, high = np.zeros(256, np.uint32), np.zeros(256, np.uint32)

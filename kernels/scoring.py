@@ -17,7 +17,6 @@ from .score_table import ScoreTable
 
 _FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 _STAGING_BYTES = 1 << 28
-_TRITON_SENTENCES = 4096  # sorted by one program
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,10 @@ def score(
         x: Activations, floating point.
         labels: Class of each sentence, 0 to ``n_classes - 1``.
         n_classes: One more than the largest label if not given.
-        backend: ``"triton"`` takes up to 4,096 sentences; ``"cpu"`` is numba where it is installed,
-            ``"numpy"`` elsewhere and for float64; ``"auto"`` is Triton for CUDA tensors that it
-            takes, ``"cpu"`` otherwise; ``"reference"`` is for tests.
+        backend: ``"triton"`` sorts up to 8,192 sentences in one program and more by tensor
+            operations on the device; ``"cpu"`` is numba where it is installed, ``"numpy"``
+            elsewhere; ``"auto"`` is Triton for CUDA tensors, ``"cpu"`` otherwise; ``"reference"``
+            is for tests. float64 always goes through ``"numpy"``.
         moments: Whether to compute moments as well.
 
     Raises:
@@ -87,8 +87,8 @@ def score(
     grouping = group(labels, n_sentences=len(x), n_classes=n_classes)
     shape = (grouping.n_classes, x.shape[1])
     path = "numpy" if backend == "numpy" else pick_backend(backend, x)
-    if path == "triton" and not _fits_triton(x, required=backend == "triton"):
-        path = "cpu"
+    if x.dtype == torch.float64 and path in ("cpu", "triton"):
+        path = "numpy"
     device = x.device if path == "triton" else torch.device("cpu")
     wanted = [True] * 2 + [moments] * 5
     tables = [torch.empty(shape if kept else (0, 0), device=device) for kept in wanted]
@@ -97,16 +97,6 @@ def score(
     ap, auroc, *rest = (table.to(x.device) for table in tables)
     mean, median, std, rest_mean, rest_std = rest if moments else [None] * 5
     return Scores(ap, auroc, mean, median, std, rest_mean, rest_std, counts)
-
-
-def _fits_triton(x: Tensor, *, required: bool) -> bool:
-    fits = x.dtype != torch.float64 and len(x) <= _TRITON_SENTENCES
-    if required and not fits:
-        raise ValueError(
-            f"backend='triton' scores up to {_TRITON_SENTENCES} sentences of 16- or 32-bit "
-            f"activations, got {len(x)} of {x.dtype}: use backend='cpu'"
-        )
-    return fits
 
 
 def _fill(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: str) -> None:
@@ -131,7 +121,7 @@ def _fill_piece(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: st
 
         return fill_triton(tables, rows, grouping)
     arrays = ScoreTable(*(table.numpy() for table in tables))
-    if path == "numpy" or rows.dtype == torch.float64 or find_spec("numba") is None:
+    if path == "numpy" or find_spec("numba") is None:
         from .scoring_numpy import fill as fill_numpy
 
         return fill_numpy(arrays, rows, grouping)

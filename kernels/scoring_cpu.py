@@ -23,7 +23,7 @@ from torch import Tensor
 from .grouping import Grouping
 from .jit import compiled, reassociated
 from .keys import FORMATS, FloatFormat
-from .radix import Array, Plan, contiguous, flip, make_plan, sort16, sort32, tiles
+from .radix import Array, Plan, contiguous, flip, make_plan, sort16, sort32, tiles, value
 from .score_table import ScoreTable, rest_moments
 
 _u32 = np.uint32
@@ -108,13 +108,6 @@ def _ranks(words: Array, by_class: Array, offsets: Array, row: int, table: Score
         table.auroc[c, row] = ((2 * n - size) * size - ranks[c]) / (2.0 * size * (n - size))
 
 
-@compiled
-def _value(bits: Any, form: FloatFormat) -> Any:
-    magnitude = (bits & _u32(form.sign - 1)) << _u32(form.shift)
-    sign = (bits & _u32(form.sign)) << _u32(32 - form.width)
-    return _u32(magnitude | sign).view(np.float32) * np.float32(form.scale)
-
-
 @reassociated
 def _spread(values: Array) -> tuple[float, float]:
     """Mean and sum of squared deviations, in two passes over float64."""
@@ -134,7 +127,7 @@ _rest_moments = compiled(rest_moments)
 def _decoded(bits: Array, plan: Plan) -> Array:
     values = np.empty(len(plan.order), np.float32)
     for i in range(len(values)):
-        values[i] = _value(_u32(bits[plan.order[i]]), plan.form)
+        values[i] = value(_u32(bits[plan.order[i]]), plan.form)
     return values
 
 
@@ -159,5 +152,5 @@ def _medians(by_class: Array, offsets: Array, form: FloatFormat, row: int, table
     for c in range(len(offsets) - 1):
         total = 0.0
         for middle in ((offsets[c] + offsets[c + 1] - 1) // 2, (offsets[c] + offsets[c + 1]) // 2):
-            total += np.float64(_value(flip(by_class[middle], form), form))
+            total += np.float64(value(flip(by_class[middle], form), form))
         table.median[c, row] = total / 2

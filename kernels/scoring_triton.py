@@ -1,59 +1,39 @@
-"""Scores in Triton: one program a neuron, two sorts whatever the number of classes.
+"""Scores in Triton, whatever the number of classes: one sort of all, one within the classes.
 
-The first sort orders words ``key | class``: the start of each run of ties is the number of
-sentences below it. The second orders ``class | start``: the sentences of a class then stand side by
-side, in order, and differences of running sums are its totals. Sums run in float64 and counts in
+Every sentence is first ranked among all (``ranks_triton.py``) and its ranks put where its class
+waits (``windows.py``). Ordering the ranks of a class then tells how many of its sentences lie at or
+above each, and differences of running sums are its totals. Sums run in float64 and counts in
 integers, and nothing is atomic: every run gives the same bits.
 
 Floor: one read of the activations. Predicted from compiled code for 4,096 sentences of 16 bits:
-two sorts of about 30 times that, whatever the number of classes; not measured on a device yet.
+about 32 times that for any number of classes (see ``benchmarks/results/predictions_h200.csv``);
+not measured on a device yet.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from . import ranks_triton, scoring_torch
 from .grouping import Grouping
 from .launch import Launch, jit, tl
-from .score_table import rest_moments
+from .moments_triton import fill_moments
+from .ranks_triton import rank
+from .scoring_torch import pieces
+from .sorting_device import half, larger_pair, pair, sort_network
+from .windows import FORMS, Windows, lay_out
 
-__all__ = ["LAUNCHES", "fill"]
-
-_SEGMENT = 256
-
-
-@jit
-def _larger(a: tl.tensor, b: tl.tensor) -> tl.tensor:
-    return tl.maximum(a, b)
+__all__ = ["LAUNCHES", "fill", "fill_ranks"]
 
 
 @jit
-def _smaller(a: tl.tensor, b: tl.tensor) -> tl.tensor:
-    return tl.minimum(a, b)
-
-
-@jit
-def _key(x: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:
-    """Activations as signed integers of the same order; -0.0 becomes +0.0. See ``keys.py``."""
-    if WIDE:
-        bits = x.to(tl.int32, bitcast=True)
-        bits = tl.where(bits == -2147483648, 0, bits)
-        return bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    else:  # noqa: RET505  (both branches would be compiled without it)
-        bits = x.to(tl.int16, bitcast=True).to(tl.int32)
-        bits = tl.where(bits == -32768, 0, bits)
-        return bits ^ ((bits >> 31) & 0x7FFF)
-
-
-@jit
-def _value(key: tl.tensor, x_ptr: tl.tensor, WIDE: tl.constexpr) -> tl.tensor:
-    if WIDE:
-        bits = key ^ ((key >> 31) & 0x7FFFFFFF)
-        return bits.to(tl.float32, bitcast=True).to(tl.float64)
-    else:  # noqa: RET505
-        bits = (key ^ ((key >> 31) & 0x7FFF)).to(tl.int16)
-        return bits.to(x_ptr.dtype.element_ty, bitcast=True).to(tl.float32).to(tl.float64)
+def _reciprocal(n: tl.tensor) -> tl.tensor:
+    """1/n of positive integers in float64, to 2^-45: one step of Newton's from float32."""
+    near = (1.0 / n.to(tl.float32)).to(tl.float64)
+    return near * (2.0 - n.to(tl.float64) * near)
 
 
 @jit
@@ -65,147 +45,121 @@ def _gather64(x: tl.tensor, index: tl.tensor) -> tl.tensor:
 
 
 @jit
-def _ranks_kernel(  # noqa: PLR0917
-    x_ptr: tl.tensor,
-    classes_ptr: tl.tensor,
-    offsets_ptr: tl.tensor,
-    ap_ptr: tl.tensor,
-    auroc_ptr: tl.tensor,
-    median_ptr: tl.tensor,
-    finite_ptr: tl.tensor,
-    n_sentences: tl.tensor,
-    n_classes: tl.tensor,
-    stride_xm: tl.tensor,
-    stride_xn: tl.tensor,
-    stride_out: tl.tensor,
-    WIDE: tl.constexpr,
-    BLOCK: tl.constexpr,
-    CLASSES: tl.constexpr,
-) -> None:
-    """AP, AUROC and median of one neuron for every class."""
-    m = tl.program_id(0).to(tl.int64)
-    i = tl.arange(0, BLOCK)
-    real = i < n_sentences
-    x = tl.load(x_ptr + m * stride_xm + i.to(tl.int64) * stride_xn, mask=real, other=0.0)
-    wide = x.to(tl.float32)
-    tl.store(finite_ptr + m, tl.min((tl.abs(wide) < float("inf")).to(tl.int32), 0))
-    classes = tl.load(classes_ptr + i, mask=real, other=0)
-    if WIDE:
-        words = (_key(x, WIDE).to(tl.int64) << 16) | classes
-        words = tl.sort(tl.where(real, words, 0x7FFFFFFFFFFF))  # padding sorts last
-        keys = (words >> 16).to(tl.int32)
-        classes = (words & 0xFFFF).to(tl.int32)
-    else:
-        words = (_key(x, WIDE) << 16) | classes
-        words = tl.sort(tl.where(real, words, 0x7FFFFFFF))
-        keys = words >> 16
-        classes = words & 0xFFFF
-    first = (i == 0) | (tl.gather(keys, tl.maximum(i - 1, 0), 0) != keys)
-    starts = tl.associative_scan(tl.where(first, i, 0), 0, _larger)
-    last = (i >= n_sentences - 1) | (tl.gather(keys, tl.minimum(i + 1, BLOCK - 1), 0) != keys)
-    ends = tl.associative_scan(tl.where(last, i + 1, BLOCK), 0, _smaller, reverse=True)
-    by_class = tl.sort(tl.where(real, (classes << 16) | starts, 0x7FFFFFFF))
-    starts = tl.where(real, by_class & 0xFFFF, 0)
-    classes = by_class >> 16
-    first = (i == 0) | (tl.gather(by_class, tl.maximum(i - 1, 0), 0) != by_class)
-    own = tl.associative_scan(tl.where(first, i, 0), 0, _larger)
-    class_end = tl.load(offsets_ptr + classes + 1, mask=real, other=0)
-    hits = (class_end - own).to(tl.float64)
-    precision = tl.where(real, hits / (n_sentences - starts).to(tl.float64), 0.0)
-    precision = tl.cumsum(precision, 0)
-    ranks = tl.cumsum(tl.where(real, starts + tl.gather(ends, starts, 0), 0), 0)
-    for c0 in range(0, n_classes, CLASSES):
-        c = c0 + tl.arange(0, CLASSES)
-        inside = c < n_classes
-        a = tl.load(offsets_ptr + c, mask=inside, other=0)
-        b = tl.load(offsets_ptr + c + 1, mask=inside, other=1)
-        size = b - a
-        before = tl.maximum(a - 1, 0)
-        ap = _gather64(precision, b - 1) - tl.where(a > 0, _gather64(precision, before), 0.0)
-        below = tl.gather(ranks, b - 1, 0) - tl.where(a > 0, tl.gather(ranks, before, 0), 0)
-        pairs = 2.0 * size.to(tl.float64) * (n_sentences - size).to(tl.float64)
-        auroc = (below - size * size).to(tl.float64) / pairs
-        low = tl.gather(keys, tl.gather(starts, (a + b - 1) // 2, 0), 0)
-        high = tl.gather(keys, tl.gather(starts, (a + b) // 2, 0), 0)
-        median = (_value(low, x_ptr, WIDE) + _value(high, x_ptr, WIDE)) / 2
-        at = c.to(tl.int64) * stride_out + m
-        tl.store(ap_ptr + at, (ap / size.to(tl.float64)).to(tl.float32), mask=inside)
-        tl.store(auroc_ptr + at, auroc.to(tl.float32), mask=inside)
-        tl.store(median_ptr + at, median.to(tl.float32), mask=inside)
+def _counts(at: tl.tensor, stops: tl.tensor) -> tl.tensor:
+    """The ranks that wait in a tile; nothing in its padding."""
+    return tl.load(at, mask=tl.load(stops) > 0, other=0).to(tl.uint32, bitcast=True)
 
 
 @jit
-def _moments_kernel(  # noqa: PLR0917
-    x_ptr: tl.tensor,
-    order_ptr: tl.tensor,
-    offsets_ptr: tl.tensor,
-    mean_ptr: tl.tensor,
-    squares_ptr: tl.tensor,
-    n_classes: tl.tensor,
-    stride_xm: tl.tensor,
-    stride_xn: tl.tensor,
+def _run_starts(words: tl.tensor, i: tl.tensor) -> tl.tensor:
+    """Where the run of equal numbers around each place starts, for both halves of sorted words."""
+    before = tl.gather(words, tl.maximum(i - 1, 0), 0)
+    at = i.to(tl.uint32)
+    low = tl.where(half(words, 0) != half(before, 0), at, 0)
+    high = tl.where(half(words, 16) != half(before, 16), at, 0)
+    return tl.associative_scan(pair(low, high), 0, larger_pair)
+
+
+@jit
+def _classes_kernel(  # noqa: PLR0917
+    ranks_ptr: tl.tensor,
+    sorted_ptr: tl.tensor,
+    codes_ptr: tl.tensor,
+    stops_ptr: tl.tensor,
+    tiles_ptr: tl.tensor,
+    starts_ptr: tl.tensor,
+    sizes_ptr: tl.tensor,
+    ap_ptr: tl.tensor,
+    auroc_ptr: tl.tensor,
+    median_ptr: tl.tensor,
+    n_rows: tl.tensor,
+    n_sentences: tl.tensor,
+    n_tiles: tl.tensor,
+    rank_mask: tl.tensor,
+    stride_ranks: tl.tensor,
+    stride_sorted: tl.tensor,
     stride_out: tl.tensor,
-    SEGMENT: tl.constexpr,
+    LOG: tl.constexpr,
+    WINDOW: tl.constexpr,
+    CLASSES: tl.constexpr,
 ) -> None:
-    """Mean and sum of squared deviations of one neuron for every class, in two passes."""
-    m = tl.program_id(0).to(tl.int64)
-    j = tl.arange(0, SEGMENT)
-    for c in range(n_classes):
-        a = tl.load(offsets_ptr + c)
-        b = tl.load(offsets_ptr + c + 1)
-        total = tl.zeros([SEGMENT], tl.float64)
-        for start in range(a, b, SEGMENT):
-            at = tl.load(order_ptr + start + j, mask=start + j < b, other=0).to(tl.int64)
-            x = tl.load(x_ptr + m * stride_xm + at * stride_xn, mask=start + j < b, other=0.0)
-            total += x.to(tl.float32).to(tl.float64)
-        mean = tl.sum(total, 0) / (b - a).to(tl.float64)
-        squares = tl.zeros([SEGMENT], tl.float64)
-        for start in range(a, b, SEGMENT):
-            at = tl.load(order_ptr + start + j, mask=start + j < b, other=0).to(tl.int64)
-            x = tl.load(x_ptr + m * stride_xm + at * stride_xn, mask=start + j < b, other=0.0)
-            gap = tl.where(start + j < b, x.to(tl.float32).to(tl.float64) - mean, 0.0)
-            squares += gap * gap
-        tl.store(mean_ptr + m, mean)
-        tl.store(squares_ptr + m, tl.sum(squares, 0))
-        mean_ptr += stride_out
-        squares_ptr += stride_out
+    """AP, AUROC and, where sorted activations were kept, median of two neurons for every class."""
+    BLOCK: tl.constexpr = 1 << LOG
+    m = tl.program_id(0).to(tl.int64) * 2
+    second = tl.minimum(m + 1, n_rows - 1)
+    i = tl.arange(0, BLOCK)
+    for tile in range(n_tiles):
+        at = ranks_ptr + tile * BLOCK + i
+        stops = stops_ptr + tile * BLOCK + i
+        c0 = tl.load(tiles_ptr + tile)
+        c1 = tl.load(tiles_ptr + tile + 1)
+        for side in tl.static_range(2):
+            row = m if side == 0 else second
+            counts = _counts(at + row * stride_ranks, stops)
+            places = tl.cumsum((half(counts, 0) + half(counts, 16)).to(tl.int32), 0)
+            for first in range(c0, c1, CLASSES):
+                c = first + tl.arange(0, CLASSES)
+                start = tl.load(starts_ptr + c, mask=c < c1, other=0)
+                size = tl.load(sizes_ptr + c, mask=c < c1, other=1)
+                total = tl.gather(places, start + size - 1, 0)
+                total -= tl.where(start > 0, tl.gather(places, tl.maximum(start - 1, 0), 0), 0)
+                pairs = 2.0 * size.to(tl.float64) * (n_sentences - size).to(tl.float64)
+                auroc = ((total - size * size).to(tl.float64) / pairs).to(tl.float32)
+                tl.store(auroc_ptr + c.to(tl.int64) * stride_out + row, auroc, mask=c < c1)
+        # Read anew: nothing but the words need live through the sort.
+        words = pair(
+            half(_counts(at + m * stride_ranks, stops), 0),
+            half(_counts(at + second * stride_ranks, stops), 0),
+        )
+        words |= tl.load(codes_ptr + tile * BLOCK + i).to(tl.uint32, bitcast=True)
+        words = sort_network(words, LOG, WINDOW, True)
+        own = _run_starts(words, i)
+        for side in tl.static_range(2):
+            row = m if side == 0 else second
+            below = half(words, 16 * side).to(tl.int32) & rank_mask
+            hits = tl.maximum(tl.load(stops) - half(own, 16 * side).to(tl.int32), 0)  # padding: 0
+            share = _reciprocal(tl.maximum(n_sentences - below, 1))
+            precision = tl.cumsum(hits.to(tl.float64) * share, 0)
+            for first in range(c0, c1, CLASSES):
+                c = first + tl.arange(0, CLASSES)
+                inside = c < c1
+                start = tl.load(starts_ptr + c, mask=inside, other=0)
+                size = tl.load(sizes_ptr + c, mask=inside, other=1)
+                ap = _gather64(precision, start + size - 1)
+                ap -= tl.where(start > 0, _gather64(precision, tl.maximum(start - 1, 0)), 0.0)
+                out = c.to(tl.int64) * stride_out + row
+                tl.store(ap_ptr + out, (ap / size.to(tl.float64)).to(tl.float32), mask=inside)
+                if stride_sorted > 0:
+                    ordered = sorted_ptr + row * stride_sorted
+                    lower = tl.load(ordered + tl.gather(below, start + (size - 1) // 2, 0))
+                    upper = tl.load(ordered + tl.gather(below, start + size // 2, 0))
+                    median = lower.to(tl.float32).to(tl.float64)
+                    median = (median + upper.to(tl.float32).to(tl.float64)) / 2
+                    tl.store(median_ptr + out, median.to(tl.float32), mask=inside)
 
 
-_WARPS = {16: 1, 1024: 4, 2048: 8, 4096: 16}  # 8192 would spill
-_RANKS: dict[object, Launch] = {
-    (wide, block): Launch(
-        kernel=_ranks_kernel,
+_WARPS = {(6, 6): 1, (10, 7): 4, (10, 10): 2, (12, 12): 8, (13, 13): 16}
+LAUNCHES: dict[object, Launch] = {
+    form: Launch(
+        kernel=_classes_kernel,
         pointers={
-            "x_ptr": "*x",
-            "classes_ptr": "*i32",
-            "offsets_ptr": "*i32",
+            "ranks_ptr": "*i32",
+            "sorted_ptr": "*x",
+            "codes_ptr": "*i32",
+            "stops_ptr": "*i32",
+            "tiles_ptr": "*i32",
+            "starts_ptr": "*i32",
+            "sizes_ptr": "*i32",
             "ap_ptr": "*fp32",
             "auroc_ptr": "*fp32",
             "median_ptr": "*fp32",
-            "finite_ptr": "*i32",
         },
-        constants={"WIDE": wide, "BLOCK": block, "CLASSES": min(block // 4, 128)},
-        num_warps=warps,
-        dtypes=("fp32",) if wide else ("bf16", "fp16"),
-        unit=("stride_xn",),
+        constants={"LOG": form[0], "WINDOW": form[1], "CLASSES": 32},
+        hot=form[0] < 13,  # classes of over 4,096 sentences: one instruction in a hundred spills
+        num_warps=_WARPS[form],
     )
-    for wide in (False, True)
-    for block, warps in _WARPS.items()
+    for form in FORMS
 }
-_MOMENTS = Launch(
-    kernel=_moments_kernel,
-    pointers={
-        "x_ptr": "*x",
-        "order_ptr": "*i32",
-        "offsets_ptr": "*i32",
-        "mean_ptr": "*fp64",
-        "squares_ptr": "*fp64",
-    },
-    constants={"SEGMENT": _SEGMENT},
-    num_warps=2,
-    unit=("stride_xn",),
-)
-LAUNCHES = _RANKS | {"moments": _MOMENTS}
 
 
 def fill(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
@@ -213,42 +167,57 @@ def fill(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
 
     The order of the tables is that of ``ScoreTable``; those of moments may be empty.
     """
-    m, n = rows.shape
     ap, auroc, mean, median, std, rest_mean, rest_std = tables
-    labels = torch.empty(n, dtype=torch.int64)
-    labels[torch.from_numpy(grouping.order)] = torch.from_numpy(grouping.classes)
-    offsets = torch.from_numpy(grouping.offsets).to(rows.device, torch.int32)
-    finite = torch.empty(m, device=rows.device, dtype=torch.int32)
-    middle = median if mean.numel() else torch.empty_like(ap)
-    block = next(size for size in _WARPS if size >= n)
-    _RANKS[rows.dtype == torch.float32, block].run(
-        (m,),
-        *(rows, labels.to(rows.device, torch.int32), offsets, ap, auroc, middle, finite),
-        *(n, grouping.n_classes, *rows.stride(), ap.stride(0)),
-    )
-    if not finite.all():
-        return int(finite.argmin())
-    if mean.numel():
-        _fill_moments((mean, std, rest_mean, rest_std), rows, grouping, offsets)
-    return -1
+    bad = fill_ranks((ap, auroc, median), rows, grouping.order, grouping.counts)
+    if bad < 0 and mean.numel():
+        for at, piece in pieces(rows, rows.shape[1] * rows.element_size()):
+            fill_moments(tuple(t[:, at] for t in (mean, std, rest_mean, rest_std)), piece, grouping)
+    return bad
 
 
-def _fill_moments(
-    tables: tuple[Tensor, ...], rows: Tensor, grouping: Grouping, offsets: Tensor
+def fill_ranks(
+    tables: tuple[Tensor, Tensor, Tensor],
+    rows: Tensor,
+    order: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> int:
+    """AP, AUROC and median of groups of sentences against all others; groups may overlap.
+
+    ``order`` lists the sentences group by group, ``counts`` their numbers. An empty table of
+    medians is left alone. Returns the first row that is not finite, or -1.
+    """
+    m, n = rows.shape
+    if n > ranks_triton.MAX_SENTENCES:
+        return scoring_torch.fill_ranks(tables, rows, order, counts)
+    device = rows.device
+    windows = lay_out(counts, n)
+    laid = [torch.from_numpy(array).to(device) for array in windows[1:]]
+    sizes = torch.from_numpy(counts.astype(np.int32)).to(device)
+    listed = torch.from_numpy(order.astype(np.int32)).to(device)
+    finite = torch.empty(m, dtype=torch.int32, device=device)
+    for at, piece in pieces(rows, 4 * len(windows.codes) + 2 * n * rows.element_size()):
+        ranks = torch.empty(len(piece), len(windows.codes), dtype=torch.int32, device=device)
+        ordered = torch.empty_like(piece if tables[2].numel() else piece[:, :0])
+        rank(piece, listed, laid[0], ranks, ordered, finite[at])
+        _score(tuple(table[:, at] for table in tables), ranks, ordered, windows, laid, sizes, n)
+    return -1 if finite.all() else int(finite.argmin())
+
+
+def _score(  # noqa: PLR0917
+    tables: tuple[Tensor, ...],
+    ranks: Tensor,
+    ordered: Tensor,
+    windows: Windows,
+    laid: list[Tensor],
+    sizes: Tensor,
+    n: int,
 ) -> None:
-    mean, std, rest_mean, rest_std = tables
-    means, squares, rest_means, rest_squares = torch.empty(
-        4, *mean.shape, dtype=torch.float64, device=rows.device
+    ap, auroc, median = tables
+    _, codes, stops, starts, tiles = laid
+    mask = (1 << (n - 1).bit_length()) - 1
+    LAUNCHES[windows.form].run(
+        (-(-len(ranks) // 2),),
+        *(ranks, ordered, codes, stops, tiles, starts, sizes, ap, auroc, median),
+        *(len(ranks), n, len(tiles) - 1, mask, ranks.stride(0)),
+        *(ordered.stride(0) if ordered.shape[1] else 0, ap.stride(0)),
     )
-    order = torch.from_numpy(grouping.order).to(rows.device, torch.int32)
-    _MOMENTS.run(
-        (len(rows),),
-        *(rows, order, offsets, means, squares),
-        *(grouping.n_classes, *rows.stride(), means.stride(0)),
-    )
-    sizes = torch.from_numpy(grouping.counts).to(rows.device, torch.float64)[:, None]
-    rest_moments(sizes, means, squares, rest_means, rest_squares)  # tensors index as arrays do
-    mean.copy_(means)
-    rest_mean.copy_(rest_means)
-    std.copy_((squares / (sizes - 1)).sqrt())
-    rest_std.copy_((rest_squares / (rows.shape[1] - sizes - 1)).sqrt())

@@ -12,10 +12,30 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mechsteer import plots
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+    from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
     from mechsteer.experts import Experts, NeuronScores
-    from mechsteer.interventions import NeuronEdit, clamp
+    from mechsteer.interventions import (
+        NeuronEdit,
+        ResidualEdit,
+        aura,
+        centring,
+        clamp,
+        damp,
+        diffmean,
+        gaussian_transport,
+        linear_map,
+        linear_transport,
+        load_edit,
+        load_edits,
+        recover,
+        remove_subspace,
+        save_edit,
+        shift,
+        zero,
+    )
     from mechsteer.models import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
@@ -30,14 +50,31 @@ _HOMES = {
     "NeuronEdit": "interventions",
     "NeuronScores": "experts",
     "ParallelCorpus": "corpus",
+    "ResidualEdit": "interventions",
     "Study": "studies.protocol",
+    "aura": "interventions",
+    "centring": "interventions",
     "clamp": "interventions",
+    "damp": "interventions",
+    "cost": "costs",
+    "diffmean": "interventions",
     "embed": "recording",
+    "gaussian_transport": "interventions",
+    "linear_map": "interventions",
+    "linear_transport": "interventions",
+    "load_edit": "interventions",
+    "load_edits": "interventions",
     "load_model": "models",
+    "perplexity": "costs",
+    "recover": "interventions",
+    "remove_subspace": "interventions",
     "report": "reporting",
+    "save_edit": "interventions",
     "score": "scoring",
+    "shift": "interventions",
     "steer": "steering",
     "study": "studies.protocol",
+    "zero": "interventions",
 }
 
 __all__ = [
@@ -47,18 +84,38 @@ __all__ = [
     "NeuronEdit",
     "NeuronScores",
     "ParallelCorpus",
+    "ResidualEdit",
     "Study",
+    "aura",
+    "centring",
     "clamp",
+    "cost",
+    "damp",
+    "diffmean",
     "embed",
+    "gaussian_transport",
+    "linear_map",
+    "linear_transport",
+    "load_edit",
+    "load_edits",
     "load_model",
+    "perplexity",
+    "plots",
+    "recover",
+    "remove_subspace",
     "report",
+    "save_edit",
     "score",
+    "shift",
     "steer",
     "study",
+    "zero",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("mechsteer.plots")
     if name not in _HOMES:
         raise AttributeError(f"module 'mechsteer' has no attribute {name!r}")
     return getattr(import_module(f"mechsteer.{_HOMES[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mechsteer import __version__
+from mechsteer.terminal import print_table, print_verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,13 @@ def _ks(context: click.Context, parameter: click.Parameter, value: str) -> tuple
     return tuple(n if 0 < n < 1 else int(n) for n in numbers)
 
 
+def _strengths(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter("expected numbers such as 1 or 0.5,1") from None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mechsteer")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -61,6 +70,7 @@ def demo(output: Path) -> None:
     from mechsteer.demo import run_demo
 
     page = run_demo(output)
+    print_verdict(output)
     click.echo(f"report: {page.resolve()}")
 
 
@@ -87,7 +97,7 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
     scores = score_command(model, corpus, output, **options)
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
-        _print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -101,7 +111,7 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     from mechsteer.pipeline import select_command
 
     experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
-    _print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
+    print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
@@ -111,10 +121,16 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @cli.command()
 @RUN
 @click.option(
-    "--edit", default="clamp", show_default=True, help="clamp (to the median) or clamp-mean."
+    "--edit",
+    default="clamp",
+    show_default=True,
+    help="clamp (to the median), clamp-mean, damp, zero, aura, or shift (of mean-pooled scores).",
 )
 @click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
-@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option(
+    "--strength", "strengths", default="1", show_default=True, callback=_strengths,
+    help="λ of the edit, one or several.",
+)  # fmt: skip
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--test", required=True, help=CORPUS_HELP)
 @click.option("--split", help="Split of the test corpus, for example devtest.")
@@ -122,14 +138,131 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @click.option(
     "--target", "targets", callback=_comma_list, help="Languages to steer to; all by default."
 )
+@click.option(
+    "--text", help="Text whose bits per byte show what every dose costs: a corpus, or 'dev'."
+)
 @click.option("--seeds", default=5, show_default=True, help="Random controls per language.")
 def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""
     from mechsteer.pipeline import study_command
 
-    result = study_command(run, test, **options)
-    _print_table(result.headline(), "retrieval and alignment, mean over ordered pairs")
+    study_command(run, test, **options)
+    print_verdict(run)
     click.echo(f"results: {run / 'results.parquet'}")
+
+
+@cli.command()
+@RUN
+@click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
+@click.option("--language", required=True, help="Language of the experts.")
+@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
+def edit(run: Path, output: Path, k: float, **options: Any) -> None:
+    """Make an edit from a scored run and save it as one file."""
+    from mechsteer.edit_commands import edit_command
+
+    made = edit_command(run, output, k=k if 0 < k < 1 else int(k), **options)
+    click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
+
+
+def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What commands that steer have in common."""
+    for option in (
+        click.option("--dtype", help="float32, bfloat16 or float16."),
+        click.option("--device", help="cpu, cuda, …"),
+        click.option(
+            "--positions", default="all", show_default=True, help="all, content, last, generated."
+        ),
+        click.option(
+            "--strength", "strengths", multiple=True, type=float,
+            help="λ: one for all edits, or one for each.",
+        ),
+        click.option(
+            "--edit", "files", multiple=True, required=True,
+            help="Edit file or hf://owner/name; several act in order.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
+@click.option("--language", help="Language of the prompts, for edits that depend on it.")
+@click.option("--max-new-tokens", default=40, show_default=True, help="Tokens to write.")
+@click.option("--temperature", default=1.0, show_default=True, help="0 is --greedy.")
+@click.option("--top-p", default=0.9, show_default=True, help="Nucleus to sample from.")
+@click.option("--greedy", is_flag=True, help="Take the most probable token each time.")
+@click.option("--seed", default=0, show_default=True, help="The same before and after.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def generate(
+    model: str,
+    files: tuple[str, ...],
+    prompts: tuple[str, ...],
+    greedy: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write before and after an edit, side by side."""
+    from mechsteer.edit_commands import generate_command
+
+    if greedy:
+        options["temperature"] = 0.0
+    pairs = generate_command(model, files, prompts, **options)
+    if as_json:
+        click.echo(json.dumps([vars(pair) for pair in pairs], ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from mechsteer.side_by_side import side_by_side
+
+    console = Console(markup=False, highlight=False)
+    rows = [(pair.prompt, pair.before, pair.after) for pair in pairs]
+    console.print(side_by_side(rows, console.width))
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option(
+    "--text", type=click.Path(path_type=Path), required=True, help="Text to predict, UTF-8."
+)
+@click.option("--language", required=True, help="Target language.")
+@click.option("--n", default=32, show_default=True, help="Generations a seed.")
+@click.option("--seeds", default=4, show_default=True, help="How many; intervals are over seeds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
+    """Tell what edits cost a model: prediction of a text, language, repetition."""
+    from mechsteer.edit_commands import cost_command
+
+    table = cost_command(model, files, text, **options).table()
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+    else:
+        print_table(table, f"{model}: {text}")
+
+
+@cli.command()
+@RUN
+@click.option(
+    "--neuron",
+    "neurons",
+    multiple=True,
+    metavar="LAYER:NEURON",
+    help="A neuron that gets a card too; repeat it for more.",
+)
+@click.option("--top", default=3, show_default=True, help="Cards of each language's best neurons.")
+def cards(run: Path, neurons: tuple[str, ...], top: int) -> None:
+    """Make neuron cards for the report: what fires a neuron, and what it writes."""
+    from mechsteer.pipeline import cards_command
+
+    made = cards_command(run, neurons, top=top)
+    print_table(made.brief(), "neuron cards")
+    click.echo("cards: in the report, once you run `mechsteer report` again")
 
 
 @cli.command()
@@ -143,6 +276,7 @@ def report(run: Path, output: Path | None, show: bool) -> None:
     from mechsteer.pipeline import report_command
 
     page = report_command(run, output)
+    print_verdict(run)
     click.echo(f"report: {page.resolve()}")
     if show:
         click.launch(page.resolve().as_uri())
@@ -161,7 +295,7 @@ def check(model: str, site: str, as_json: bool) -> None:
     if as_json:
         click.echo(table.to_json(orient="records"))
     else:
-        _print_table(table, f"{model}: site {site}")
+        print_table(table, f"{model}: site {site}")
     refused = table.loc[table["verdict"] != "ok", "verdict"]
     if len(refused):
         raise SiteError(
@@ -181,7 +315,7 @@ def bench(quick: bool, device: Device | None, as_json: bool) -> None:
     if as_json:
         click.echo(throughput.table(results).to_json(orient="records"))
         return
-    _print_table(throughput.brief(results), throughput.describe(floors, results))
+    print_table(throughput.brief(results), throughput.describe(floors, results))
     click.echo("ns: per element and core. x floor: time over that of moving the least bytes")
     click.echo("by a copy, or computing the least products. Every result was checked first.")
 
@@ -190,27 +324,6 @@ def _brief(experts: Experts) -> pd.DataFrame:
     """What fits on a terminal of 80 columns; the files have everything."""
     table = experts.table().rename(columns={"effect_size": "d"})
     return table[["rank", "component", "layer", "neuron", "ap", "auroc", "d", "median"]]
-
-
-def _print_table(frame: pd.DataFrame, title: str) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for name, column in frame.items():
-        numeric = column.dtype.kind in "if"
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else str(x) for x in row))
-    Console(markup=False, highlight=False).print(table)
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ def canonical(code: str) -> str:
     if code in FLORES200:
         return code
     tag = _TAG.fullmatch(code.strip())
-    language = _alpha3(tag[1]) if tag else None
+    language = alpha3(tag[1]) if tag else None
     if tag is None or language is None:
         raise CorpusError(f"unknown language {code!r}{_did_you_mean(code)}")
     if tag[2]:
@@ -124,7 +124,7 @@ def _with_script(code: str, language: str, script: str) -> str:
     return next((name for name in members if name in FLORES200), f"{language}_{script}")
 
 
-def _alpha3(subtag: str) -> str | None:
+def alpha3(subtag: str) -> str | None:
     """ISO 639-3 code of a two- or three-letter code, ``None`` where there is no such language."""
     from langcodes import Language
 
@@ -173,7 +173,7 @@ def _likely_script(tag: str, code: str) -> str:
     language = Language.get(tag)
     # `maximize` answers Latn for languages it has never heard of.
     if str(language.language) not in LIKELY_SUBTAGS:
-        name = _alpha3(tag.partition("-")[0])
+        name = alpha3(tag.partition("-")[0])
         raise CorpusError(f"{code!r} has no usual script: write one, for example {name}_Latn")
     return str(language.maximize().script)
 

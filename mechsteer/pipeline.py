@@ -11,24 +11,34 @@ import pandas as pd
 import torch
 
 from mechsteer.artifacts import read_table, write_bytes, write_table
+from mechsteer.cards import Cards, make_cards
+from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import Criterion, Experts, NeuronScores
-from mechsteer.interventions import clamp
+from mechsteer.interventions import aura, clamp, damp, shift, zero
 from mechsteer.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
+from mechsteer.recording import record
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
 from mechsteer.studies.bench import EditMaker, Reading
-from mechsteer.studies.protocol import Scored, Study, score_for_study, study
+from mechsteer.studies.protocol import TABLES, Scored, Study, score_for_study, study
 from mechsteer.studies.states import State
 
-EDITS: dict[str, EditMaker] = {"clamp": clamp, "clamp-mean": lambda e: clamp(e, value="mean")}
+# what scores alone can make; percentiles and transport need the recording, and Python
+EDITS: dict[str, EditMaker] = {
+    "clamp": clamp,
+    "clamp-mean": lambda experts: clamp(experts, value="mean"),
+    "damp": damp,
+    "zero": zero,
+    "aura": aura,
+    "shift": shift,
+}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"
-TABLES = ("results", "experts", "counts")
 
 
 def score_command(
@@ -114,12 +124,13 @@ def study_command(
     *,
     edit: str = "clamp",
     ks: Sequence[float] = (100,),
-    strength: float = 1.0,
+    strengths: Sequence[float] = (1.0,),
     by: Criterion = "ap",
     split: str | None = None,
     limit: int | None = None,
     targets: Sequence[str] = (),
     seeds: int = 5,
+    text: str | None = None,
 ) -> Study:
     """Steer to each target and measure on another corpus; states already measured are kept."""
     if edit not in EDITS:
@@ -139,15 +150,23 @@ def study_command(
             targets=[canonical(code) for code in targets],
             edits={edit: EDITS[edit]},
             ks=ks,
-            strength=strength,
+            strengths=strengths,
             by=by,
             seeds=range(seeds),
             reading=_reading(run),
             scored=_score(run, model, dev),
+            text=_costed(text, dev),
             directory=path / "states",
         )
-    arguments = {"edit": edit, "ks": list(ks), "strength": strength, "by": by, "test": test}
+    arguments: dict[str, Any] = {
+        "edit": edit,
+        "ks": list(ks),
+        "strengths": list(strengths),
+        "by": by,
+        "test": test,
+    }
     arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
+    arguments["text"] = text
     save_study(run, found, arguments)
     return found
 
@@ -174,6 +193,35 @@ def load_study(run: Run) -> Study:
     return Study(**{f.name: facts[f.name] for f in fields(Study)})
 
 
+def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> Cards:
+    """Make the cards of the best neurons of each steered language, and of neurons asked for.
+
+    Before a study all scored languages count. Kept for the report in ``RUN/cards.*.parquet``.
+    """
+    run = Run.open(path)
+    scores = _scores(run)
+    studied = run.manifest["stages"].get("study", {}).get("chosen", [])
+    languages = list(dict.fromkeys(state["language"] for state in studied)) or scores.languages
+    subjects = [
+        *(named_subject(scores, name) for name in neurons),
+        *top_subjects(scores, languages, top),
+    ]
+    dev, model, reading = _dev_corpus(run), _load(run), _reading(run)
+    recording = record(
+        model,
+        dev,
+        site=scores.site.name,
+        pooling=run.manifest["inputs"]["pooling"],
+        embeddings=True,
+        directory=path / "recording",
+        **asdict(reading),
+    )
+    with run.timed("cards"):
+        cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
+    run.finish("cards", files=cards.save(path), neurons=list(neurons), top=top)
+    return cards
+
+
 def report_command(path: Path, output: Path | None = None) -> Path:
     """Write the page of a studied run; the same run gives the same bytes."""
     from mechsteer.reporting import report
@@ -184,7 +232,23 @@ def report_command(path: Path, output: Path | None = None) -> Path:
         output or path / "report.html",
         command=_how_to_repeat(run),
         manifest=run.manifest,
+        cards=_cards(run),
+        tables=path,
     )
+
+
+def _cards(run: Run) -> Cards | None:
+    if "cards" not in run.manifest["stages"]:
+        return None
+    run.stage("cards")
+    return Cards.load(run.path)
+
+
+def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """The verdict of a studied run, and its effects over all pairs."""
+    from mechsteer.reporting import summary
+
+    return summary(load_study(Run.open(path)))
 
 
 def check_command(model: str, site: str) -> pd.DataFrame:
@@ -199,12 +263,19 @@ def _how_to_repeat(run: Run) -> str:
     score += ["--limit", str(inputs["corpus"]["limit"])] if inputs["corpus"]["limit"] else []
     score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
     study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
-    study_ += ["--k", ",".join(str(k) for k in arguments["ks"]), "--test", arguments["test"]]
+    study_ += ["--k", ",".join(map(str, arguments["ks"]))]
+    study_ += ["--strength", ",".join(map(str, arguments["strengths"]))]
+    study_ += ["--test", arguments["test"]]
     study_ += ["--split", arguments["split"]] if arguments["split"] else []
     study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
     study_ += ["--seeds", str(arguments["seeds"])]
-    return "\n".join([" ".join(score), " ".join(study_), "mechsteer report RUN"])
+    study_ += ["--text", arguments["text"]] if arguments["text"] else []
+    lines = [" ".join(score), " ".join(study_)]
+    if cards := run.manifest["stages"].get("cards"):
+        asked = [f"--neuron {name}" for name in cards["neurons"]]
+        lines.append(" ".join(["mechsteer cards RUN", *asked, "--top", str(cards["top"])]))
+    return "\n".join([*lines, "mechsteer report RUN"])
 
 
 def _dev_corpus(run: Run) -> LabelledCorpus:
@@ -231,6 +302,13 @@ def _read(
         return LabelledCorpus.read(source, languages=languages or None, split=split)
     corpus = ParallelCorpus.read(source, languages=languages or None, split=split)
     return corpus if limit is None else corpus.head(limit)
+
+
+def _costed(text: str | None, dev: LabelledCorpus) -> LabelledCorpus | None:
+    """Text whose prediction every dose is charged with; ``dev`` is the scored corpus itself."""
+    if text is None:
+        return None
+    return dev if text == "dev" else LabelledCorpus.read(text)
 
 
 def _reading(run: Run) -> Reading:

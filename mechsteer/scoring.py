@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.artifacts import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
-from mechsteer.experts import NeuronScores
+from mechsteer.experts import TABLES, NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.models import ModelIdentity
@@ -22,8 +22,6 @@ from mechsteer.sites import HookSite, Site
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
-
-TABLES = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
 
 
 def score(

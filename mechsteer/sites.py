@@ -105,8 +105,8 @@ def find_site(model: Any, name: str = "post") -> Site:
     return Site(name, tuple(chain.from_iterable(found)))
 
 
-def residual_points(model: Any) -> tuple[str, ...]:
-    """Hook names of the residual stream: the embedding, after each block, after the final norm.
+def residual_points(model: Any) -> tuple[HookSite, ...]:
+    """Rows of the residual stream: the embedding (0), after block l (l), after the final norm.
 
     Models that normalise at the end of each block have no final norm (what TransformerLens calls
     ``ln_final`` in BERT is part of its prediction head): there the last block's output, which is
@@ -117,8 +117,9 @@ def residual_points(model: Any) -> tuple[str, ...]:
     """
     layers = _layers(model, "post")
     blocks = [f"blocks.{layer}.hook_resid_post" for layer in layers]
-    final = "ln_final.hook_out" if _has_final_norm(model) else f"blocks.{layers[-1]}.hook_out"
-    return ("blocks.0.hook_resid_pre", *blocks, final)
+    final = "ln_final.hook_out" if has_final_norm(model) else f"blocks.{layers[-1]}.hook_out"
+    hooks = enumerate(("blocks.0.hook_resid_pre", *blocks, final))
+    return tuple(HookSite("residual", row, hook, int(model.cfg.d_model)) for row, hook in hooks)
 
 
 def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
@@ -199,7 +200,8 @@ def _components(mlp: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
     return [*gate, up, ("down", "mlp.out.hook_out", w_out.shape[1])]
 
 
-def _has_final_norm(model: Any) -> bool:
+def has_final_norm(model: Any) -> bool:
+    """Whether a norm stands between the last block and the unembedding."""
     place = getattr(getattr(model, "ln_final", None), "name", None)
     return place is not None and not place.startswith(("cls.", "lm_head."))
 

@@ -6,9 +6,26 @@ from mechsteer.analysis.alignment import (
     medoid,
     mexa_hits,
     pair_distances,
+    translation_auroc,
     translation_margin,
 )
 from mechsteer.analysis.baselines import centre, language_means, shift_to
+from mechsteer.analysis.hubness import anti_hubs, k_occurrence, skewness
+from mechsteer.analysis.isotropy import iso_score, mean_cosine, participation_ratio
+from mechsteer.analysis.maps import LinearMap, map_to, whitening
+from mechsteer.analysis.neutrality import (
+    centroid_accuracy,
+    probe_accuracy,
+    silhouette,
+    subspace_angles,
+    v_measure,
+)
+from mechsteer.analysis.ranking import (
+    hits_at,
+    mixed_pool_hits,
+    reciprocal_ranks,
+    translation_ranks,
+)
 from mechsteer.analysis.retrieval import (
     PairHits,
     by_pair,
@@ -25,27 +42,60 @@ from mechsteer.analysis.statistics import (
     holm,
     mcnemar,
 )
+from mechsteer.analysis.structure import (
+    biased_cka,
+    mutual_neighbours,
+    neuron_correlation,
+    procrustes,
+)
+from mechsteer.analysis.subspaces import lir_basis, lsar_basis, remove
 
 __all__ = [
     "Intervals",
+    "LinearMap",
     "PairHits",
+    "anti_hubs",
+    "biased_cka",
     "bootstrap_difference",
     "bootstrap_mean",
     "by_pair",
     "centre",
+    "centroid_accuracy",
     "csls",
     "debiased_cka",
     "difference_margin",
+    "hits_at",
     "holm",
+    "iso_score",
+    "k_occurrence",
     "language_means",
+    "lir_basis",
+    "lsar_basis",
+    "map_to",
     "mcnemar",
+    "mean_cosine",
     "mean_distances",
     "medoid",
     "mexa_hits",
+    "mixed_pool_hits",
+    "mutual_neighbours",
+    "neuron_correlation",
     "pair_distances",
+    "participation_ratio",
+    "probe_accuracy",
+    "procrustes",
     "ratio_margin",
+    "reciprocal_ranks",
+    "remove",
     "retrieval",
     "shift_to",
+    "silhouette",
+    "skewness",
+    "subspace_angles",
     "top1_hits",
+    "translation_auroc",
     "translation_margin",
+    "translation_ranks",
+    "v_measure",
+    "whitening",
 ]

@@ -14,12 +14,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from mechsteer.analysis.margins import Pair
 from mechsteer.analysis.similarity import (
     Embeddings,
     check_parallel,
-    cosine_margins,
     directions,
     exact_unit,
+    without_mean,
 )
 from mechsteer.errors import MechsteerError
 
@@ -27,9 +28,8 @@ from mechsteer.errors import MechsteerError
 # must not part the equal cosines of duplicates.
 _EQUAL = 1e-12
 
-# Rounding, not signal: what is left of a float64 row after taking away a mean equal to it, and the
-# mean of float32 rows that were centred on themselves, both relative to the rows' own norm.
-_ROUNDING = 1e-12
+# Rounding, not signal: the mean of float32 rows that were centred on themselves, relative to the
+# rows' own norm.
 _ROUNDING_OF_A_MEAN = 1e-6
 
 
@@ -46,11 +46,11 @@ def mexa_hits(
 
     Source: Kargaran et al. 2025 (MEXA, arXiv 2410.05873); the rule of their compute_mexa.py.
     """
-    return mexa_rule(cosine_margins(*directions({"x": x, "y": y})))
+    return mexa_rule(Pair(*directions({"x": x, "y": y})).cosine_margins())
 
 
 def mexa_rule(margins: Float[Tensor, "2 sentence"]) -> Bool[Tensor, "sentence"]:
-    """`mexa_hits` from `cosine_margins` that are there already."""
+    """`mexa_hits` from margins of cosines that are there already."""
     return (margins > _EQUAL).all(0)
 
 
@@ -73,6 +73,28 @@ def translation_margin(
     gold = (u * v).sum(1)
     rivals = u @ v.sum(0) + v @ u.sum(0) - 2 * gold
     return gold - rivals / (2 * (len(u) - 1))
+
+
+def translation_auroc(
+    x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"], *, centred: bool = True
+) -> float:
+    """Chance that a translation's cosine exceeds that of a non-translation; ties count one half.
+
+    All n translations against all ``n (n - 1)`` other pairs; 0.5 for unrelated spaces. With each
+    language's mean taken away first (`centred`, the default) it is blind to an offset of either.
+    Float64; memory for two n x n matrices.
+
+    Raises:
+        MechsteerError: as `translation_margin`.
+    """
+    check_parallel({"x": x, "y": y})
+    u, v = (_centred_unit(x, "x"), _centred_unit(y, "y")) if centred else map(exact_unit, (x, y))
+    cosine = u @ v.T
+    n = len(cosine)
+    gold = cosine.diagonal().clone()
+    rivals = cosine[~torch.eye(n, dtype=torch.bool, device=cosine.device)].sort().values
+    below = torch.searchsorted(rivals, gold) + torch.searchsorted(rivals, gold, right=True)
+    return float(below.double().mean() / (2 * len(rivals)))
 
 
 def debiased_cka(x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"]) -> float:
@@ -153,26 +175,20 @@ def medoid(distances: Float[Tensor, "source target"]) -> int:
     return int(distances.sum(1).argmin())
 
 
-def _centred(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence d"]:
-    centred = x.double() - x.double().mean(0)
-    rounding = vector_norm(centred, dim=1) <= _ROUNDING * vector_norm(x.double(), dim=1)
-    return centred.masked_fill(rounding[:, None], 0)
-
-
 def _centred_unit(x: Float[Tensor, "sentence d"], name: str) -> Float[Tensor, "sentence d"]:
-    centred = _centred(x)
-    lost = (~centred.any(1)).nonzero()
+    moved = without_mean(x)
+    lost = (~moved.any(1)).nonzero()
     if len(lost):
         raise MechsteerError(
             f"{name}: row {int(lost[0])} equals its language's mean; pass centred=False"
         )
-    return exact_unit(centred)
+    return exact_unit(moved)
 
 
 def _u_centred_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sentence"]:
     """Linear kernel without diagonal whose rows and columns sum to zero."""
-    centred = _centred(x)
-    kernel = (centred @ centred.T).fill_diagonal_(0)
+    moved = without_mean(x)
+    kernel = (moved @ moved.T).fill_diagonal_(0)
     n = len(kernel)
     row = kernel.sum(1) / (n - 2)
     return (kernel - row - row[:, None] + row.sum() / (n - 1)).fill_diagonal_(0)

@@ -15,17 +15,15 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mechsteer.analysis.alignment import mexa_rule
-from mechsteer.analysis.similarity import (
-    Embeddings,
-    cosine_margins,
-    directions,
-    exact_unit,
-    gold_margins,
-)
+from mechsteer.analysis.margins import Pair, gold_margins, neighbourhoods
+from mechsteer.analysis.similarity import Embeddings, directions
 from mechsteer.errors import MechsteerError
 
 TIE = 1e-6
 """A rival whose score is this close to the translation's is a tie, and a tie is a miss."""
+
+NEIGHBOURHOOD = 4
+"""Neighbours that make the denominator of a margin score."""
 
 Rescore = Callable[[Float[Tensor, "source target"]], Float[Tensor, "source target"]]
 
@@ -38,11 +36,14 @@ class PairHits:
         languages: Order of both language axes.
         top1: `top1_hits` with queries in `source` and candidates in `target`. A language against
             itself is no retrieval: the diagonal is False and not among the `pairs`.
+        margin: the same by ratio margin (k = 4), or by difference margin for a pair with a
+            denominator that is not positive, as after centring.
         mexa: `mechsteer.analysis.alignment.mexa_hits`, the same in both directions.
     """
 
     languages: tuple[str, ...]
     top1: Bool[Tensor, "source target sentence"]
+    margin: Bool[Tensor, "source target sentence"]
     mexa: Bool[Tensor, "source target sentence"]
 
     @property
@@ -63,9 +64,10 @@ def by_pair(values: Shaped[Tensor, "source target sentence"]) -> Shaped[Tensor, 
 
 
 def retrieval(embeddings: Embeddings) -> PairHits:
-    """Top-1 hits both ways and MEXA hits of every pair of languages, from one product each.
+    """Top-1, margin and MEXA hits of every pair of languages, both ways, from one product each.
 
-    Takes ``L(L-1)/2`` products of ``[sentence, d]``, one similarity matrix alive at a time.
+    Takes ``L(L-1)/2`` products of ``[sentence, d]``, one similarity matrix alive at a time. Fewer
+    than five sentences have no margin: its k shrinks to their number.
 
     Raises:
         MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
@@ -74,12 +76,13 @@ def retrieval(embeddings: Embeddings) -> PairHits:
     units = directions(embeddings)
     n = len(units[0].unit)
     top1 = torch.zeros(len(languages), len(languages), n, dtype=torch.bool)
-    mexa = torch.zeros_like(top1)
+    margin, mexa = torch.zeros_like(top1), torch.zeros_like(top1)
     for s, t in combinations(range(len(languages)), 2):
-        margins = cosine_margins(units[s], units[t]).cpu()
-        top1[s, t], top1[t, s] = margins > TIE
-        mexa[s, t] = mexa[t, s] = mexa_rule(margins)
-    return PairHits(languages, top1, mexa)
+        pair = Pair(units[s], units[t])
+        top1[s, t], top1[t, s] = (cosines := pair.cosine_margins().cpu()) > TIE
+        mexa[s, t] = mexa[t, s] = mexa_rule(cosines)
+        margin[s, t], margin[t, s] = pair.scaled_margins(min(NEIGHBOURHOOD, n)).cpu() > TIE
+    return PairHits(languages, top1, margin, mexa)
 
 
 def top1_hits(
@@ -110,11 +113,11 @@ def top1_hits(
     """
     units = directions({"x": x, "y": y})
     if rescore is None:
-        return cosine_margins(*units) > TIE
-    return gold_margins(rescore(exact_unit(x) @ exact_unit(y).T)) > TIE
+        return Pair(*units).cosine_margins() > TIE
+    return gold_margins(rescore(units[0].exact @ units[1].exact.T)) > TIE
 
 
-def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = 4) -> Tensor:
+def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHBOURHOOD) -> Tensor:
     """Cosine over the mean cosine of both sentences' k nearest neighbours.
 
     ``cos(x, y) / (sum_{z in NN_k(x)} cos(x, z) / 2k + sum_{z in NN_k(y)} cos(y, z) / 2k)``.
@@ -134,7 +137,7 @@ def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = 4) -> Tenso
     return cosine / scale
 
 
-def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = 4) -> Tensor:
+def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHBOURHOOD) -> Tensor:
     """Cosine minus the mean cosine of both sentences' k nearest neighbours.
 
     Raises:
@@ -161,6 +164,5 @@ def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
 def _neighbourhood(cosine: Float[Tensor, "source target"], k: int) -> Tensor:
     if not 1 <= k <= min(cosine.shape):
         raise MechsteerError(f"expected k from 1 to {min(cosine.shape)} sentences, got {k}")
-    forth = cosine.topk(k, dim=1).values.mean(1)
-    back = cosine.topk(k, dim=0).values.mean(0)
+    forth, back = neighbourhoods(cosine, k)
     return (forth[:, None] + back) / 2

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 from matplotlib.image import AxesImage
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, title
@@ -28,6 +31,7 @@ def retrieval_matrix(
     delta: bool = False,
     metric: str = "retrieval_top1",
     limit: float | None = None,
+    alpha: float = 0.05,
     ax: Axes | None = None,
 ) -> Axes:
     """Retrieval of every ordered pair at one layer: query language by candidate language.
@@ -37,9 +41,11 @@ def retrieval_matrix(
         layer: row of the residual stream.
         edit: the edit to show.
         language: the steered language; its name is coloured.
-        delta: show the difference from no edit, on a diverging scale symmetric about zero.
+        delta: show the difference from no edit, on a diverging scale symmetric about zero. Cells
+            whose difference is significant (rows ``METRIC.p`` of the table) have a frame.
         metric: any metric with rows of single pairs.
         limit: end of the scale (both ends for a difference); the largest cell by default.
+        alpha: largest corrected p-value that is called significant.
         ax: where to draw; a new figure by default.
     """
     cells = matrix(results, layer=layer, edit=edit, language=language, metric=metric)
@@ -59,9 +65,12 @@ def retrieval_matrix(
     )
     _name_cells(ax, cells.columns, steered=language if edit != "none" else None)
     if len(cells) <= CELLS_WITH_NUMBERS:
-        _number_cells(ax, image, values, signed=delta)
+        number_cells(ax, image, values, form=signed_cell if delta else cell)
+    if delta:
+        p = matrix(results, layer=layer, edit=edit, language=language, metric=f"{metric}.p")
+        _frame_cells(ax, p.reindex_like(cells).to_numpy(dtype=float) <= alpha)
     form = points if delta else percent
-    _scale(ax, image, form)
+    colour_scale(ax, image, form)
     title(ax, f"{label(language)}, layer {layer}" if edit != "none" else f"layer {layer}")
     return ax
 
@@ -83,28 +92,50 @@ def _name_cells(ax: Axes, codes: Iterable[str], *, steered: str | None) -> None:
     ax.set(xlabel="candidates (target)", ylabel="queries (source)")
 
 
-def _number_cells(ax: Axes, image: AxesImage, values: np.ndarray, *, signed: bool) -> None:
-    """Write each cell's percentage, dark on light cells and light on dark ones."""
+def _frame_cells(ax: Axes, chosen: Bool[np.ndarray, "source target"]) -> None:
+    """Draw one frame around each chosen cell."""
+    corners = ((-0.44, -0.44), (0.44, -0.44), (0.44, 0.44), (-0.44, 0.44), (-0.44, -0.44))
+    frames = [
+        Path([(column + x, row + y) for x, y in corners], closed=True)
+        for row, column in np.argwhere(chosen)
+    ]
+    if frames:
+        outline = Path.make_compound_path(*frames)
+        ax.add_patch(PathPatch(outline, fill=False, edgecolor="#111111", linewidth=1.1))
+
+
+def number_cells(
+    ax: Axes, image: AxesImage, values: np.ndarray, *, form: Callable[[float], str]
+) -> None:
+    """Write each cell's value, dark on light cells and light on dark ones."""
     red, green, blue, _ = np.moveaxis(np.asarray(image.cmap(image.norm(values))), -1, 0)
     light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "#111111" if light[row, column] > 0.18 else "#ffffff"
-            text = _cell(value, signed=signed)
-            ax.text(column, row, text, color=colour, fontsize=7, ha="center", va="center")
+            ax.text(column, row, form(value), color=colour, fontsize=7, ha="center", va="center")
 
 
-def _cell(share: float, *, signed: bool) -> str:
-    """A share or a difference of shares as a whole percentage; zero has no sign.
+def cell(share: float) -> str:
+    """A share as a whole percentage.
 
-    >>> _cell(0.5, signed=False), _cell(-0.031, signed=True), _cell(-0.001, signed=True)
-    ('50', '−3', '0')
+    >>> cell(0.5)
+    '50'
+    """
+    return f"{round(100 * share)}"
+
+
+def signed_cell(share: float) -> str:
+    """A difference of shares as a whole percentage; zero has no sign.
+
+    >>> signed_cell(0.5), signed_cell(-0.031), signed_cell(-0.001)
+    ('+50', '−3', '0')
     """
     whole = round(100 * share)
-    return f"{whole:+d}".replace("-", "\N{MINUS SIGN}") if signed and whole else f"{whole}"
+    return f"{whole:+d}".replace("-", "\N{MINUS SIGN}") if whole else "0"
 
 
-def _scale(ax: Axes, image: AxesImage, form: Callable[..., str]) -> None:
+def colour_scale(ax: Axes, image: AxesImage, form: Callable[..., str]) -> None:
     """A slim colour scale at the right of a matrix."""
     box = ax.get_position()
     inset = ax.figure.add_axes((box.x1 + 0.015, box.y0, 0.016, box.height))

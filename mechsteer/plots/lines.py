@@ -14,9 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.plots.panels import (
-    BLUE,
     INK,
-    VERMILLION,
     end_labels,
     label,
     layer_axis,
@@ -33,35 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DISTANCES = ("distance_pairs", "distance_medoid", "distance_target")
-
-
-def experts_per_layer(
-    counts: pd.DataFrame, *, language: str, ax: Axes | None = None, n_layers: int | None = None
-) -> Axes:
-    """Experts of one language in each layer, with the count that random neurons would have.
-
-    Args:
-        counts: columns language, layer (of the MLP, from 0), count and, where layers differ in
-            width, random: the expected count; without it the mean over layers.
-        language: whose experts.
-        ax: where to draw; a new figure by default.
-        n_layers: layers of the model; up to the last one counted by default.
-    """
-    ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
-    rows = counts[counts["language"] == language].set_index("layer").sort_index()
-    layers = np.arange(n_layers or int(counts["layer"].max()) + 1)
-    height = rows["count"].reindex(layers, fill_value=0)
-    even = pd.Series(height.sum() / len(layers), index=layers)
-    expected = rows["random"].reindex(layers).fillna(even) if "random" in rows else even
-    ax.bar(layers, height, width=0.78, color=VERMILLION, linewidth=0)
-    edges = np.append(layers, len(layers)) - 0.5
-    ax.stairs(expected, edges, baseline=None, color=BLUE, linestyle=(0, (4, 1.5)), linewidth=1.2)
-    ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()))
-    ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    ax.xaxis.set_major_locator(MaxNLocator(min(len(layers), 8), integer=True))
-    ax.set(xlabel="layer", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
-    title(ax, label(language))
-    return ax
 
 
 def curves(

@@ -11,10 +11,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 INK = "#767676"  # contrast 4.5:1 on white and 4.6:1 on black
 BLUE, GREEN, VERMILLION = "#0072b2", "#009e73", "#d55e00"
@@ -46,6 +50,7 @@ SPARE = (Stroke(PURPLE, "solid", "^"), Stroke(ORANGE, "solid", "v"), Stroke(SKY,
 METRICS = {
     "retrieval_top1": Metric("top-1 retrieval", True),
     "mexa": Metric("MEXA alignment", True),
+    "bits_per_byte": Metric("bits per byte", False),
     "distance_pairs": Metric("pairs", False),
     "distance_medoid": Metric("to the medoid", False),
     "distance_target": Metric("to the target", False),
@@ -95,6 +100,26 @@ def panel(ax: Axes | None, *, size: tuple[float, float], margins: Sequence[float
     ax.xaxis.label.set(color=INK, fontsize=8.5)
     ax.yaxis.label.set(color=INK, fontsize=8.5)
     return ax
+
+
+def bars(ax: Axes, left: ArrayLike, height: ArrayLike, *, width: ArrayLike, **style: Any) -> None:
+    """Bars from zero as one path, which keeps a vector file small.
+
+    Args:
+        ax: where to draw.
+        left: left edge of each bar.
+        height: of each bar.
+        width: of all bars, or of each.
+        style: of a matplotlib patch.
+    """
+    spans = np.broadcast_to(width, np.shape(left))
+    left, height = np.asarray(left), np.asarray(height)
+    rectangles = [
+        Path([(x, 0), (x, y), (x + span, y), (x + span, 0), (x, 0)], closed=True)
+        for x, y, span in zip(left, height, spans, strict=True)
+    ]
+    ax.add_patch(PathPatch(Path.make_compound_path(*rectangles), **{"linewidth": 0} | style))
+    ax.autoscale_view()
 
 
 def title(ax: Axes, text: str) -> None:

@@ -111,7 +111,7 @@ def plan_batches(
         real.append(_real(special, skip_first=skip_first))
         if not real[-1].any():
             raise CorpusError(f"{_place(corpus, row)}: the sentence has no real token: remove it")
-    batches = _divide([len(tokens) for tokens in ids], batch_tokens)
+    batches = divide([len(tokens) for tokens in ids], batch_tokens)
     pad = tokenizer.pad_token_id
     return Plan(tuple(ids), tuple(real), batches, n_truncated, 0 if pad is None else pad)
 
@@ -144,7 +144,8 @@ def _real(special: np.ndarray, *, skip_first: bool) -> np.ndarray:
     return real
 
 
-def _divide(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], ...]:
+def divide(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], ...]:
+    """Rows of each batch, longest first, so that a padded batch has ``batch_tokens`` or fewer."""
     batches: list[list[int]] = []
     for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
         # the first sentence of a batch is its longest, so it gives the padded width

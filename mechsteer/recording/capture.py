@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -14,26 +14,25 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mechsteer.artifacts import SCHEMA, content_hash
-from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.errors import ModelError
 from mechsteer.hooks import read
-from mechsteer.kernels import POOLINGS, Pooling, pool_tokens
+from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.models import (
     ModelIdentity,
     context_length,
     identity,
     plain_tokenizer,
     require_eval,
-    require_raw,
 )
 from mechsteer.recording.batches import Batch, Plan, plan_batches
+from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
-from mechsteer.sites import HookSite, find_site, require_width, residual_points
+from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
+from mechsteer.sites import HookSite, find_site, require_width
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
-
-Taps = Mapping[HookSite, tuple[Pooling, ...]]
 
 
 def record(
@@ -42,6 +41,8 @@ def record(
     *,
     site: str = "post",
     pooling: Pooling | tuple[Pooling, ...] = "max",
+    layers: Sequence[int] | None = None,
+    firing: bool = False,
     embeddings: bool = False,
     tokenizer: Any = None,
     batch_tokens: int = 4096,
@@ -60,6 +61,8 @@ def record(
         corpus: sentences by language; they need not be parallel.
         site: ``"post"`` or ``"linear"``, see ``mechsteer.sites``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
+        layers: whose neurons to record; all by default. The pass ends after the last of them.
+        firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
         tokenizer: the model's plain one by default.
         batch_tokens: tokens of a batch, padding included.
@@ -70,15 +73,18 @@ def record(
         progress: show a bar where a terminal watches.
 
     Raises:
-        ModelError: train mode; compatibility mode with embeddings; a folder while hooks are on.
-        SiteError: the neurons cannot be read.
+        ModelError: train mode; compatibility mode with embeddings; a folder or ``firing`` while
+            hooks are on.
+        SiteError: the neurons cannot be read, or do not fire where ``hook_pre > 0``.
         CorpusError: a sentence without real tokens, or longer than the context.
         ArtifactError: the folder holds a recording with other inputs.
     """
     require_eval(model)
     tokenizer = tokenizer or plain_tokenizer(model)
-    found, poolings = find_site(model, site), _poolings(pooling)
-    residual = _residual(model) if embeddings else ()
+    found = find_site(model, site)
+    points = points_of(found, layers)
+    residual = residual_rows(model) if embeddings else ()
+    taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
     plan = plan_batches(
         corpus,
         tokenizer,
@@ -88,7 +94,6 @@ def record(
         skip_first=skip_first,
     )
     who = identity(model, tokenizer)
-    taps: Taps = {**dict.fromkeys(found.points, poolings), **dict.fromkeys(residual, ("mean",))}
     sizes = len(plan.batches), len(plan.ids)
     store: Store
     if directory is None:
@@ -100,9 +105,12 @@ def record(
     _fill(store, model, plan, taps, progress=progress)
     return Recording(
         site=found,
-        pooling=poolings,
+        pooling=poolings_of(pooling),
         languages=tuple(corpus.languages),
         labels=torch.tensor(corpus.flatten()[1]),
+        n_tokens=torch.tensor([int(real.sum()) for real in plan.real]),
+        points=points,
+        firing=firing,
         model=who,
         sources=dict(corpus.sources),
         n_truncated=plan.n_truncated,
@@ -140,7 +148,7 @@ def embed(
     """
     require_eval(model)
     tokenizer = tokenizer or plain_tokenizer(model)
-    residual = _residual(model)
+    residual = residual_rows(model)
     plan = plan_batches(
         corpus,
         tokenizer,
@@ -169,7 +177,8 @@ def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
     def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
         def pool_activation(z: Tensor) -> None:
             require_width(point, z)
-            values = pool_tokens(z, batch.real, how=poolings)
+            seen = fires(z) if point.component == FIRING else z
+            values = pool_tokens(seen, batch.real, how=poolings)
             pooled.update(zip([(point, how) for how in poolings], values, strict=True))
 
         return pool_activation
@@ -194,21 +203,6 @@ def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tupl
         for number in numbers:
             yield number, plan.batch(number)
             bar.update(len(plan.batches[number]))
-
-
-def _residual(model: Any) -> tuple[HookSite, ...]:
-    require_raw(model)
-    width = int(model.cfg.d_model)
-    hooks = enumerate(residual_points(model))
-    return tuple(HookSite("residual", row, hook, width) for row, hook in hooks)
-
-
-def _poolings(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
-    poolings = (pooling,) if isinstance(pooling, str) else tuple(pooling)
-    unknown = [how for how in poolings if how not in POOLINGS]
-    if unknown or not poolings or len(set(poolings)) < len(poolings):
-        raise MechsteerError(f"expected one or several of {', '.join(POOLINGS)}, got {pooling!r}")
-    return poolings
 
 
 def _require_unhooked(model: Any) -> None:

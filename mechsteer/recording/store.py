@@ -13,6 +13,7 @@ from torch import Tensor
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.models import ModelIdentity
+from mechsteer.recording.firing import firing_point
 from mechsteer.sites import HookSite, Site
 
 # values of the sentences of one batch, by hook point and pooling
@@ -44,6 +45,9 @@ class Recording:
         pooling: what was recorded of each.
         languages: canonical codes, which ``labels`` numbers.
         labels: language of each sentence.
+        n_tokens: real tokens of each sentence.
+        points: the hook points of ``site`` that were recorded.
+        firing: whether it was recorded how often each neuron fires.
         model: what was recorded.
         sources: where each language's sentences came from.
         n_truncated: sentences that were cut to the model's context.
@@ -53,6 +57,9 @@ class Recording:
     pooling: tuple[Pooling, ...]
     languages: tuple[str, ...]
     labels: Int[Tensor, " sentence"]
+    n_tokens: Int[Tensor, " sentence"]
+    points: tuple[HookSite, ...]
+    firing: bool
     model: ModelIdentity
     sources: Mapping[str, str]
     n_truncated: int
@@ -70,7 +77,7 @@ class Recording:
             pooling: which of the recorded ones; the first by default.
 
         Raises:
-            ArtifactError: that pooling was not recorded, or a shard is missing or damaged.
+            ArtifactError: that pooling or layer was not recorded, or a shard is missing or damaged.
         """
         how = pooling or self.pooling[0]
         if how not in self.pooling:
@@ -78,8 +85,27 @@ class Recording:
                 f"{how!r} was not recorded, only {', '.join(self.pooling)}: "
                 f"record with pooling={how!r}"
             )
+        return self._store.activations(self._recorded(point), how)
+
+    def fired(self, point: HookSite | int) -> Float[Tensor, "sentence neuron"]:
+        """Share of each sentence's real tokens at which each neuron of a hook point fired.
+
+        A neuron fires where ``act(gate) > 0``, that is ``hook_pre > 0``. Float32; times
+        ``n_tokens``, rounded, it is the exact number of tokens.
+
+        Raises:
+            ArtifactError: this was not recorded, or a shard is missing or damaged.
+        """
+        if not self.firing:
+            raise ArtifactError("how neurons fire was not recorded: record with firing=True")
+        return self._store.activations(firing_point(self._recorded(point)), "mean")
+
+    def _recorded(self, point: HookSite | int) -> HookSite:
         place = self.site.points[point] if isinstance(point, int) else point
-        return self._store.activations(place, how)
+        if place not in self.points:
+            known = sorted({recorded.layer for recorded in self.points})
+            raise ArtifactError(f"layer {place.layer} was not recorded, only {known}")
+        return place
 
     @property
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:

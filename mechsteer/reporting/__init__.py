@@ -2,6 +2,6 @@
 
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.page import render, write_report
-from mechsteer.reporting.write import report
+from mechsteer.reporting.write import report, report_data, summary
 
-__all__ = ["ReportData", "render", "report", "write_report"]
+__all__ = ["ReportData", "render", "report", "report_data", "summary", "write_report"]

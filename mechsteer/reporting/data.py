@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
 from mechsteer.studies.results import COLUMNS, edits_of, is_control
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-TEXT_COLUMNS = ("edit", "language", "source", "target", "metric")
+TEXT_COLUMNS = ("edit", "language", "other", "source", "target", "metric")
+OPTIONAL = ("overlap", "doses", "projection", "hubness")
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -28,15 +30,23 @@ class ReportData:
         results: the tidy results table.
         experts: columns language, rank, layer, neuron, ap, auroc, effect_size, value, and
             optionally prevalence: the chance level of AP.
-        counts: columns language, layer (of the MLP, from 0), count, and optionally random.
+        counts: columns language, layer (of the MLP, from 0), count, and optionally random, ap_max
+            and prevalence.
         chosen_layer: row of the residual stream chosen on dev for each steered language.
         n_layers: layers of the model; row n_layers + 1 of the results is the final norm.
         n_sentences: parallel sentences of the test corpus, which set the chance levels.
         command: what to type to get this run again.
         k: experts moved in the figures, one number or one for each edit; by default the largest
             that ran with every control.
-        strength: strength of the edits in the figures; the largest by default.
+        strength: strength of the edits in the figures, likewise; the largest by default.
         confidence: level of the confidence intervals in the results.
+        overlap: experts that languages share; this and the following tables as in ``ms.Study``,
+            each left out of the page where it is None.
+        doses: what every k and strength gave on dev.
+        projection: sentences on one plane.
+        hubness: who is everybody's neighbour.
+        cards: of some neurons.
+        tables: name and relative address of the full tables beside the page.
     """
 
     manifest: Mapping[str, Any]
@@ -48,8 +58,14 @@ class ReportData:
     n_sentences: int
     command: str
     k: int | Mapping[str, int] | None = None
-    strength: float | None = None
+    strength: float | Mapping[str, float] | None = None
     confidence: float = 0.95
+    overlap: pd.DataFrame | None = None
+    doses: pd.DataFrame | None = None
+    projection: pd.DataFrame | None = None
+    hubness: pd.DataFrame | None = None
+    cards: Cards | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def steered(self) -> list[str]:
@@ -88,6 +104,12 @@ class ReportData:
             return self.k[edit]
         return self.k or 0
 
+    def strength_of(self, edit: str) -> float:
+        """Strength of an edit in the figures."""
+        if isinstance(self.strength, Mapping):
+            return self.strength[edit]
+        return 1.0 if self.strength is None else self.strength
+
     def control_of(self, edit: str) -> str:
         """The random control of an edit: ``random``, or ``random EDIT`` where edits are several."""
         own = f"random {edit}"
@@ -102,17 +124,24 @@ class ReportData:
     def shown(self) -> pd.DataFrame:
         """Results that figures draw: one k and strength of each edit, and pairs where chosen."""
         rows = self.results
-        drawn = rows["k"] == 0
-        for edit in self.edits:
-            of_edit = rows["edit"].isin([edit, self.control_of(edit)])
-            drawn |= of_edit & (rows["k"] == self.k_of(edit)) & (rows["strength"] == self.strength)
+        drawn = self.at_dose(rows)
         pairs = (
             (rows["source"] != "*")
             & (rows["target"] != "*")
             & (rows["metric"] != "distance_target")
         )
-        wanted = rows["layer"].isin(self.chosen_layer.values()) & (rows["metric"] == HEADLINE)
+        wanted = rows["metric"].isin([HEADLINE, f"{HEADLINE}.p"])
+        wanted &= rows["layer"].isin(self.chosen_layer.values())
         return rows[drawn & (~pairs | wanted)]
+
+    def at_dose(self, rows: pd.DataFrame) -> pd.Series[bool]:
+        """Rows of states without a dose, and of edits and their controls at the one shown."""
+        there = rows["k"] == 0
+        for edit in self.edits:
+            of_edit = rows["edit"].isin([edit, self.control_of(edit)])
+            right_k, right_strength = self.k_of(edit), self.strength_of(edit)
+            there |= of_edit & (rows["k"] == right_k) & (rows["strength"] == right_strength)
+        return there
 
 
 def checked(data: ReportData) -> ReportData:
@@ -161,11 +190,19 @@ def _compact(data: ReportData) -> ReportData:
             **{column: table[column].astype("category").map(brief) for column in here}
         )
 
+    optional: dict[str, Any] = {
+        name: cut(frame) for name in OPTIONAL if (frame := getattr(data, name)) is not None
+    }
+    cards = data.cards and Cards(
+        **{f.name: cut(getattr(data.cards, f.name)) for f in fields(Cards)}
+    )
     return replace(
         data,
         results=cut(data.results),
         experts=cut(data.experts),
         counts=cut(data.counts),
+        **optional,
+        cards=cards,
         chosen_layer={brief(code): layer for code, layer in data.chosen_layer.items()},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from mechsteer import plots
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import Table, table
+from mechsteer.reporting.tables import csv_text
 from mechsteer.studies.results import chance, distance_rows, edits_of, series
 
 CURVES = {
@@ -23,13 +24,13 @@ CURVES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels side by side, what they show, and a table of what they draw."""
+    """Panels side by side, what they show, and what they draw as CSV, by name."""
 
     key: str
     title: str
     caption: str
     panels: tuple[Markup, ...]
-    data: Table
+    data: Mapping[str, str]
     width: str  # narrow | medium | wide | matrix: what a panel asks for
 
 
@@ -60,7 +61,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
         caption=f"Bars are {data.confidence:.0%} confidence intervals; for random neurons, the "
         f"range of seeds. {_by_luck(seeds)}",
         panels=panels,
-        data=table(effects, caption="Effects as drawn, as shares", download=True),
+        data={"effect": csv_text(effects)},
         width="wide",
     )
 
@@ -72,28 +73,6 @@ def _by_luck(seeds: int) -> str:
     return (
         f"One more random draw would itself fall outside the range of {seeds} seeds "
         f"{2 / (seeds + 1):.0%} of the time."
-    )
-
-
-def experts_figure(data: ReportData) -> Figure:
-    """Where the experts of each language live."""
-    n_layers = int(data.counts["layer"].max()) + 1
-    panels = tuple(
-        inline(
-            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers),
-            key=f"experts-{i}",
-            alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
-        )
-        for i, code in enumerate(data.counts["language"].unique())
-    )
-    return Figure(
-        key="experts",
-        title="Experts in each layer.",
-        caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
-        "expected of as many neurons drawn at random from the whole model.",
-        panels=panels,
-        data=table(data.counts, caption="Experts per layer", download=True),
-        width="narrow",
     )
 
 
@@ -121,11 +100,7 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
         f"range of seeds.{dotted} Vertical line: the layer chosen on dev.{data.undrawn}",
         panels=panels,
-        data=table(
-            pd.concat([_as_drawn(data.shown, code, metric) for code in data.drawn]),
-            caption=title,
-            download=True,
-        ),
+        data={metric: csv_text(pd.concat([_as_drawn(data.shown, c, metric) for c in data.drawn]))},
         width="medium",
     )
 
@@ -146,7 +121,7 @@ def distances_figure(data: ReportData) -> Figure:
         caption="Between translations, mean over pairs of languages; between language means and "
         f"their medoid; between the other languages' means and the steered one's.{data.undrawn}",
         panels=tuple(panels),
-        data=table(pd.concat(tables), caption=title, download=True),
+        data={"distances": csv_text(pd.concat(tables))},
         width="medium",
     )
 

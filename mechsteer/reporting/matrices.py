@@ -9,7 +9,7 @@ from mechsteer import plots
 from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import table
+from mechsteer.reporting.tables import csv_text
 from mechsteer.studies.results import matrix
 
 
@@ -39,7 +39,7 @@ def base_figure(data: ReportData) -> Figure | None:
         title="Top-1 retrieval of every ordered pair without an edit.",
         caption="Rows are the query languages, columns the languages searched; cells in per cent.",
         panels=panels,
-        data=table(pd.concat(rows), caption="Retrieval of pairs without an edit", download=True),
+        data={"pairs": csv_text(pd.concat(rows))},
         width="matrix",
     )
 
@@ -64,13 +64,21 @@ def change_figure(data: ReportData) -> Figure | None:
         for i, (code, cell) in enumerate(cells.items())
     )
     rows = [_rows(cell, steered=code, layer=layers[code]) for code, cell in cells.items()]
+    chances = [
+        _rows(p, steered=code, layer=layers[code])
+        for code in cells
+        if len(p := _p_values(data, edit, code, layers[code]))
+    ]
+    framed = " Framed: significant at 5 %, exact McNemar per pair, Holm over all pairs."
+    framed = framed if chances else ""
     return Figure(
         key="change",
         title=f"Change of top-1 retrieval by {edit}, pair by pair.",
         caption="Red is better, blue is worse, in percentage points; one scale for all panels. "
-        f"The steered language is named in colour.{data.undrawn}",
+        f"The steered language is named in colour.{framed}{data.undrawn}",
         panels=panels,
-        data=table(pd.concat(rows), caption=f"Change of pairs by {edit}", download=True),
+        data={"change": csv_text(pd.concat(rows))}
+        | ({"change-p": csv_text(pd.concat(chances))} if chances else {}),
         width="matrix",
     )
 
@@ -89,6 +97,10 @@ def _change(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
         for name in (edit, "none")
     )
     return edited - base
+
+
+def _p_values(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
+    return matrix(data.shown, layer=layer, edit=edit, language=code, metric=f"{HEADLINE}.p")
 
 
 def _mean(cells: pd.DataFrame) -> float:

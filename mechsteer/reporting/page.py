@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import langcodes
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from mechsteer.reporting import figures, matrices
+from mechsteer.reporting import experts, figures, matrices, space
+from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.reporting.svg import CLASSES
 from mechsteer.reporting.tables import Table, table
 from mechsteer.reporting.verdict import effects, sentences
 from mechsteer.studies.results import edits_of, is_control
@@ -36,11 +39,13 @@ def render(data: ReportData) -> str:
     template = _template()
     html = template.render(
         script_hash=_script_hash(template),
+        svg_classes=CLASSES,
         title=f"{brief(_name(data.manifest.get('model', 'a model')))}: steering language experts",
         facts=_facts(data),
         provenance=list(_flat(data.manifest)),
         command=data.command,
         confidence=f"{data.confidence:.0%}",
+        tables={name: quote(address) for name, address in data.tables.items()},
         **_findings(data),
     )
     # NUL and lone surrogates have no place in an HTML file: show that something stood there.
@@ -62,25 +67,37 @@ def _findings(data: ReportData) -> dict[str, Any]:
     return {
         "verdict": sentences(data, main),
         "effect": figures.effect_figure(data, main),
-        "numbers": _numbers(data),
-        "experts": figures.experts_figure(data),
+        "numbers": table(numbers(data), caption="All effects"),
+        "expert_figures": _drawn(
+            data, experts.experts_figure, experts.ap_figure, experts.overlap_figure
+        ),
         "top_experts": _top_experts(data),
+        "cards": cards_of(data),
+        "undrawn_cards": max(len(data.cards or ()) - CARDS_ON_PAGE, 0),
         "curves": [
             figures.curves_figure(data, metric, title=title)
             for metric, title in figures.CURVES.items()
             if metric in measured
         ],
-        "matrices": [
-            figure
-            for make in (matrices.base_figure, matrices.change_figure)
-            if (figure := make(data))
-        ],
+        "dose": space.dose_figure(data),
+        "matrices": _drawn(data, matrices.base_figure, matrices.change_figure),
+        "space": _drawn(data, space.projection_figure, space.hubness_figure),
         "distances": figures.distances_figure(data) if "distance_pairs" in measured else None,
     }
 
 
-def _numbers(data: ReportData) -> Table:
-    """Effects on every share, for all pairs and for those with the steered language."""
+def _drawn(
+    data: ReportData, *makers: Callable[[ReportData], figures.Figure | None]
+) -> list[figures.Figure]:
+    """The figures that there are data for."""
+    return [figure for make in makers if (figure := make(data))]
+
+
+def numbers(data: ReportData) -> pd.DataFrame:
+    """Effects on every share in percentage points: all pairs, and those with the steered language.
+
+    Columns metric, pairs, language, place, layer, edit, change, from, to.
+    """
     parts = [
         effects(data, metric=metric, pairs=pairs).assign(metric=metric, pairs=words)
         for metric in SHARES
@@ -92,7 +109,7 @@ def _numbers(data: ReportData) -> Table:
     whole[ends] = (100 * whole[ends].astype(float)).round(2)
     names = {"value": "change", "low": "from", "high": "to"}
     columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
-    return table(whole[columns].rename(columns=names), caption="All effects", download=True)
+    return whole[columns].rename(columns=names)
 
 
 def _top_experts(data: ReportData) -> Table:
@@ -100,7 +117,7 @@ def _top_experts(data: ReportData) -> Table:
     columns = [*EXPERT_COLUMNS, *(["prevalence"] if "prevalence" in data.experts else [])]
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
-    return table(first[columns].rename(columns=names), caption="Top experts", download=True)
+    return table(first[columns].rename(columns=names), caption="Top experts")
 
 
 def _facts(data: ReportData) -> dict[str, str]:

@@ -20,23 +20,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, ready for the template to escape."""
+    """Cells as text, ready for the template to escape, and the address of the same as CSV."""
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
-    csv: str | None = None
+    csv: str
 
 
-def table(frame: pd.DataFrame, *, caption: str, download: bool = False) -> Table:
-    """A frame as a table; with ``download`` its CSV, six digits a number, comes along."""
+def table(frame: pd.DataFrame, *, caption: str) -> Table:
+    """A frame as a table, with its CSV."""
     columns = tuple(
         Column(str(name), bool(pd.api.types.is_numeric_dtype(frame[name]))) for name in frame
     )
     cells = [cells_of(frame[name]) for name in frame]
-    return Table(
-        caption, columns, tuple(zip(*cells, strict=True)), csv_link(frame) if download else None
-    )
+    return Table(caption, columns, tuple(zip(*cells, strict=True)), csv_link(csv_text(frame)))
 
 
 def cells_of(column: pd.Series[Any]) -> list[str]:
@@ -65,7 +63,15 @@ def minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def csv_link(frame: pd.DataFrame) -> str:
-    """The frame as a ``data:`` address that a browser saves as a CSV file."""
-    plain = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    return "data:text/csv;charset=utf-8," + quote(plain, safe=",;:.=-_ ", errors="replace")
+def csv_text(frame: pd.DataFrame) -> str:
+    r"""A frame as CSV, six digits a number, nothing for a missing one.
+
+    >>> csv_text(pd.DataFrame({"language": ["fra_Latn"], "value": [1 / 3]}))
+    'language,value\nfra_Latn,0.333333\n'
+    """
+    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def csv_link(text: str) -> str:
+    """A ``data:`` address that a browser saves as a CSV file."""
+    return "data:text/csv;charset=utf-8," + quote(text, safe=",;:.=-_ ", errors="replace")

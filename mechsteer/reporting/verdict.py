@@ -71,9 +71,9 @@ def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     chosen = own[own.index.get_level_values("place") == "chosen"]
     whose = isolated(data.steered[0]) if len(data.steered) == 1 else "one language"
     moved = f"the {data.k_of(edit)} top experts of {whose}"
-    return (
-        f"{_doing(edit).capitalize()} {moved} {_at_both(did, 'top-1 retrieval')}{_listed(chosen)}."
-    )
+    first, name, rest = _at_both(did, "top-1 retrieval").partition("top-1 retrieval")
+    outcome = f"{first}{name}{rest.replace(name, 'it')}" if name else first
+    return f"{_doing(edit).capitalize()} {moved} {outcome}{_listed(chosen)}."
 
 
 def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mechsteer.reporting.data import ReportData
-from mechsteer.reporting.page import write_report
+import pandas as pd
+
+from mechsteer.artifacts import write_table
+from mechsteer.cards import Cards
+from mechsteer.reporting.data import ReportData, checked
+from mechsteer.reporting.page import numbers, write_report
+from mechsteer.reporting.verdict import effects, sentences
 from mechsteer.runs import versions
-from mechsteer.studies.protocol import Study
+from mechsteer.studies.protocol import TABLES, Study
 
 
 def report(
@@ -18,28 +23,73 @@ def report(
     *,
     command: str = "ms.report(study, path)",
     manifest: Mapping[str, Any] | None = None,
+    cards: Cards | None = None,
+    tables: Path | None = None,
 ) -> Path:
     """Write the report of a study: one HTML file that opens from disk and loads nothing.
+
+    The full tables lie beside the page as Parquet, ``PAGE.TABLE.parquet``, and the page links them.
 
     Args:
         study: what ``ms.study`` or a run folder gave.
         path: the file to write; replaced in one step.
         command: what to type to get the same numbers again.
         manifest: provenance to show whole; the study's own by default.
+        cards: of some neurons, see ``mechsteer.cards``.
+        tables: a run folder that holds the tables already; if the page goes there, it links those.
     """
-    best = study.chosen[0]
+    path = Path(path)
+    links = _beside(path, study, cards, tables)
+    data = report_data(study, command=command, manifest=manifest, cards=cards, tables=links)
+    return write_report(data, path)
+
+
+def report_data(
+    study: Study,
+    *,
+    command: str = "",
+    manifest: Mapping[str, Any] | None = None,
+    cards: Cards | None = None,
+    tables: Mapping[str, str] | None = None,
+) -> ReportData:
+    """What the page of a study is made from."""
     provenance = dict(manifest or {"versions": versions(), **study.provenance})
     names = {key: study.provenance[key]["name"] for key in ("model", "dev", "test")}
-    data = ReportData(
+    return ReportData(
         manifest={"model": names["model"], "corpus": names["test"]} | provenance,
         results=study.results,
         experts=study.experts,
         counts=study.counts,
+        overlap=study.overlap,
+        doses=study.doses,
+        projection=study.projection,
+        hubness=study.hubness,
         chosen_layer={state.language: study.best_layer for state in study.chosen},
         n_layers=study.n_layers,
         n_sentences=study.n_sentences,
         command=command,
-        k=best.k,
-        strength=best.strength,
+        k={state.edit: state.k for state in study.chosen},
+        strength={state.edit: state.strength for state in study.chosen},
+        cards=cards,
+        tables=tables or {},
     )
-    return write_report(data, path)
+
+
+def summary(study: Study) -> tuple[list[str], pd.DataFrame]:
+    """The page's verdict and its table of effects over all pairs, for a terminal."""
+    data = checked(report_data(study))
+    table = numbers(data)
+    short = table[table["pairs"] == "all pairs"].drop(columns=["pairs", "place"])
+    return sentences(data, effects(data)), short.replace({"retrieval_top1": "top-1"})
+
+
+def _beside(path: Path, study: Study, cards: Cards | None, folder: Path | None) -> dict[str, str]:
+    """Relative addresses of the full tables, written beside the page where they are not there."""
+    frames = {name: getattr(study, name) for name in TABLES}
+    frames |= {f"cards.{name}": frame for name, frame in vars(cards).items()} if cards else {}
+    if folder is not None and path.parent.resolve() == folder.resolve():
+        return {name: f"{name}.parquet" for name in frames}
+    links = {name: f"{path.stem}.{name}.parquet" for name in frames}
+    for name, frame in frames.items():
+        write_table(path.parent / links[name], frame)
+    return links

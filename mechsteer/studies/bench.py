@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ import pandas as pd
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.artifacts import content_hash
+from mechsteer.artifacts import content_hash, read_json, write_json
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import NeuronEdit
 from mechsteer.recording import embed
 from mechsteer.runs import versions
 from mechsteer.steering import steer
+from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State, measure
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Bench:
     maker: Maker
     reading: Reading
     folder: Path | None
+    plane: Plane | None = None
 
     def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
         """Embed the corpus with the model in a state."""
@@ -94,19 +96,37 @@ class Bench:
     def measured(self, state: State, how: Callable[[], LayerEmbeddings]) -> Measures:
         """Measure a state, or read it back if just this was measured before."""
         if self.folder is None:
-            return measure(how())
+            return measure(how(), self.plane)
         path, key = self.folder / f"{state.label}.safetensors", self._key(state)
         known = Measures.load(path, key)
         if known is None:
-            known = measure(how())
+            known = measure(how(), self.plane)
             known.save(path, key)
         return known
+
+    def bits_per_byte(self, state: State, language: str, texts: Sequence[str]) -> float:
+        """How well the model in a state predicts some texts, measured once like everything else."""
+        from mechsteer.costs import perplexity
+
+        name = f"{state.label} {language} bits per byte.json"
+        key = content_hash([self._key(state), *texts])
+        if self.folder is not None and (path := self.folder / name).exists():
+            known = read_json(path)
+            if known.get("key") == key:
+                return float(known["bits_per_byte"])
+        edits = () if state == BASE else (self.maker.edit(state),)
+        with steer(self.model, *edits):
+            found = perplexity(self.model, texts, progress=False).bits_per_byte
+        if self.folder is not None:
+            write_json(self.folder / name, {"key": key, "bits_per_byte": found})
+        return found
 
     def _key(self, state: State) -> str:
         """Hash of all that determines the numbers of a state."""
         facts: dict[str, Any] = {"corpus": self.corpus.fingerprint, "versions": versions()}
         facts |= asdict(self.reading)
         facts["state"] = asdict(state)
+        facts["plane"] = self.plane.fingerprint if self.plane else None
         facts["model"] = asdict(self.maker.scores.model) if self.maker.scores.model else None
         if state.k:
             edit = self.maker.edit(state)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from jaxtyping import Float
-from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings, centre, language_means
 from mechsteer.errors import CorpusError
@@ -22,11 +20,22 @@ from mechsteer.progress import progress
 from mechsteer.recording import record
 from mechsteer.scoring import score_recording
 from mechsteer.studies.bench import BASE, CENTRING, USUAL, Bench, EditMaker, Maker, Reading
-from mechsteer.studies.states import Measures, State
+from mechsteer.studies.detail import (
+    expert_overlap,
+    experts_per_layer,
+    hubness_table,
+    projection_table,
+)
+from mechsteer.studies.doses import choose, cost_table, dose_table, mean_top1, try_doses
+from mechsteer.studies.plane import Plane
+from mechsteer.studies.states import State
 from mechsteer.studies.tabulate import tabulate
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+
+
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 
 
 @dataclass(frozen=True)
@@ -37,10 +46,16 @@ class Study:
         results: the tidy table, see ``mechsteer.studies.results``.
         experts: one row an expert of each steered language, at the k that was chosen; ``value`` is
             where its edit moves an activation of 0, ``prevalence`` the chance level of AP.
+        counts: experts of each scored language in each layer, and how well the layer detects it.
+        overlap: experts that each two languages share.
+        doses: retrieval on dev at every k and strength, at the best layer; without choices of dose
+            the base alone.
+        projection: sentences on the base's first two principal components at the best layer:
+            untouched, centred, and under every chosen edit.
+        hubness: how often sentences are among the 10 nearest of a query, at the best layer.
         best_layer: row of the base model's best layer for retrieval on dev; all choices use it.
-        chosen: the states at the k with the best retrieval on dev, one an edit and language.
-        counts: for each scored language and layer, how many of its top k neurons lie there, and
-            how many of k neurons ``random`` choice puts there on average.
+        chosen: the states at the k and strength with the best retrieval on dev, one an edit and
+            language.
         n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
         n_sentences: parallel sentences of the test corpus.
         provenance: names and fingerprints of the model and the two corpora.
@@ -49,6 +64,10 @@ class Study:
     results: pd.DataFrame
     experts: pd.DataFrame
     counts: pd.DataFrame
+    overlap: pd.DataFrame
+    doses: pd.DataFrame
+    projection: pd.DataFrame
+    hubness: pd.DataFrame
     best_layer: int
     chosen: tuple[State, ...]
     n_layers: int
@@ -105,7 +124,7 @@ def study(
     targets: Sequence[str] | None = None,
     edits: Mapping[str, EditMaker] | None = None,
     ks: Sequence[float] = (100,),
-    strength: float = 1.0,
+    strengths: Sequence[float] = (1.0,),
     by: Criterion = "ap",
     controls: bool = True,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -113,14 +132,16 @@ def study(
     pooling: Pooling = "max",
     reading: Reading = USUAL,
     scored: Scored | None = None,
+    text: LabelledCorpus | None = None,
     directory: Path | None = None,
 ) -> Study:
     """Steer a model to each target language and measure what that does, beside the controls.
 
-    Experts, means for centring, the layer and the k are all taken from ``dev``; ``test`` is only
-    measured on. States: the model as it is (``none``); every edit at every k; ``centring`` (the
-    language means of dev taken from the embeddings of the untouched model); and for each edit at
-    its chosen k as many ``random`` neurons in the same layers, once a seed.
+    Experts, means for centring, the layer, the k and the strength are all taken from ``dev``;
+    ``test`` is only measured on. States: the model as it is (``none``); every edit at every k and
+    strength; ``centring`` (the language means of dev taken from the embeddings of the untouched
+    model); and for each edit at its chosen dose as many ``random`` neurons in the same layers, once
+    a seed.
 
     Args:
         model: a TransformerBridge.
@@ -129,7 +150,7 @@ def study(
         targets: languages to steer to; all that were scored by default.
         edits: constructors from experts to an edit, by name; clamping to the median by default.
         ks: numbers of experts, or fractions of all neurons.
-        strength: λ of the edits.
+        strengths: λ of the edits, one or several.
         by: ``"ap"`` or ``"auroc"``.
         controls: whether to run the random neurons and centring.
         seeds: one random control each.
@@ -137,6 +158,8 @@ def study(
         pooling: over a sentence's real tokens, for the scores.
         reading: batch size, truncation and the first token, for scoring and embedding alike.
         scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
+        text: held-out text in the targets' languages, whose bits per byte under every dose join
+            ``doses``: what an edit costs the model itself.
         directory: folder that makes the study resumable; None keeps everything in memory.
 
     Raises:
@@ -157,15 +180,21 @@ def study(
     maker = Maker(scores, dict(edits or {"clamp": clamp}), by)
     options = [
         State(name, target, scores.resolve_k(k), strength)
-        for name, target, k in product(maker.edits, targets, ks)
+        for name, target, k, strength in product(maker.edits, targets, ks, strengths)
     ]
 
     tried = Bench(model, dev, maker, reading, directory and folder / "dev")
     base = tried.measured(BASE, lambda: scored.dev_embeddings)
-    best_layer = int(_mean_top1(base).argmax())
-    chosen = _choose(tried, options, best_layer)
+    best_layer = int(mean_top1(base).argmax())
+    doses = {BASE: base} | try_doses(tried, options)
+    chosen = choose(doses, options, best_layer)
+    table = dose_table(doses, best_layer)
+    if text is not None:
+        costs = cost_table(tried, options, text, best_layer)
+        table = pd.concat([table, costs], ignore_index=True)
 
-    bench = Bench(model, test, maker, reading, directory and folder / "test")
+    plane = Plane.fit(scored.dev_embeddings, best_layer)
+    bench = Bench(model, test, maker, reading, directory and folder / "test", plane)
     untouched = cache(bench.embeddings)
     measured = {BASE: bench.measured(BASE, untouched)}
     if controls:
@@ -175,13 +204,20 @@ def study(
     untouched.cache_clear()
     for state in progress(options, "steering and measuring", "state"):
         measured[state] = bench.measured(state, partial(bench.embeddings, state))
+    n_layers = len(base.pair_distance) - 2
+    at = (best_layer, n_layers)
+    on_plane = [state for state in (BASE, *chosen, CENTRING) if state in measured]
     return Study(
-        results=tabulate(measured, test.languages, targets=targets),
+        results=tabulate(measured, test.languages, targets=targets, pairs_at={*at}),
         experts=pd.concat([maker.table(state) for state in chosen], ignore_index=True),
         counts=experts_per_layer(scores, chosen[0].k, by=by),
+        overlap=expert_overlap(scores, chosen[0].k, by=by),
+        doses=table,
+        projection=projection_table(measured, on_plane, test.languages, plane),
+        hubness=hubness_table(measured, best_layer),
         best_layer=best_layer,
         chosen=tuple(chosen),
-        n_layers=len(base.pair_distance) - 2,
+        n_layers=n_layers,
         n_sentences=test.n_sentences,
         provenance={
             "model": asdict(scores.model) if scores.model else {"name": "unnamed"},
@@ -189,23 +225,6 @@ def study(
             "test": {"name": test.name, "fingerprint": test.fingerprint},
         },
     )
-
-
-def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
-    """Experts of each language in each layer, and what k random neurons give on average.
-
-    Columns language, layer, count, random.
-    """
-    k = scores.resolve_k(k)
-    widths = pd.Series([p.layer for p in scores.site.points for _ in range(p.width)])
-    random = widths.value_counts().sort_index() * (k / len(widths))
-    frames = []
-    for language in scores.languages:
-        found = scores.top(language, k, by=by).table()["layer"].value_counts()
-        count = found.reindex(random.index, fill_value=0).to_numpy()
-        columns = {"layer": random.index, "count": count, "random": random.to_numpy()}
-        frames.append(pd.DataFrame({"language": language} | columns))
-    return pd.concat(frames, ignore_index=True)
 
 
 def _require_fit(
@@ -222,22 +241,3 @@ def _require_fit(
         )
     if dev.fingerprint == test.fingerprint:
         raise CorpusError("dev and test are the same sentences: experts would be judged by them")
-
-
-def _choose(tried: Bench, options: Sequence[State], layer: int) -> list[State]:
-    """The states of each edit at the k with the best retrieval on dev, mean over its languages."""
-    ks = {state.k for state in options}
-    if len(ks) == 1:
-        return list(options)
-    value: dict[tuple[str, int], float] = {}
-    for state in progress(options, "choosing k on dev", "state"):
-        top1 = _mean_top1(tried.measured(state, partial(tried.embeddings, state)))
-        value[state.edit, state.k] = value.get((state.edit, state.k), 0.0) + float(top1[layer])
-    best = {edit: max(ks, key=lambda k: (value[edit, k], -k)) for edit, _ in value}
-    return [state for state in options if state.k == best[state.edit]]
-
-
-def _mean_top1(measures: Measures) -> Float[Tensor, " layer"]:
-    """Mean over all ordered pairs and sentences; pairs of a language with itself never hit."""
-    n_languages = measures.top1.shape[1]
-    return measures.top1.double().mean((1, 2, 3)) * n_languages / (n_languages - 1)

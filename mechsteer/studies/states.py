@@ -7,14 +7,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechsteer.analysis.alignment import mean_distances, medoid, pair_distances
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.hubness import occurrence_histogram
 from mechsteer.analysis.retrieval import retrieval
 from mechsteer.artifacts import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
+from mechsteer.studies.plane import Plane
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Measures:
         pair_distance: mean over language pairs and sentences of 1 - cosine.
         medoid_distance: 1 - cosine between each language's mean and the medoid of the means.
         mean_distance: 1 - cosine between the means of two languages.
+        occurrence: how many sentences are among the 10 nearest of 0, 1, … queries at the layer of
+            the plane, see ``mechsteer.analysis.hubness``; empty without a plane.
+        place: where each sentence lies on the plane; empty without one.
     """
 
     top1: Bool[Tensor, "layer source target sentence"]
@@ -57,6 +62,8 @@ class Measures:
     pair_distance: Float[Tensor, " layer"]
     medoid_distance: Float[Tensor, "layer language"]
     mean_distance: Float[Tensor, "layer source target"]
+    occurrence: Int[Tensor, " occurrence"]
+    place: Float[Tensor, "language sentence 2"]
 
     def save(self, path: Path, key: str) -> None:
         """Write to safetensors with the ``key`` of the inputs it was measured from."""
@@ -74,8 +81,8 @@ class Measures:
             return None  # damaged: measure again
 
 
-def measure(embeddings: LayerEmbeddings) -> Measures:
-    """Retrieval, MEXA and the three distances at every layer.
+def measure(embeddings: LayerEmbeddings, plane: Plane | None = None) -> Measures:
+    """Retrieval, MEXA and the three distances at every layer; hubs and places at the plane's.
 
     Raises:
         MechsteerError: fewer than two languages or sentences, NaN, zero embeddings.
@@ -84,8 +91,13 @@ def measure(embeddings: LayerEmbeddings) -> Measures:
     rows = [
         _at_layer({code: x[layer] for code, x in embeddings.items()}) for layer in range(n_layers)
     ]
-    columns = zip(*rows, strict=True)
-    return Measures(*(torch.stack(column) for column in columns))
+    names = ("top1", "mexa", "pair_distance", "medoid_distance", "mean_distance")
+    columns = zip(names, map(torch.stack, zip(*rows, strict=True)), strict=True)
+    hubs, place = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0, 2)
+    if plane is not None:
+        hubs = occurrence_histogram({code: x[plane.layer] for code, x in embeddings.items()})
+        place = plane.project(embeddings)
+    return Measures(**dict(columns), occurrence=hubs, place=place)
 
 
 def _at_layer(embeddings: Mapping[str, Float[Tensor, "sentence d"]]) -> tuple[Tensor, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechsteer.analysis.statistics import bootstrap_mean
+from mechsteer.analysis.retrieval import by_pair
+from mechsteer.analysis.statistics import bootstrap_mean, holm, mcnemar
 from mechsteer.studies.results import COLUMNS
 from mechsteer.studies.states import Measures, State
 
@@ -23,26 +25,39 @@ def tabulate(
     languages: Sequence[str],
     *,
     targets: Sequence[str],
+    pairs_at: Collection[int] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Rows of every state: means and intervals per layer, over all pairs, per language, per pair.
 
     Intervals are 95 % percentile bootstraps over sentence ids, the same resamples for every cell
-    and state. ``METRIC.delta`` is the paired difference to the state ``none``. Sources and targets
-    ``*`` are means over ordered pairs of different languages.
+    and state. ``METRIC.delta`` is the paired difference to the state ``none``, and
+    ``retrieval_top1.p`` the p-value of that of a pair: exact McNemar, Holm-corrected over all
+    ordered pairs of the state and layer. Sources and targets ``*`` are means over ordered pairs of
+    different languages.
+
+    Args:
+        measured: the states; differences need ``none`` among them.
+        languages: those of the measures, in order.
+        targets: steered languages, for the distances of states that have none of their own.
+        pairs_at: layers whose single pairs get rows; all by default. They are most of the table.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
     """
     base = measured.get(State())
-    draws = {"resamples": resamples, "seed": seed}
+    rows_of = partial(_interval_rows, pairs_at=pairs_at, resamples=resamples, seed=seed)
     frames = []
     for state, measures in measured.items():
         for metric, name in HITS.items():
             hits = _cells(getattr(measures, name))
-            frames.append(_interval_rows(state, metric, hits, languages, **draws))
+            frames.append(rows_of(state, metric, hits, languages))
             if base is not None and state != State():
                 delta = hits - _cells(getattr(base, name))
-                rows = _interval_rows(state, f"{metric}.delta", delta, languages, **draws)
+                rows = rows_of(state, f"{metric}.delta", delta, languages)
                 frames.append(rows)
+        if base is not None and state != State():
+            frames.append(_p_rows(state, measures, base, languages, pairs_at))
         frames.append(_distance_rows(state, measures, languages, targets))
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
 
@@ -76,25 +91,62 @@ def _interval_rows(
     values: Float[Tensor, "sentence layer cell"],
     languages: Sequence[str],
     *,
-    resamples: int,
-    seed: int,
+    pairs_at: Collection[int] | None,
+    **draws: int,
 ) -> pd.DataFrame:
-    n_sentences, n_layers, n_cells = values.shape
-    interval = bootstrap_mean(values.flatten(1), resamples=resamples, seed=seed)
+    """Means in every layer, single pairs in those asked for."""
+    layers = range(values.shape[1])
+    some = layers if pairs_at is None else sorted(pairs_at)
     source, target = _names(languages)
+    n_means = 1 + 2 * len(languages)
+    parts = ((layers, slice(n_means)), (some, slice(n_means, None)))
+    return pd.concat(
+        [
+            _intervals(values[:, list(at), cells], at, source[cells], target[cells], **draws)
+            for at, cells in parts
+            if at
+        ]
+    ).assign(**asdict(state), metric=metric)
+
+
+def _intervals(
+    values: Float[Tensor, "sentence layer cell"],
+    layers: Sequence[int],
+    source: Sequence[str],
+    target: Sequence[str],
+    **draws: int,
+) -> pd.DataFrame:
+    interval = bootstrap_mean(values.flatten(1), **draws)
     return pd.DataFrame(
-        asdict(state)
-        | {
-            "layer": np.repeat(np.arange(n_layers), n_cells),
-            "source": source * n_layers,
-            "target": target * n_layers,
-            "metric": metric,
+        {
+            "layer": np.repeat(layers, len(source)),
+            "source": [*source] * len(layers),
+            "target": [*target] * len(layers),
             "value": interval.value.numpy(),
             "ci_low": interval.low.numpy(),
             "ci_high": interval.high.numpy(),
-            "n": n_sentences,
+            "n": len(values),
         }
     )
+
+
+def _p_rows(
+    state: State,
+    measures: Measures,
+    base: Measures,
+    languages: Sequence[str],
+    pairs_at: Collection[int] | None,
+) -> pd.DataFrame:
+    """How likely so large a change of a pair's hits is by chance: one row a pair and layer."""
+    n_layers, *_, n_sentences = measures.top1.shape
+    pairs = [(s, t) for s in languages for t in languages if s != t]
+    frames = []
+    for layer in range(n_layers) if pairs_at is None else sorted(pairs_at):
+        p = holm(mcnemar(by_pair(measures.top1[layer]), by_pair(base.top1[layer])))
+        rows = pd.DataFrame(pairs, columns=["source", "target"])
+        frames.append(rows.assign(layer=layer, value=p.numpy()))
+    named = asdict(state) | {"metric": "retrieval_top1.p", "n": n_sentences}
+    return pd.concat(frames).assign(**named, ci_low=np.nan, ci_high=np.nan)
 
 
 def _distance_rows(

@@ -30,8 +30,7 @@ def activations(
     """Neuron-major normal activations, a tenth of them shifted for the first third."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.empty(n_neurons, n_sentences, dtype=dtype)
-    for first in range(0, n_neurons, 1000):  # in pieces: no copy of the whole in float32
-        piece = rows[first : first + 1000]
+    for piece in torch.split(rows, 1000):
         noise = torch.randn(piece.shape, generator=generator) * 0.1 + 0.02
         noise[: len(piece) // 10, : n_sentences // 3] += 0.1
         piece.copy_(noise)

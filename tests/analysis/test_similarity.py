@@ -16,7 +16,8 @@ from mechsteer.analysis import (
     top1_hits,
     translation_margin,
 )
-from mechsteer.analysis.similarity import cosine_margins, directions, gold_margins
+from mechsteer.analysis.margins import Pair, gold_margins
+from mechsteer.analysis.similarity import directions
 from mechsteer.errors import MechsteerError
 
 
@@ -39,7 +40,7 @@ def sklearn_margins(x, y):
 @pytest.mark.parametrize("offset", [0.0, 5.0, 1000.0])
 def test_margins_equal_sklearn_cosines_within_float32_rounding(offset):
     x, y = noisy_pair(offset=offset)
-    margins = cosine_margins(*directions({"x": x, "y": y}))
+    margins = Pair(*directions({"x": x, "y": y})).cosine_margins()
     # A margin is the difference of two float32 dot products of unit vectors, 6e-7 each at worst.
     torch.testing.assert_close(margins, sklearn_margins(x, y), rtol=0, atol=1.2e-6)
 
@@ -50,7 +51,7 @@ def test_small_margins_are_those_of_float64(offset):
     truth = sklearn_margins(x, y)
     small = truth.abs() < 5e-6
     assert small.any()
-    margins = cosine_margins(*directions({"x": x, "y": y}))
+    margins = Pair(*directions({"x": x, "y": y})).cosine_margins()
     # Float64 dot products of 24 terms and the norms: some 30 roundings of 1.1e-16 on values of 1.
     torch.testing.assert_close(margins[small], truth[small], rtol=0, atol=1e-14)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "study", str(path), "--test", "embedded", "--split", "test",
         "--target", "fra", "--k", "20,0.05", "--seeds", "2",
     )  # fmt: skip
+    mechsteer("cards", str(path), "--neuron", "1:5", "--top", "1")
     mechsteer("report", str(path))
     return path
 
@@ -53,7 +55,7 @@ def _seconds(*args: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "score", "select", "study", "report", "check", "bench"]
+    "command", ["demo", "score", "select", "study", "cards", "report", "check", "bench"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage:" in mechsteer(command, "--help").stdout
@@ -99,7 +101,7 @@ def test_a_quick_bench_speaks_json_and_prints_a_table() -> None:
 def test_a_run_holds_what_the_manifest_says(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["languages"] == ["eng_Latn", "fra_Latn", "jpn_Jpan"]
-    assert set(manifest["stages"]) == {"score", "study"}
+    assert set(manifest["stages"]) == {"score", "study", "cards"}
     results = pd.read_parquet(run / "results.parquet")
     assert set(results["edit"]) == {"none", "clamp", "random", "centring"}
     assert {"retrieval_top1", "mexa", "distance_pairs"} <= set(results["metric"])
@@ -115,6 +117,39 @@ def test_a_finished_run_is_taken_up_and_ends_in_the_same_bytes(run: Path) -> Non
     )  # fmt: skip
     mechsteer("report", str(run))
     assert [(run / file).read_bytes() for file in files] == before
+
+
+def test_the_page_links_tables_that_are_there(run: Path) -> None:
+    links = re.findall(r'href="([^"#:]+)"', (run / "report.html").read_text())
+    assert {"results.parquet", "doses.parquet", "cards.tokens.parquet"} <= set(links)
+    for link in links:
+        assert (run / link).is_file()
+
+
+def test_a_page_elsewhere_brings_its_tables(run: Path, tmp_path: Path) -> None:
+    mechsteer("report", str(run), "-o", str(tmp_path / "page.html"))
+    for table in ("results", "overlap", "cards.neurons"):
+        copy = pd.read_parquet(tmp_path / f"page.{table}.parquet")
+        pd.testing.assert_frame_equal(copy, pd.read_parquet(run / f"{table}.parquet"))
+
+
+def test_study_and_report_end_in_the_verdict_and_the_effects(run: Path) -> None:
+    shown = mechsteer("report", str(run)).stdout
+    assert "top experts of fra_Latn" in shown
+    assert "random neurons in the same layers" in shown
+    assert {"clamp", "random", "centring", "top-1", "mexa"} <= set(shown.split())
+
+
+def test_cards_are_listed_with_what_they_write(run: Path) -> None:
+    shown = mechsteer("cards", str(run), "--neuron", "1:5", "--top", "1").stdout
+    neurons = pd.read_parquet(run / "cards.neurons.parquet")
+    assert len(neurons) == 2
+    assert "promotes" in shown
+    assert "fra_Latn" in shown
+
+
+def test_a_neuron_that_is_not_there_is_refused(run: Path) -> None:
+    assert "has no neuron 99:1" in mechsteer("cards", str(run), "--neuron", "99:1", code=1).stderr
 
 
 def test_other_inputs_do_not_overwrite_a_run(run: Path) -> None:

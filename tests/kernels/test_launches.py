@@ -65,7 +65,10 @@ def test_every_form_names_each_argument_of_its_kernel_once(module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["edits_triton", "neighbours_triton", "pooling_triton"])
+@pytest.mark.parametrize(
+    "module",
+    ["bounds_triton", "edits_triton", "neighbours_triton", "pooling_triton", "streaming_triton"],
+)
 def test_every_form_compiles_for_every_gpu_without_spills(module):
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
+from mechsteer.kernels.windows import FORMS, lay_out
 from torch import Tensor
 
-from mechsteer.kernels import Scores, score
+from mechsteer.kernels import Scores, score, score_labelings
 
 pytestmark = pytest.mark.triton
 
@@ -93,14 +95,100 @@ def test_activations_that_are_not_finite_are_refused_by_column(
         score(x.to(place), torch.arange(6) % 2, backend="triton")
 
 
-def test_too_many_sentences_for_one_program_are_refused(place: torch.device) -> None:
-    with pytest.raises(ValueError, match="up to 4096 sentences"):
-        score(torch.zeros(4097, 1, device=place), torch.arange(4097) % 2, backend="triton")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("kind", ["wide", "grid", "signed zeros", "constant"])
+def test_more_sentences_than_a_program_sorts_go_through_tensor_operations(
+    place: torch.device, kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mechsteer.kernels.ranks_triton.MAX_SENTENCES", 20)
+    labels = torch.arange(61) * 7 % 11 % 4
+    assert_equals_reference(activations(kind, 61, 5, dtype), labels, place)
+
+
+def test_a_neuron_that_is_not_finite_is_named_beyond_one_program(
+    place: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mechsteer.kernels.ranks_triton.MAX_SENTENCES", 4)
+    monkeypatch.setattr("mechsteer.kernels.scoring_torch._SCRATCH_BYTES", 1)
+    x = torch.zeros(6, 5)
+    x[4, 3] = float("inf")
+    with pytest.raises(ValueError, match=r"column 3 \(sentence 4\)"):
+        score(x.to(place), torch.arange(6) % 2, backend="triton")
+
+
+# sentences of each class: every form of the second sort, even and odd numbers of neurons
+SIZES = {
+    "one positive": [1, 14],
+    "one negative": [14, 1],
+    "unequal": [1, 5, 9],
+    "small windows": [3] * 24,
+    "a window each": [70, 70],
+    "every sentence its own class": [1] * 20,
+}
+
+
+@pytest.mark.parametrize("neurons", [1, 2, 3])
+@pytest.mark.parametrize("name", SIZES)
+def test_classes_of_any_sizes_equal_the_reference(
+    place: torch.device, name: str, neurons: int
+) -> None:
+    labels = torch.repeat_interleave(torch.tensor(SIZES[name]))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
+    assert_equals_reference(
+        activations("grid", len(labels), neurons, torch.bfloat16), labels, place
+    )
+
+
+def test_every_class_fits_the_windows_it_is_laid_out_in() -> None:
+    generator = np.random.default_rng(0)
+    for n in (2, 50, 1000, 4096, 4097, 8192):
+        for n_classes in (2, 3, 12, 100, 204):
+            if n_classes > n:
+                continue
+            cuts = np.sort(generator.choice(np.arange(1, n), n_classes - 1, replace=False))
+            counts = np.diff(np.concatenate([[0], cuts, [n]]))
+            laid = lay_out(counts, n)
+            tile, window = (1 << log for log in laid.form)
+            assert laid.form in FORMS
+            assert len(set(laid.slots.tolist())) == n and laid.slots.max() < len(laid.codes)
+            first = laid.slots[np.cumsum(counts) - counts]
+            assert (first // window == (first + counts - 1) // window).all()
+            assert laid.tiles[-1] == n_classes and len(laid.codes) == tile * (len(laid.tiles) - 1)
+            # a class number and a rank share 16 bits, which two neurons have each
+            low = (laid.codes.view(np.uint32) & 0xFFFF)[laid.slots]
+            room = 1 << int(n - 1).bit_length()
+            assert not (low % room).any() and low.max() + room <= 1 << 16
+            assert (laid.codes.view(np.uint32)[laid.slots] >> 16 == low).all()
+
+
+@pytest.mark.parametrize("together", [1 << 16, 5])
+@pytest.mark.parametrize("most", [8192, 8])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_overlapping_labelings_equal_the_reference(
+    place: torch.device,
+    dtype: torch.dtype,
+    most: int,
+    together: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mechsteer.kernels.ranks_triton.MAX_SENTENCES", most)
+    monkeypatch.setattr("mechsteer.kernels.labelings._TOGETHER", together)
+    x = activations("grid", 23, 3, dtype)
+    positive = torch.rand(6, 23, generator=torch.Generator().manual_seed(2)) < 0.3
+    positive[0], positive[-1] = False, True
+    positive[0, 7], positive[-1, 2] = True, False
+    found = score_labelings(x.to(place), positive, backend="triton")
+    expected = score_labelings(x, positive, backend="reference")
+    torch.testing.assert_close(found.ap.cpu(), expected.ap, rtol=0, atol=1.2e-7)
+    torch.testing.assert_close(found.auroc.cpu(), expected.auroc, rtol=0, atol=1.2e-7)
+    x[3, 1] = float("nan")
+    with pytest.raises(ValueError, match=r"column 1 \(sentence 3\)"):
+        score_labelings(x.to(place), positive, backend="triton")
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("n", [1000, 1024, 2049, 4096])
+@pytest.mark.parametrize("n", [1000, 1024, 2049, 4096, 8192, 20_000])
 def test_equals_the_cpu_at_sizes_of_use(n: int, dtype: torch.dtype) -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")

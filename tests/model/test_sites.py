@@ -103,7 +103,7 @@ def test_compatibility_mode_has_the_same_site(checkpoint, name: str) -> None:
 @pytest.mark.parametrize("family", READABLE)
 def test_the_residual_stream_has_a_row_before_after_and_between_all_blocks(bridge, family) -> None:
     model = bridge(family)
-    names = residual_points(model)
+    names = [point.hook for point in residual_points(model)]
     assert len(names) == len(set(names)) == 5
     assert names[0] == "blocks.0.hook_resid_pre"
     final = {"bert": "blocks.2.hook_out", "xlmr": "blocks.2.hook_out"}

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mechsteer.analysis.detection import activation_histogram, precision_recall
+from mechsteer.cards import Cards
 from mechsteer.reporting import ReportData
 from mechsteer.studies.results import COLUMNS
 
@@ -81,6 +83,107 @@ def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -
                     yield _row((*head, *where, "retrieval_top1"), level, interval=False)
 
 
+def _overlap(languages: tuple[str, ...]) -> pd.DataFrame:
+    """Neighbours in the list share most."""
+    rows = [
+        (a, b, 50 - 4 * abs(i - j), 1 / (1 + abs(i - j)))
+        for i, a in enumerate(languages)
+        for j, b in enumerate(languages)
+    ]
+    return pd.DataFrame(rows, columns=["language", "other", "shared", "jaccard"])
+
+
+def _doses(steered: tuple[str, ...], layer: int) -> pd.DataFrame:
+    rows = [("none", "", 0, 1.0, "retrieval_top1", 0.3), ("none", "", 0, 1.0, "bits_per_byte", 2.1)]
+    for language in steered:
+        for k in (10, 50, 200):
+            for strength in (0.5, 1.0):
+                dose = ("clamp", language, k, strength)
+                rows.append((*dose, "retrieval_top1", 0.3 + strength * k / 4000))
+                rows.append((*dose, "bits_per_byte", 2.1 + strength * k / 1000))
+    columns = ["edit", "language", "k", "strength", "metric", "value"]
+    table = pd.DataFrame(rows, columns=columns).assign(layer=layer, n=120)
+    return table.assign(ci_low=table["value"] - 0.02, ci_high=table["value"] + 0.02)
+
+
+def _projection(languages: tuple[str, ...], steered: tuple[str, ...], layer: int) -> pd.DataFrame:
+    rng = np.random.default_rng(2)
+    frames = []
+    for edit, language in [("none", ""), ("clamp", steered[0]), ("centring", "")]:
+        for i, source in enumerate(languages):
+            spread = 0.0 if edit == "centring" else 6.0
+            columns = {
+                "edit": edit,
+                "language": language,
+                "layer": layer,
+                "source": source,
+                "sentence": np.arange(40),
+                "x": rng.normal(spread * np.cos(i), 1, 40),
+                "y": rng.normal(spread * np.sin(i), 1, 40),
+            }
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True).assign(x_share=0.3, y_share=0.2)
+
+
+def _hubness(steered: tuple[str, ...], layer: int) -> pd.DataFrame:
+    frames = []
+    for language in ("", *steered):
+        for edit, seed in EDITS:
+            if (language == "") != (edit in ("none", "centring")):
+                continue
+            k = 50 if edit in ("clamp", "random") else 0
+            head = {"edit": edit, "language": language, "k": k, "strength": float(k > 0)}
+            counts = np.maximum(1, 400 * 0.8 ** np.arange(40)).astype(int)
+            frames.append(
+                pd.DataFrame(
+                    head | {"seed": seed, "layer": layer, "occurrence": np.arange(40)}
+                ).assign(count=counts, skewness=1.5)
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+TEXTS = {
+    "fra_Latn": "Où va-t-elle ce soir ?",
+    "jpn_Jpan": "地球そのものが大きな磁石です。",
+    "swh_Latn": "مرحبا بالعالم",  # right to left, whatever its label says
+}
+
+
+def _cards(languages: tuple[str, ...], steered: tuple[str, ...]) -> Cards:
+    """A card for each steered language, with two sentences."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(0, 1, 300)
+    positive = np.arange(300) < 60
+    values[positive] += 3
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for card, language in enumerate(steered):
+        text = TEXTS.get(language, "A sentence.")
+        ap = rng.uniform(0.05, 1, len(languages))
+        tokens = [(1, i, i + 1, np.sin(i)) for i in range(len(text))]
+        writes = [("promoted", i, f" w{i}", 9.0 - i) for i in range(1, 4)]
+        writes += [("suppressed", i, "\n", i - 9.0) for i in range(1, 4)]
+        own = {
+            "neurons": pd.DataFrame(
+                [("post", 1, 7, language, 1)],
+                columns=["component", "layer", "neuron", "language", "rank"],
+            ),
+            "scores": pd.DataFrame({"language": languages, "ap": ap, "auroc": ap}).assign(
+                effect_size=1.0, mean=0.0, median=0.0, std=1.0, prevalence=1 / len(languages)
+            ),
+            "histograms": activation_histogram(values, positive),
+            "curves": precision_recall(values, positive),
+            "sentences": pd.DataFrame(
+                [(1, language, 4, 3.5, text), (2, language, 9, -0.2, "x" * 900)],
+                columns=["place", "language", "sentence", "value", "text"],
+            ),
+            "tokens": pd.DataFrame(tokens, columns=["place", "start", "end", "value"]),
+            "writes": pd.DataFrame(writes, columns=["direction", "place", "token", "logit"]),
+        }
+        for name, frame in own.items():
+            parts.setdefault(name, []).append(frame.assign(card=card))
+    return Cards(**{name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()})
+
+
 def synthetic(
     languages: tuple[str, ...] = LANGUAGES,
     steered: tuple[str, ...] = ("fra_Latn", "jpn_Jpan", "swh_Latn"),
@@ -109,7 +212,16 @@ def synthetic(
             "prevalence": 1 / len(languages),
         }
     )
+    counts["random"] = 50 / n_layers
+    counts["ap_max"] = rng.uniform(0.3, 1, len(counts))
+    counts["prevalence"] = 1 / len(languages)
     return ReportData(
+        overlap=_overlap(languages),
+        doses=_doses(steered, n_layers // 2),
+        projection=_projection(languages, steered, n_layers // 2),
+        hubness=_hubness(steered, n_layers // 2),
+        cards=_cards(languages, steered),
+        tables={"results": "results.parquet", "experts": "page.experts.parquet"},
         manifest={
             "schema": 1,
             "model": {"name": "synthetic-6l", "config_hash": "d2" * 32},

@@ -4,14 +4,21 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting import ReportData, render, write_report
 
@@ -74,7 +81,8 @@ def page(html: str) -> Page:
 
 def skeleton(page: Page) -> list[tuple[str, list[str]]]:
     """Elements and the names of their attributes, but for text and the length of the manifest."""
-    return [(tag, sorted(a)) for tag, a in page.elements if tag not in ("bdi", "dt", "dd")]
+    varying = ("bdi", "dt", "dd", "small")
+    return [(tag, sorted({*a} - {"lang"})) for tag, a in page.elements if tag not in varying]
 
 
 def renamed(data: ReportData, name: str) -> ReportData:
@@ -83,8 +91,13 @@ def renamed(data: ReportData, name: str) -> ReportData:
     in_tables = name.replace("\ud800", "")  # which Parquet cannot hold
 
     def swap(table):
-        columns = [c for c in ("language", "source", "target") if c in table]
-        return table.assign(**{c: table[c].replace(old, in_tables) for c in columns})
+        columns = [c for c in ("language", "other", "source", "target") if c in table]
+        swapped = table.assign(**{c: table[c].replace(old, in_tables) for c in columns})
+        return swapped.assign(text=in_tables, token=in_tables) if "token" in table else swapped
+
+    cards = Cards(**{f.name: swap(getattr(data.cards, f.name)) for f in fields(Cards)})
+    sentences = cards.sentences.assign(text=in_tables)
+    tokens = cards.tokens.assign(start=0, end=1)[:1]
 
     return replace(
         data,
@@ -92,6 +105,11 @@ def renamed(data: ReportData, name: str) -> ReportData:
         results=swap(data.results),
         experts=swap(data.experts),
         counts=swap(data.counts),
+        overlap=swap(data.overlap),
+        doses=swap(data.doses),
+        projection=swap(data.projection),
+        hubness=swap(data.hubness),
+        cards=replace(cards, sentences=sentences, tokens=tokens),
         chosen_layer={in_tables if code == old else code: 3 for code in data.chosen_layer},
         command=name,
     )
@@ -104,6 +122,28 @@ def plain(small: ReportData) -> Page:
 
 def test_the_same_data_render_to_the_same_bytes(small: ReportData):
     assert render(small) == render(small)
+
+
+def test_the_same_run_renders_to_the_same_bytes_in_any_process(make: Callable[..., ReportData]):
+    code = (
+        "import hashlib, importlib.util as u; s = u.spec_from_file_location('c', {!r}); "
+        "m = u.module_from_spec(s); s.loader.exec_module(m); import mechsteer.reporting as r; "
+        "page = r.render(m.synthetic(m.LANGUAGES[:3], steered=('fra_Latn',), n_layers=3)); "
+        "print(hashlib.sha256(page.encode()).hexdigest())"
+    ).format(str(Path(__file__).with_name("conftest.py")))
+    root = Path(__file__).parents[2]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root,
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(root), "TZ": zone},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    }
+    assert len(found) == 1
 
 
 def test_a_written_report_is_the_rendered_page_and_leaves_nothing_else(small: ReportData, tmp_path):
@@ -128,9 +168,11 @@ def test_every_reference_into_a_figure_is_defined(html: str, page: Page):
     assert used <= defined
 
 
-def test_nothing_is_loaded_from_anywhere(html: str, page: Page):
+def test_nothing_is_loaded_from_anywhere(data: ReportData, html: str, page: Page):
     sources = [a[n] for _, a in page.elements for n in ("src", "href", "xlink:href") if n in a]
-    assert all(source.startswith(("data:", "#")) for source in sources)
+    beside = set(data.tables.values())  # links that a reader may follow, to files on the same disk
+    assert all(source.startswith(("data:", "#")) or source in beside for source in sources)
+    assert beside <= set(sources)
     assert not re.search(r"https?://|@import|url\((?!#)", html)
 
 
@@ -149,40 +191,51 @@ def test_no_element_carries_a_handler(page: Page):
 
 def test_every_figure_is_drawn_described_and_captioned(html: str, page: Page):
     drawings = re.findall(r"<svg.*?</svg>", html, re.S)
-    assert len(drawings) == len(page.all("svg")) == 2 + 12 + 5 * 3 + 1 + 3
+    assert (
+        len(drawings)
+        == len(page.all("svg"))
+        == 2 + 12 + 1 + 1 + 3 * 3 + 4 * 3 + 3 + 1 + 3 + 3 + 3 + 3
+    )
     for drawing, attributes in zip(drawings, page.all("svg"), strict=True):
         assert attributes["role"] == "img"
         assert len(attributes["aria-label"]) > 20
-        assert drawing.count("<path") + drawing.count("<image") > 3
+        assert drawing.count("<path") + drawing.count("<image") > 2
         assert drawing.count("<text") > 3
-    assert len(page.all("figure")) == len(page.all("figcaption")) == len(page.all("details")) == 9
+    assert len(page.all("figure")) == len(page.all("figcaption")) == len(page.all("details")) == 17
 
 
 def test_headings_and_landmarks_structure_the_page(page: Page):
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("nav")) == 1
     sections = page.all("section")
-    assert len(sections) == 8
+    assert len(sections) == 11
     assert {a["aria-labelledby"] for a in sections} <= {a.get("id") for _, a in page.elements}
 
 
 def test_every_column_of_a_sortable_table_has_a_button(page: Page):
     heads = [a for a in page.all("th") if a.get("scope") == "col"]
-    assert len(heads) == len(page.all("button")) > 50
+    assert len(heads) == len(page.all("button")) == 9 + 9
 
 
-def test_downloads_are_the_tables_as_csv(page: Page):
+def embedded(html: str) -> dict[str, str]:
+    """Data of the figures by name: what the page's script turns into tables and files."""
+    found = re.findall(r'<pre class="csv" id="data-([^"]+)".*?>(.*?)</pre>', html, re.S)
+    return {name: unescape(text) for name, text in found}
+
+
+def test_every_figure_comes_with_its_data_and_every_table_with_a_file(html: str, page: Page):
     links = [a["href"] for a in page.all("a") if "download" in a]
     tables = [unquote(link.partition(",")[2]) for link in links]
-    assert len(links) == 9 + 2
-    for table in tables:
+    data = embedded(html)
+    assert len(tables) == 2
+    assert {"effect", "layer-ap", "overlap", "card-0-histograms", "dose", "plane"} <= set(data)
+    for table in (*tables, *data.values()):
         head, *rows = csv.reader(io.StringIO(table))
         assert rows
         assert {len(row) for row in rows} == {len(head)}
 
 
-def test_csv_holds_the_numbers_that_were_drawn(data: ReportData, page: Page):
-    link = next(a["href"] for a in page.all("a") if a.get("download") == "retrieval_top1.csv")
-    rows = list(csv.DictReader(io.StringIO(unquote(link.partition(",")[2]))))
+def test_csv_holds_the_numbers_that_were_drawn(data: ReportData, html: str):
+    rows = list(csv.DictReader(io.StringIO(embedded(html)["retrieval_top1"])))
     clamp = data.results.query(
         "edit == 'clamp' and metric == 'retrieval_top1' and source == '*' and target == '*'"
     )
@@ -228,6 +281,43 @@ def test_the_whole_manifest_is_provenance(page: Page):
 def test_the_distances_come_with_a_warning(page: Page):
     warning = page.text.index("Adding the same offset")
     assert warning < page.text.index("The three cosine distances")
+
+
+def test_sentences_of_cards_are_whole_and_coloured(html: str):
+    text = re.search(r'<p dir="auto" lang="ja">(.*?)</p>', html, re.S)[1]
+    assert unescape(re.sub(r"<[^>]+>", "", text)) == "地球そのものが大きな磁石です。"
+    assert re.search(r'<span class="p8" title="[\d.]+">', text)
+    assert re.search(r'<span class="n\d"', text)
+
+
+def test_a_long_sentence_is_cut_visibly(page: Page):
+    assert "x" * 400 in page.text
+    assert "x" * 401 not in page.text
+    assert "… 500 more characters" in page.text
+
+
+def test_spaces_and_line_breaks_of_tokens_are_visible(page: Page):
+    assert "▁w1" in page.text
+    assert "↵" in page.text
+
+
+def test_a_study_without_the_optional_tables_has_a_page(small: ReportData):
+    names = ("overlap", "doses", "projection", "hubness", "cards")
+    page = Page(render(replace(small, **dict.fromkeys(names))))
+    assert "Neuron cards" not in page.text
+    assert len(page.all("section")) == 8
+
+
+@pytest.mark.slow
+def test_a_study_of_22_languages_and_25_layers_renders_in_20_seconds(
+    make: Callable[..., ReportData],
+):
+    codes = tuple(f"l{i:02d}_Latn" for i in range(22))
+    data = make(codes, steered=codes, n_layers=25)
+    start = time.process_time()
+    html = render(data)
+    assert time.process_time() - start < 20
+    assert len(html.encode()) < 2_000_000
 
 
 @pytest.mark.parametrize("table", ["results", "experts", "counts"])

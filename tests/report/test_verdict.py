@@ -50,8 +50,8 @@ def test_the_first_sentence_counts_languages_by_their_intervals(mixed: ReportDat
     first = sentences(mixed, effects(mixed))[0]
     assert "Clamping the 10 top experts of one language" in first
     assert (
-        "raised top-1 retrieval for 1 and lowered top-1 retrieval for 1 and "
-        "left top-1 retrieval undecided for 1 of 3 languages at the chosen and the last layer"
+        "raised top-1 retrieval for 1 and lowered it for 1 and left it undecided for 1 of 3 "
+        "languages at the chosen and the last layer"
     ) in first
 
 

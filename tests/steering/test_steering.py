@@ -131,7 +131,9 @@ def test_a_clamp_equals_plain_pytorch_hooks_on_every_layer(
         for handle in handles:
             handle.remove()
     with ms.steer(model, ms.clamp(experts, value="mean")):
-        assert torch.equal(logits(model, inputs), expected)
+        found = logits(model, inputs)
+    real = inputs["attention_mask"].bool()  # the scope leaves padding alone, the hooks do not
+    assert torch.equal(found[real], expected[real])
 
 
 def test_edits_act_left_to_right(

@@ -1,0 +1,167 @@
+"""Predict from machine code how long the hot kernels take on an H200; nothing here is measured.
+
+``python benchmarks/predict.py`` compiles them ahead of time for sm_90, counts the instructions
+that a warp executes and writes ``benchmarks/results/predictions_h200.csv``. A prediction is the
+busiest pipe's time, without latency, barriers or bank conflicts: a lower
+bound, which reality is expected to exceed by a fifth to a half.
+
+Loops count as often as they run at that size: trip counts are listed with each prediction, in the
+order in which the loops begin in the machine code.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import triton
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.aot import Case, launch_table, machine_code
+
+RESULTS = Path(__file__).parent / "results" / "predictions_h200.csv"
+NEURONS, SENTENCES, BYTES = 458_752, 4096, 2
+FLOOR_MS = 0.87  # one read at the copy rate of an H200, 4.3 TB/s
+WARPS_A_MS = 132 * 4 * 1.9e6  # schedulers of an H200 and their cycles in a millisecond
+
+# cycles that one warp's instruction keeps a scheduler's share of a pipe, by the opcode
+_PIPES = {
+    "lsu": (4, "LDS STS LDG STG SHFL ATOMS LDL STL LDSM STSM REDUX ATOMG RED REDG"),
+    "mufu": (8, "MUFU I2F F2I F2F"),
+    "fp64": (2, "DADD DMUL DFMA DSETP"),
+    "imad": (2, "IMAD"),
+    "fma": (1, "FADD FMUL FFMA"),
+    "none": (0, "BAR BRA EXIT NOP BSSY BSYNC DEPBAR WARPSYNC LDGDEPBAR CALL RET MOV S2R CS2R R2UR"),
+}
+_OF_OPCODE = {op: (pipe, cost) for pipe, (cost, ops) in _PIPES.items() for op in ops.split()}
+_LINE = re.compile(r"^\s*/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P[T\d]*\s+)?([A-Z][A-Z0-9_.]*)(.*?);")
+_LABEL = re.compile(r"(\.L_x?_?\d+)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One launch of an operation on all neurons: its trip counts and rows a program."""
+
+    operation: str
+    module: str
+    key: object
+    trips: tuple[int, ...]
+    rows: int = 1
+
+
+PARTS = (
+    Part("score, classes of up to 1,024", "ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 1,024", "scoring_triton", (10, 10), (4,), 2),
+    Part("score, classes of up to 128", "ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 128", "scoring_triton", (10, 7), (5,), 2),
+    Part("score, classes of up to 4,096", "ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 4,096", "scoring_triton", (12, 12), (1,), 2),
+    Part("score_labelings, one of 1,000", "ranks_triton", (16, 4096), (1,), 2),
+    Part("score_labelings, one of 1,000", "scoring_triton", (10, 10), (1,), 2),
+    Part("top_experts, bounds (3.8 and later)", "bounds_triton", "histogram", (4, 4)),
+    Part("top_experts, bounds (3.6, 3.7)", "bounds_triton", "thresholds", (8, 8)),
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A row of the table; ``x_floor`` is the multiple of one read of the activations."""
+
+    operation: str
+    kernel: str
+    form: str
+    warps: int
+    registers: int
+    spills: int
+    instructions_a_warp: int
+    busiest_pipe: str
+    trips: str
+    predicted_ms: float
+    x_floor: float
+    triton: str
+    note: str = "prediction from compiled code, not measured"
+
+
+def predict(part: Part) -> Prediction:
+    """Compile one part for sm_90 in bfloat16 and weigh its instructions."""
+    launch = launch_table(part.module)[part.key]
+    _, usage, disassembly = machine_code(Case(part.module, part.key, "bf16", "fast", 90))
+    found = _executed(disassembly, part.trips)
+    registers = re.search(r"REG:(\d+)", usage)
+    cycles = Counter({"issue": found.total()})
+    for opcode, times in found.items():
+        pipe, cost = _OF_OPCODE.get(opcode, ("none", 0) if opcode[0] == "U" else ("alu", 2))
+        cycles[pipe] += cost * times
+    pipe, most = cycles.most_common(1)[0]
+    ms = most * launch.num_warps * (NEURONS / part.rows) / WARPS_A_MS
+    return Prediction(
+        operation=part.operation,
+        kernel=launch.kernel.__name__.removeprefix("_"),
+        form=" ".join(f"{name.lower()}={int(v)}" for name, v in launch.constants.items()),
+        warps=launch.num_warps,
+        registers=int(registers[1]) if registers else 0,
+        spills=found["LDL"] + found["STL"],
+        instructions_a_warp=found.total(),
+        busiest_pipe=pipe,
+        trips=" ".join(map(str, part.trips)),
+        predicted_ms=round(ms, 2),
+        x_floor=round(ms / FLOOR_MS, 1),
+        triton=triton.__version__,
+    )
+
+
+def _executed(sass: str, trips: tuple[int, ...]) -> Counter[str]:
+    """How often a warp executes each opcode; a loop is a branch back to a label."""
+    lines, labels, waiting = [], {}, []
+    for text in sass.splitlines():
+        if label := re.match(r"^\s*(\.L_x?_?\d+):", text):
+            waiting.append(label[1])
+        elif line := _LINE.match(text):
+            address = int(line[1], 16)
+            labels |= dict.fromkeys(waiting, address)
+            waiting = []
+            lines.append((address, line[2].split(".")[0], line[3]))
+    loops = sorted(_loops(lines, labels), key=lambda loop: (loop[0], -loop[1]))
+    found: Counter[str] = Counter()
+    for address, opcode, _ in lines:
+        times = 1
+        for number, (start, end) in enumerate(loops):
+            inside = start <= address <= end
+            times *= trips[number] if inside and number < len(trips) else 1
+        found[opcode] += times
+    return found
+
+
+def _loops(
+    lines: Iterable[tuple[int, str, str]], labels: dict[str, int]
+) -> Iterable[tuple[int, int]]:
+    for address, opcode, operands in lines:
+        target = labels.get(label[1]) if (label := _LABEL.search(operands)) else None
+        if opcode == "BRA" and target is not None and target < address:
+            yield target, address
+
+
+def main() -> None:
+    """Predict every part and the sum of each operation, print and keep."""
+    rows = [predict(part) for part in PARTS]
+    for row in rows:
+        total = sum(other.predicted_ms for other in rows if other.operation == row.operation)
+        print(
+            f"{row.operation:36} {row.kernel:20} {row.predicted_ms:6.2f} ms "
+            f"{row.x_floor:5.1f} x floor   together {total:6.2f} ms {total / FLOOR_MS:5.1f} x"
+        )
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    print(RESULTS, "(predictions from compiled code, not measured)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Hubs: sentences that are everybody's neighbour, and those that are nobody's."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechsteer.analysis.similarity import Embeddings, check_parallel
+from mechsteer.errors import MechsteerError
+from mechsteer.kernels import neighbours
+
+
+def k_occurrence(
+    x: Float[Tensor, "query d"], y: Float[Tensor, "candidate d"], *, k: int = 10
+) -> Int[Tensor, "candidate"]:
+    """In how many queries' k nearest neighbours a candidate is: ``N_k(j)``, by cosine.
+
+    Its mean is ``k n_query / n_candidate`` whatever the space; what tells hubs is its skewness.
+    Equal cosines by ascending index.
+
+    Raises:
+        ValueError: rows that are zero or not finite, shapes that do not fit, k beyond the
+            candidates.
+
+    Source: Radovanovic et al. 2010 (JMLR 11), section 2.
+    """
+    index = neighbours(x.float(), y.float(), k=k).index
+    return torch.bincount(index.flatten().cpu(), minlength=len(y))
+
+
+def occurrence_histogram(embeddings: Embeddings, *, k: int = 10) -> Int[Tensor, "times"]:
+    """How many candidates are among the k nearest of exactly ``0, 1, …, n`` queries.
+
+    `k_occurrence` of all ordered pairs of languages together: the histogram sums to ``L(L-1)n``,
+    and its mean is k. With fewer than k sentences k is their number.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+
+    >>> occurrence_histogram({"x": torch.eye(3), "y": torch.eye(3)}, k=1)
+    tensor([0, 6, 0, 0])
+    """
+    check_parallel(embeddings)
+    n = len(next(iter(embeddings.values())))
+    found = torch.zeros(n + 1, dtype=torch.int64)
+    for source, target in permutations(embeddings, 2):
+        times = k_occurrence(embeddings[source], embeddings[target], k=min(k, n))
+        found += torch.bincount(times, minlength=n + 1)
+    return found
+
+
+def skewness(occurrence: Int[Tensor, "candidate"]) -> float:
+    """Third standardised moment of ``N_k``; 0 without hubs, above 1 with strong ones.
+
+    Raises:
+        MechsteerError: every candidate occurs equally often, which has no skewness.
+    """
+    from scipy.stats import skew
+
+    if int(occurrence.min()) == int(occurrence.max()):
+        raise MechsteerError("every sentence is a neighbour equally often: no skewness to speak of")
+    return float(skew(occurrence.double().numpy()))
+
+
+def anti_hubs(occurrence: Int[Tensor, "candidate"]) -> float:
+    """Share of candidates that are nobody's neighbour: retrieval can never find them.
+
+    >>> anti_hubs(torch.tensor([0, 3, 0, 1]))
+    0.5
+    """
+    return float((occurrence == 0).double().mean())

@@ -1,0 +1,160 @@
+"""Cards from scores and a recording, and one more pass over the few sentences they show."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mechsteer.analysis.detection import activation_histogram, precision_recall
+from mechsteer.cards.store import Cards
+from mechsteer.cards.tokens import Shown, token_activations
+from mechsteer.cards.writes import written
+from mechsteer.errors import MechsteerError
+from mechsteer.experts import NeuronScores
+from mechsteer.models import plain_tokenizer
+from mechsteer.progress import progress
+from mechsteer.sites import HookSite
+from mechsteer.studies.bench import USUAL, Reading
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus
+    from mechsteer.recording import Recording
+
+SCORES = ("ap", "auroc", "effect_size", "mean", "median", "std")
+
+
+class Subject(NamedTuple):
+    """Whom a card is about: a flat neuron number of the site, and the language to tell apart."""
+
+    neuron: int
+    language: str
+
+
+def top_subjects(scores: NeuronScores, languages: Sequence[str], count: int) -> list[Subject]:
+    """The best neurons of each language by average precision."""
+    return [
+        Subject(neuron, language)
+        for language in languages
+        for neuron in scores.top(language, count).index.tolist()
+    ]
+
+
+def named_subject(scores: NeuronScores, name: str) -> Subject:
+    """``LAYER:NEURON``, or ``COMPONENT:LAYER:NEURON`` where a site has several components.
+
+    The card is about the language that the neuron detects best.
+
+    Raises:
+        MechsteerError: the name is not of that form, or the site has no such neuron.
+    """
+    *component, layer, neuron = name.split(":") if ":" in name else ("", "")
+    if len(component) > 1 or not (layer.isdecimal() and neuron.isdecimal()):
+        raise MechsteerError(f"expected a neuron as LAYER:NEURON, for example 3:120, got {name!r}")
+    for point, offset in zip(scores.site.points, scores.site.offsets, strict=True):
+        right = point.layer == int(layer) and component in ([], [point.component])
+        if right and int(neuron) < point.width:
+            flat = offset + int(neuron)
+            return Subject(flat, scores.languages[int(scores.ap[:, flat].argmax())])
+    raise MechsteerError(
+        f"site {scores.site.name!r} has no neuron {name}: expected one of "
+        + ", ".join(f"{p.component}:{p.layer}:0–{p.width - 1}" for p in scores.site.points[:3])
+        + " …"
+    )
+
+
+def make_cards(
+    model: Any,
+    corpus: LabelledCorpus,
+    recording: Recording,
+    scores: NeuronScores,
+    subjects: Sequence[Subject],
+    *,
+    reading: Reading = USUAL,
+    n_sentences: int = 5,
+) -> Cards:
+    """Make the cards of some neurons.
+
+    Distributions and top sentences come from the recording; the model runs once more over the top
+    sentences alone, for the activation on each token.
+
+    Args:
+        model: the model that was recorded.
+        corpus: the sentences that were recorded.
+        recording: their pooled activations.
+        scores: what was made of them.
+        subjects: a card each, in this order; repeated ones once.
+        reading: how the sentences were read.
+        n_sentences: top sentences of a card, by pooled activation, equal ones in corpus order.
+    """
+    subjects = list(dict.fromkeys(subjects))
+    tokenizer = plain_tokenizer(model)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    shown: list[Shown] = []
+    for card, subject in enumerate(progress(subjects, "making cards", "card")):
+        point, neuron = _place(scores, subject)
+        values = recording.activations(point)[:, neuron].float().cpu().numpy()
+        positive = recording.labels.numpy() == recording.languages.index(subject.language)
+        top = _top_sentences(corpus, values, n_sentences)
+        parts = {
+            "neurons": _head(scores, subject),
+            "scores": _scores(scores, subject.neuron),
+            "histograms": activation_histogram(values, positive),
+            "curves": precision_recall(values, positive),
+            "sentences": top,
+            "writes": written(model, tokenizer, point, neuron),
+        }
+        for name, part in parts.items():
+            tables.setdefault(name, []).append(part.assign(card=card))
+        shown += [
+            Shown(card, int(place), subject.neuron, str(language), str(text))
+            for place, language, text in zip(
+                top["place"], top["language"], top["text"], strict=True
+            )
+        ]
+    tokens = token_activations(model, tokenizer, scores.site, shown, reading=reading)
+    whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    return Cards(**whole, tokens=tokens)
+
+
+def _place(scores: NeuronScores, subject: Subject) -> tuple[HookSite, int]:
+    """Hook point of a subject, and its number there."""
+    place = bisect_right(scores.site.offsets, subject.neuron) - 1
+    return scores.site.points[place], subject.neuron - scores.site.offsets[place]
+
+
+def _head(scores: NeuronScores, subject: Subject) -> pd.DataFrame:
+    point, neuron = _place(scores, subject)
+    order = scores.top(subject.language, scores.site.n_neurons).index.tolist()
+    head = {"component": point.component, "layer": point.layer, "neuron": neuron}
+    rank = order.index(subject.neuron) + 1
+    return pd.DataFrame([head | {"language": subject.language, "rank": rank}])
+
+
+def _scores(scores: NeuronScores, neuron: int) -> pd.DataFrame:
+    columns = {name: getattr(scores, name)[:, neuron].numpy() for name in SCORES}
+    prevalence = [scores.prevalence(language) for language in scores.languages]
+    return pd.DataFrame({"language": scores.languages} | columns | {"prevalence": prevalence})
+
+
+def _top_sentences(corpus: LabelledCorpus, values: np.ndarray, count: int) -> pd.DataFrame:
+    """The sentences a neuron fires on most: place, language, sentence, value, text."""
+    texts, labels = corpus.flatten()
+    first = np.searchsorted(labels, range(len(corpus.languages)))
+    top = np.argsort(-values, kind="stable")[:count]
+    return pd.DataFrame(
+        [
+            (
+                place,
+                corpus.languages[labels[row]],
+                row - first[labels[row]],
+                values[row],
+                texts[row],
+            )
+            for place, row in enumerate(top.tolist(), 1)
+        ],
+        columns=["place", "language", "sentence", "value", "text"],
+    )

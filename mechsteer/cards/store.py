@@ -1,0 +1,62 @@
+"""What cards hold: tidy tables that share the column ``card``, the card's number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from mechsteer.artifacts import read_table, write_table
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Cards of some neurons, each table one row an observation.
+
+    Attributes:
+        neurons: component, layer, neuron, the language a card is about, and its rank among that
+            language's neurons by average precision (from 1).
+        scores: language, ap, auroc, effect_size, mean, median, std, prevalence: every language.
+        histograms: low, high, positives, negatives: shares of the language and of the rest.
+        curves: recall, precision, threshold.
+        sentences: place (from 1), language, sentence (its number), value (pooled), text.
+        tokens: place, start, end, value: the activation on each span of the sentence's text.
+        writes: direction (``promoted`` or ``suppressed``), place (from 1), token, logit.
+    """
+
+    neurons: pd.DataFrame
+    scores: pd.DataFrame
+    histograms: pd.DataFrame
+    curves: pd.DataFrame
+    sentences: pd.DataFrame
+    tokens: pd.DataFrame
+    writes: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.neurons)
+
+    def brief(self) -> pd.DataFrame:
+        """One row a card: whom it is about, how well it detects, what it writes."""
+        keys = ["card", "language"]
+        scored = self.neurons.merge(self.scores[[*keys, "ap", "auroc"]], on=keys)
+        promoted = self.writes[self.writes["direction"] == "promoted"].sort_values("place")
+        words = promoted.groupby("card")["token"].apply(lambda own: " ".join(own[:6]).strip())
+        table = scored.assign(promotes=scored["card"].map(words).fillna(""))
+        return table[["language", "rank", "layer", "neuron", "ap", "auroc", "promotes"]]
+
+    def save(self, folder: Path) -> list[str]:
+        """Write ``cards.TABLE.parquet`` files and return their names."""
+        names = {f.name: f"cards.{f.name}.parquet" for f in fields(self)}
+        for table, file in names.items():
+            write_table(folder / file, getattr(self, table))
+        return list(names.values())
+
+    @classmethod
+    def load(cls, folder: Path) -> Cards:
+        """Read what ``save`` wrote.
+
+        Raises:
+            ArtifactError: a table is missing or damaged.
+        """
+        return cls(**{f.name: read_table(folder / f"cards.{f.name}.parquet") for f in fields(cls)})

@@ -1,0 +1,89 @@
+"""What a neuron writes, in the words of the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechsteer.sites import HookSite, has_final_norm
+
+
+@torch.inference_mode()
+def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor, " token"] | None:
+    """Logits that a neuron's row of ``W_out`` alone gives, in float32.
+
+    ``W_U · (f(w) - f(-w)) / 2`` with ``w = W_out[neuron]`` and f the model's final norm: its gain
+    acts, its bias cancels, and the size of the rest of the stream, by which a norm divides in a
+    forward pass, is left out. So the order of tokens means something and the scale does not, and
+    what later layers make of the write is not in it. None where a neuron has no row of ``W_out``
+    (component ``down``) or the model no unembedding.
+
+    Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
+    """
+    unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
+    if point.component == "down" or unembedding is None:
+        return None
+    w = model.blocks[point.layer].mlp.W_out[neuron][None, None]
+    if has_final_norm(model):
+        w = (model.ln_final(w) - model.ln_final(-w)) / 2
+    logits: Tensor = w[0, 0].float() @ unembedding.float()
+    return logits
+
+
+def written(
+    model: Any, tokenizer: Any, point: HookSite, neuron: int, *, count: int = 12
+) -> pd.DataFrame:
+    """Tokens a neuron promotes and suppresses most: direction, place (from 1), token, logit.
+
+    A token that is part of a character is shown as its bytes, for example ``<E3-81>``.
+    """
+    logits = vocabulary_logits(model, point, neuron)
+    columns = ["direction", "place", "token", "logit"]
+    if logits is None:
+        return pd.DataFrame(columns=columns).astype({"place": int, "logit": float})
+    known = logits[: len(tokenizer)].cpu()  # rows beyond the tokenizer's only pad the matrix
+    rows = []
+    for direction, sign in (("promoted", 1), ("suppressed", -1)):
+        order = (sign * known).sort(descending=True, stable=True).indices[:count].tolist()
+        words = spelled(tokenizer, order)
+        rows += [
+            (direction, place, word, known[token].item())
+            for place, (token, word) in enumerate(zip(order, words, strict=True), 1)
+        ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def spelled(tokenizer: Any, tokens: Sequence[int]) -> list[str]:
+    """Text of single tokens, spaces kept; the bytes of those that are no whole character."""
+    words = []
+    for token in tokens:
+        text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
+        words.append(_bytes(tokenizer, token) if "\N{REPLACEMENT CHARACTER}" in text else text)
+    return words
+
+
+def _bytes(tokenizer: Any, token: int) -> str:
+    """Bytes of a byte-level token; its own name where the tokenizer spells them differently."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    name = str(tokenizer.convert_ids_to_tokens(token))
+    letters = sorted(ByteLevel.alphabet())
+    if not set(name) <= set(letters):
+        return name
+    return f"<{'-'.join(f'{_byte(letter):02X}' for letter in name)}>"
+
+
+def _byte(letter: str) -> int:
+    """The byte a letter stands for: printable Latin-1 for itself, the others from 256 on in order.
+
+    Source: Radford et al. 2019, ``bytes_to_unicode`` of GPT-2's encoder.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    if ord(letter) < 256:
+        return ord(letter)
+    return [byte for byte in range(256) if byte not in printable][ord(letter) - 256]

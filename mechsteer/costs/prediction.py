@@ -1,0 +1,271 @@
+"""How well a model predicts text, and how far an edit moves what it predicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
+from mechsteer.errors import CorpusError, ModelError
+from mechsteer.interventions import Edit
+from mechsteer.models import context_length, plain_tokenizer, require_eval
+from mechsteer.progress import progress as watched
+from mechsteer.steering import Positions, steer
+
+_CHUNK = 1 << 24  # float64 logits at a time: 128 MB
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well texts are predicted: per text the nats, the tokens and the bytes they are spread on.
+
+    ``nll`` is ``-Σ log p(token | tokens before it)`` in nats, float64 ``[text]``.
+    """
+
+    nll: Float[Tensor, " text"]
+    n_tokens: Int[Tensor, " text"]
+    n_bytes: Int[Tensor, " text"]
+
+    @property
+    def perplexity(self) -> float:
+        """``exp(nll / tokens)``, which compares models of one tokeniser only."""
+        return math.exp(self.nll.sum().item() / int(self.n_tokens.sum()))
+
+    @property
+    def bits_per_byte(self) -> float:
+        """``nll / ln 2 / bytes`` of the UTF-8 text, which compares whatever the tokeniser."""
+        return self.nll.sum().item() / math.log(2) / int(self.n_bytes.sum())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an edit did to a model's predictions on texts.
+
+    ``kl`` is ``Σ KL(before ‖ after)`` over the tokens of a text in nats, float64 ``[text]``.
+    """
+
+    before: Perplexity
+    after: Perplexity
+    kl: Float[Tensor, " text"]
+
+    @property
+    def kl_per_token(self) -> float:
+        """Mean over all tokens of ``KL(before ‖ after)``, in nats."""
+        return self.kl.sum().item() / int(self.before.n_tokens.sum())
+
+
+def perplexity(
+    model: Any,
+    texts: str | Sequence[str],
+    *,
+    window: int | None = None,
+    stride: int | None = None,
+    tokenizer: Any = None,
+    batch_tokens: int = 2048,
+    progress: bool = True,
+) -> Perplexity:
+    """Measure how well a model predicts text, by sliding windows; edits that are installed act.
+
+    Every token of a text is predicted once, the first from what opens a text (see
+    ``windows.opening``), later ones from at least ``window - stride`` tokens before them, and each
+    text by itself. So all bytes of the text count and none are counted twice. Sums are float64.
+
+    Args:
+        model: a TransformerBridge of a causal model in eval mode.
+        texts: one long text, or several independent ones.
+        window: tokens of a pass; the model's context by default.
+        stride: tokens that a window moves by; 512 by default (Sundar et al. 2025), or half the
+            window if that is less.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a pass, padding included. Logits take ``batch_tokens x vocabulary``
+            values.
+        progress: show a bar where a terminal watches.
+
+    Raises:
+        CorpusError: a text that is blank, not Unicode, or has no token.
+        ModelError: train mode, a model that does not predict the next token, or logits that are
+            not finite.
+        MechsteerError: a window beyond the context, or a stride that leaves a gap.
+
+    Source: the sliding window of the Hugging Face guide to perplexity, in which here no token is
+    lost between windows.
+    """
+    asked = _Asked(
+        model,
+        texts,
+        window=window,
+        stride=stride,
+        tokenizer=tokenizer,
+        batch_tokens=batch_tokens,
+    )
+    nll = torch.zeros(len(asked.n_tokens), dtype=torch.float64)
+    for batch in asked.watched(show=progress):
+        logits = _logits(model, batch)
+        _add(nll, batch, _nll(logits, batch))
+    return asked.predicted(nll)
+
+
+def compare(
+    model: Any,
+    *edits: Edit,
+    texts: str | Sequence[str],
+    positions: Positions = "all",
+    languages: str | None = None,
+    window: int | None = None,
+    stride: int | None = None,
+    tokenizer: Any = None,
+    batch_tokens: int = 2048,
+    progress: bool = True,
+) -> Comparison:
+    """Perplexity without and with edits, and the divergence between them, in one pass.
+
+    Each batch runs twice, so that memory holds two batches of logits and no more. The divergence is
+    ``KL(before ‖ after) = Σ_w p(w) (log p(w) - log q(w))`` at every token that is predicted, with p
+    the model as it stands (edits already installed on it included) and q the one with these edits.
+
+    Args:
+        model: a TransformerBridge of a causal model in eval mode.
+        edits: see ``ms.steer``, as for ``positions`` and ``languages``, the language of all texts.
+        positions: where the edits act.
+        texts: see ``perplexity``, as for all others.
+        languages: of the texts, for edits that depend on it.
+        window: tokens of a pass.
+        stride: tokens that a window moves by.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a pass, padding included.
+        progress: show a bar where a terminal watches.
+
+    Raises:
+        CorpusError, ModelError, MechsteerError: as ``perplexity``, and what ``ms.steer`` refuses.
+    """
+    asked = _Asked(
+        model,
+        texts,
+        window=window,
+        stride=stride,
+        tokenizer=tokenizer,
+        batch_tokens=batch_tokens,
+    )
+    before, after, kl = torch.zeros(3, len(asked.n_tokens), dtype=torch.float64)
+    for batch in asked.watched(show=progress):
+        p = _logits(model, batch)
+        with steer(model, *edits, positions=positions, languages=languages, tokenizer=tokenizer):
+            q = _logits(model, batch)
+        _add(before, batch, _nll(p, batch))
+        _add(after, batch, _nll(q, batch))
+        _add(kl, batch, _kl(p, q, batch))
+    return Comparison(asked.predicted(before), asked.predicted(after), kl)
+
+
+def divergence(
+    p_logits: Float[Tensor, "token word"], q_logits: Float[Tensor, "token word"]
+) -> Float[Tensor, " token"]:
+    """``KL(p ‖ q)`` of each row in nats, float64; words of probability 0 under p add nothing.
+
+    >>> divergence(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]])).tolist()
+    [0.0]
+    """
+    p, q = p_logits.double().log_softmax(-1), q_logits.double().log_softmax(-1)
+    return torch.where(p == -torch.inf, 0.0, p.exp() * (p - q)).sum(-1)
+
+
+class _Asked:
+    """Texts that are to be predicted, checked, tokenised and divided."""
+
+    def __init__(
+        self,
+        model: Any,
+        texts: str | Sequence[str],
+        *,
+        window: int | None,
+        stride: int | None,
+        tokenizer: Any,
+        batch_tokens: int,
+    ) -> None:
+        require_eval(model)
+        require_causal(model)
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        require_text(texts)
+        tokenizer = tokenizer or plain_tokenizer(model)
+        width, step = resolve(context_length(model, tokenizer), window, stride)
+        before = opening(tokenizer)
+        own = [read(tokenizer, text) for text in texts]
+        for number, ids in enumerate(own):
+            if not ids:
+                raise CorpusError(f"text {number} has no token that the model knows: remove it")
+        self.n_tokens = torch.tensor([len(ids) for ids in own])
+        self.n_bytes = torch.tensor([len(text.encode()) for text in texts])
+        self.batches = list(
+            batches(
+                [before + ids for ids in own],
+                first=len(before),
+                window=width,
+                stride=step,
+                batch_tokens=batch_tokens,
+                pad=tokenizer.pad_token_id or 0,
+            )
+        )
+
+    def watched(self, *, show: bool) -> Iterable[Batch]:
+        return watched(self.batches, "predicting", "batch") if show else self.batches
+
+    def predicted(self, nll: Float[Tensor, " text"]) -> Perplexity:
+        return Perplexity(nll, self.n_tokens, self.n_bytes)
+
+
+def require_causal(model: Any) -> None:
+    """Refuse a model that does not predict each token from those before it.
+
+    Raises:
+        ModelError: its attention looks both ways.
+    """
+    if getattr(model.cfg, "attention_dir", "causal") != "causal":
+        raise ModelError(
+            f"{model.cfg.architecture} looks both ways, so it has no perplexity and generates "
+            "nothing: expected a causal model"
+        )
+
+
+@torch.inference_mode()
+def _logits(model: Any, batch: Batch) -> Float[Tensor, "window token word"]:
+    device = next(model.parameters()).device
+    ids, mask = batch.ids.to(device), batch.mask.to(device)
+    logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
+    return logits
+
+
+def _nll(logits: Tensor, batch: Batch) -> Float[Tensor, " token"]:
+    """``-log p`` of each token that is asked for, in the order of ``batch.scored.nonzero()``."""
+    found = []
+    for row, place in _chunks(batch, logits.shape[-1]):
+        asked = batch.ids[row, place + 1].to(logits.device)
+        logp = logits[row, place].double().log_softmax(-1)
+        found.append(-logp.gather(1, asked[:, None])[:, 0].cpu())
+    return torch.cat(found)
+
+
+def _kl(p: Tensor, q: Tensor, batch: Batch) -> Float[Tensor, " token"]:
+    chunks = _chunks(batch, p.shape[-1])
+    return torch.cat([divergence(p[row, place], q[row, place]).cpu() for row, place in chunks])
+
+
+def _chunks(batch: Batch, n_words: int) -> Iterator[tuple[Tensor, Tensor]]:
+    places, size = batch.scored.nonzero(), max(1, _CHUNK // n_words)
+    for start in range(0, len(places), size):
+        chunk = places[start : start + size]
+        yield chunk[:, 0], chunk[:, 1]
+
+
+def _add(total: Float[Tensor, " text"], batch: Batch, values: Float[Tensor, " token"]) -> None:
+    """Add the values of a batch's tokens to their texts."""
+    if not values.isfinite().all():
+        raise ModelError(
+            "the model's logits are not finite on this text: a smaller strength, or another dtype?"
+        )
+    total.index_add_(0, batch.texts[batch.scored.nonzero()[:, 0]], values)

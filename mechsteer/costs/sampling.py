@@ -1,0 +1,170 @@
+"""Text that a model writes: seeded, the same whatever the batch, and paired before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechsteer.costs.prediction import require_causal
+from mechsteer.costs.windows import opening, read
+from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.models import context_length, plain_tokenizer, require_eval
+from mechsteer.steering.generation import generating
+
+
+@dataclass(frozen=True)
+class Generations:
+    """What a model wrote after a prompt: token ids without the prompt and the end, and text."""
+
+    tokens: tuple[tuple[int, ...], ...]
+    texts: tuple[str, ...]
+
+
+def sample(
+    model: Any,
+    n: int = 1,
+    *,
+    prompt: str = "",
+    max_new_tokens: int = 40,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    tokenizer: Any = None,
+    batch_size: int = 64,
+) -> Generations:
+    """Let a model continue a prompt ``n`` times; edits that are installed act.
+
+    Token t of continuation i is where the i-th row's t-th uniform number of ``seed`` falls in the
+    cumulative distribution over the words, most probable first, cut at the smallest set of
+    probability ``top_p`` or more (Holtzman et al. 2020). So a seed means the same numbers before
+    and after an edit and in batches of any size, and no global seed is read or set.
+
+    Args:
+        model: a TransformerBridge of a causal model in eval mode.
+        n: continuations.
+        prompt: empty for text from the very start; the special tokens that the tokenizer puts
+            before a text go before it (see ``windows.opening``).
+        max_new_tokens: tokens of each continuation; fewer where the model ends it.
+        temperature: logits are divided by it; 0 takes the most probable word each time.
+        top_p: probability that the words to choose from have together.
+        seed: of the uniform numbers.
+        tokenizer: the model's plain one by default.
+        batch_size: continuations written at once.
+
+    Raises:
+        MechsteerError: options out of range, or a prompt that leaves no room in the context.
+        ModelError: train mode, a model that is not causal, or logits that are not finite.
+    """
+    require_eval(model)
+    require_causal(model)
+    if n < 1 or max_new_tokens < 1 or batch_size < 1 or temperature < 0 or not 0 < top_p <= 1:
+        raise MechsteerError(
+            "expected n, max_new_tokens and batch_size of 1 or more, temperature >= 0 and "
+            f"0 < top_p <= 1, got {n}, {max_new_tokens}, {batch_size}, {temperature}, {top_p}"
+        )
+    tokenizer = tokenizer or plain_tokenizer(model)
+    start = _prompt(tokenizer, prompt)
+    context = context_length(model, tokenizer)
+    if len(start) + max_new_tokens > context:
+        raise MechsteerError(
+            f"the prompt has {len(start)} tokens and the model takes {context}: "
+            f"{max_new_tokens} new ones do not fit, ask for fewer"
+        )
+    numbers = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
+    ends = _ends(model, tokenizer)
+    tokens: list[tuple[int, ...]] = []
+    for first in range(0, n, batch_size):
+        rows = uniform[first : first + batch_size]
+        with generating(model):
+            steps = list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p))
+        written = torch.stack(steps, dim=1)
+        tokens += [_until(row, ends) for row in written.tolist()]
+    texts = tuple(tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens)
+    return Generations(tuple(tokens), texts)
+
+
+def draw(
+    logits: Float[Tensor, "row word"],
+    uniform: Float[Tensor, " row"],
+    *,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> Int[Tensor, " row"]:
+    """The word of each row at a uniform number in [0, 1); equal logits go by word number.
+
+    >>> draw(torch.tensor([[0.0, 9.0, 0.0]]), torch.tensor([0.5]))
+    tensor([1])
+    """
+    if temperature == 0:
+        return logits.argmax(-1)
+    p, words = (
+        (logits.double() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    )
+    cumulative = p.cumsum(-1)
+    last = (cumulative < top_p).sum(-1, keepdim=True).clamp(max=p.shape[-1] - 1)
+    point = uniform.to(p)[:, None] * cumulative.gather(-1, last)
+    place = torch.minimum((cumulative <= point).sum(-1, keepdim=True), last)
+    return words.gather(-1, place)[:, 0]
+
+
+def _prompt(tokenizer: Any, prompt: str) -> list[int]:
+    """A prompt as the tokenizer opens it; only an empty one is given an opening it lacks."""
+    if not prompt:
+        return opening(tokenizer)
+    own = read(tokenizer, prompt)
+    encoded = list(tokenizer(prompt, verbose=False)["input_ids"])
+    before = next(at for at in range(len(encoded)) if encoded[at : at + len(own)] == own)
+    return encoded[: before + len(own)]
+
+
+@torch.inference_mode()
+def _write(
+    model: Any,
+    start: list[int],
+    uniform: Float[Tensor, "row step"],
+    ends: set[int],
+    *,
+    temperature: float,
+    top_p: float,
+) -> Iterator[Int[Tensor, " row"]]:
+    """One token of every row at a time, until all have ended."""
+    from transformers import DynamicCache
+
+    device = next(model.parameters()).device
+    cache = DynamicCache(config=model.original_model.config)
+    new = torch.tensor([start] * len(uniform), device=device)
+    ended = torch.zeros(len(uniform), dtype=torch.bool)
+    seen = 0
+    for numbers in uniform.T:
+        seen += new.shape[1]
+        mask = torch.ones(len(uniform), seen, dtype=torch.long, device=device)
+        logits = model(new, attention_mask=mask, past_key_values=cache, use_cache=True)[:, -1]
+        if not logits.isfinite().any(-1).all() or logits.isnan().any():
+            raise ModelError(
+                "the model's logits are not finite: a smaller strength, or another dtype?"
+            )
+        chosen = draw(logits, numbers, temperature=temperature, top_p=top_p)
+        yield chosen.cpu()
+        new = chosen[:, None]
+        ended |= torch.isin(chosen.cpu(), torch.tensor(sorted(ends)))
+        if ended.all():
+            return
+
+
+def _ends(model: Any, tokenizer: Any) -> set[int]:
+    """Tokens that end a text, by the tokenizer and by the checkpoint's own settings."""
+    settings = getattr(model.original_model, "generation_config", None)
+    named = getattr(settings, "eos_token_id", None)
+    several = named if isinstance(named, list) else [named]
+    return {int(token) for token in (tokenizer.eos_token_id, *several) if token is not None}
+
+
+def _until(tokens: list[int], ends: set[int]) -> tuple[int, ...]:
+    stop = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
+    return tuple(tokens[:stop])

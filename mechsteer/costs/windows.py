@@ -1,0 +1,148 @@
+"""A text as a model reads it: what stands before it, and the windows that see all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from mechsteer.errors import CorpusError, MechsteerError, ModelError
+from mechsteer.recording.batches import divide
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of one pass, padded on the right.
+
+    ``scored[i, t]`` says that the logits at token t of window i are asked for token t + 1;
+    ``texts`` are the numbers of the texts the windows are of.
+    """
+
+    texts: Int[Tensor, "window"]
+    ids: Int[Tensor, "window token"]
+    mask: Int[Tensor, "window token"]
+    scored: Bool[Tensor, "window token"]
+
+
+def opening(tokenizer: Any) -> list[int]:
+    """What a text starts with: the special tokens that the tokenizer puts first, if any.
+
+    Else its beginning-of-sequence or else its end-of-sequence token, which is what stands between
+    the documents such models were trained on (as in lm-evaluation-harness). So every token of a
+    text is predicted from something, and every byte of it counts.
+
+    Raises:
+        ModelError: the tokenizer has no special token to start with.
+    """
+    before = _without_ends(tokenizer, "a")[0]
+    if before:
+        return before
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return [int(token)]
+    raise ModelError("the tokenizer has no token to start a text with: set tokenizer.bos_token")
+
+
+def read(tokenizer: Any, text: str) -> list[int]:
+    """Tokens of a text, without the special tokens that the tokenizer puts around it."""
+    return _without_ends(tokenizer, text)[1]
+
+
+def windows(
+    n_tokens: int, window: int, stride: int, *, first: int = 1
+) -> Iterator[tuple[int, int, int]]:
+    """Divide a text into overlapping windows: start, end, and the first token that is scored.
+
+    Tokens before ``first`` are never scored, any other exactly once, in the first window that holds
+    it: with at least ``window - stride`` tokens before it, or all there are.
+
+    >>> list(windows(6, window=4, stride=2))
+    [(0, 4, 1), (2, 6, 4)]
+    """
+    scored = first
+    for start in range(0, n_tokens, stride):
+        end = min(start + window, n_tokens)
+        yield start, end, scored
+        scored = max(first, end)
+        if end == n_tokens:
+            return
+
+
+def batches(
+    texts: Sequence[Sequence[int]],
+    *,
+    first: int,
+    window: int,
+    stride: int,
+    batch_tokens: int,
+    pad: int,
+) -> Iterator[Batch]:
+    """Windows of texts in batches of similar length, longest first; deterministic."""
+    spans = [
+        (number, *span)
+        for number, ids in enumerate(texts)
+        for span in windows(len(ids), window, stride, first=first)
+    ]
+    for rows in divide([end - start for _, start, end, _ in spans], batch_tokens):
+        chosen = [spans[row] for row in rows]
+        ids = [torch.tensor(texts[number][start:end]) for number, start, end, _ in chosen]
+        mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
+        asks = [torch.arange(1, len(i) + 1) for i in ids]  # token that each position predicts
+        scored = [
+            (ask >= scored_from - start) & (ask < end - start)
+            for ask, (_, start, end, scored_from) in zip(asks, chosen, strict=True)
+        ]
+        yield Batch(
+            torch.tensor([number for number, *_ in chosen]),
+            pad_sequence(ids, batch_first=True, padding_value=pad),
+            mask,
+            pad_sequence(scored, batch_first=True),
+        )
+
+
+def resolve(context: int, window: int | None, stride: int | None) -> tuple[int, int]:
+    """Window and stride, by default the context and 512 (half the window if that is less).
+
+    Raises:
+        MechsteerError: a window beyond the context, or a stride that leaves a gap.
+    """
+    width = context if window is None else window
+    if not 2 <= width <= context:
+        raise MechsteerError(f"expected a window of 2 to {context} tokens, got {window}")
+    step = min(512, width // 2) if stride is None else stride
+    if not 1 <= step < width:
+        raise MechsteerError(
+            f"expected a stride of 1 to {width - 1} tokens (the window less one, so that each "
+            f"token is predicted from another), got {stride}"
+        )
+    return width, step
+
+
+def require_text(texts: Sequence[str]) -> None:
+    """Refuse texts without a word, or that UTF-8 cannot hold.
+
+    Raises:
+        CorpusError: no text, or one that is blank or not Unicode.
+    """
+    from mechsteer.corpus.text import flaw
+
+    if not texts:
+        raise CorpusError("expected a text, got none")
+    for number, text in enumerate(texts):
+        if reason := flaw(text):
+            raise CorpusError(f"text {number}: {reason}")
+
+
+def _without_ends(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:
+    """The special tokens before a text, and the text's own."""
+    encoded = tokenizer(text, return_special_tokens_mask=True, verbose=False)
+    ids, special = encoded["input_ids"], encoded["special_tokens_mask"]
+    own = [place for place, is_special in enumerate(special) if not is_special]
+    if not own:
+        return list(ids), []
+    return list(ids[: own[0]]), list(ids[own[0] : own[-1] + 1])

@@ -1,0 +1,88 @@
+"""How much is enough and what it costs: retrieval above, bits per byte below, over the dose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mechsteer.plots.panels import (
+    INK,
+    end_labels,
+    label,
+    metric_of,
+    panel,
+    percent,
+    strokes,
+    title,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COST = "bits_per_byte"
+WIDTHS = (0.8, 1.3, 1.8, 2.3)  # weakest to strongest
+
+
+def dose_response(
+    doses: pd.DataFrame, *, edit: str, language: str, metric: str = "retrieval_top1"
+) -> list[Axes]:
+    """What each dose of an edit gives, and below it what it costs in bits per byte.
+
+    The dose is k on a logarithmic axis with one line a strength (the stronger the thicker), or the
+    strength where there is but one k. Bars are confidence intervals; the horizontal line is the
+    model without an edit. The lower panel is there where the table has ``bits_per_byte``.
+
+    Args:
+        doses: columns edit, language, k, strength, metric, value, ci_low, ci_high.
+        edit: whose doses.
+        language: the steered language.
+        metric: what the upper panel shows.
+    """
+    rows = doses[doses["language"].isin(["", language]) & doses["edit"].isin(["none", edit])]
+    metrics = [name for name in (metric, COST) if (rows["metric"] == name).any()]
+    width, height = 3.9, 0.75 + 1.6 * len(metrics)
+    figure = Figure(figsize=(width, height), facecolor="none")
+    drawn = []
+    for place, name in enumerate(metrics):
+        bottom = 0.42 + 1.6 * (len(metrics) - 1 - place)
+        box = (0.62 / width, bottom / height, (width - 1.34) / width, 1.42 / height)
+        ax = panel(figure.add_axes(box), size=(width, height), margins=(0, 0, 0, 0))
+        _dose_lines(ax, rows[rows["metric"] == name], edit=edit)
+        shown = metric_of(name)
+        if shown.percent:
+            ax.yaxis.set_major_formatter(FuncFormatter(percent))
+        ax.set_ylabel(shown.title)
+        if place + 1 < len(metrics):
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+        drawn.append(ax)
+    title(drawn[0], label(language))
+    return drawn
+
+
+def _dose_lines(ax: Axes, rows: pd.DataFrame, *, edit: str) -> None:
+    """Lines of one metric over the dose, named at their ends, and the level without an edit."""
+    moved, base = rows[rows["edit"] == edit], rows[rows["edit"] == "none"]
+    along, across = ("k", "strength") if moved["k"].nunique() > 1 else ("strength", "k")
+    colour = strokes([edit])[edit].colour
+    ends = [(float(value), "none", INK) for value in base["value"]]
+    for value in base["value"]:
+        ax.axhline(value, color=INK, linewidth=0.9)
+    for place, (level, line) in enumerate(moved.sort_values(along).groupby(across)):
+        broad = WIDTHS[min(place, len(WIDTHS) - 1)]
+        ax.vlines(line[along], line["ci_low"], line["ci_high"], color=colour, alpha=0.4)
+        ax.plot(line[along], line["value"], "o-", color=colour, linewidth=broad, markersize=3.5)
+        name = f"λ = {level:g}" if across == "strength" else f"k = {level}"
+        ends.append((float(line["value"].to_numpy()[-1]), name, colour))
+    if along == "k":
+        ax.set_xscale("log")
+        ax.set_xticks(sorted(moved["k"].unique()), [str(k) for k in sorted(moved["k"].unique())])
+        ax.xaxis.set_minor_locator(MaxNLocator(1))
+        ax.tick_params(which="minor", length=0, labelbottom=False)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
+    ax.set_xlabel("experts moved (k)" if along == "k" else "strength (λ)")
+    end_labels(ax, ends)

@@ -1,0 +1,111 @@
+"""One neuron as a detector of one language: its activations, and precision against recall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mechsteer.plots.panels import BLUE, INK, VERMILLION, bars, label, panel, percent, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def activations(
+    table: pd.DataFrame,
+    *,
+    language: str = "",
+    clamp: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Distribution of a neuron's pooled activations: sentences of a language, and all others.
+
+    Args:
+        table: what ``mechsteer.analysis.detection.activation_histogram`` gave.
+        language: name of the positives.
+        clamp: the value an edit holds the neuron at, marked by a line.
+        ax: where to draw; a new figure by default.
+    """
+    ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.42, 0.1, 0.32))
+    width = table["high"] - table["low"]
+    for name, colour in (("negatives", INK), ("positives", VERMILLION)):
+        bars(ax, table["low"], table[name], width=width, color=colour, alpha=0.55)
+    top = float(table[["positives", "negatives"]].to_numpy().max())
+    ax.set(ylim=(0, 1.3 * top), xlabel="pooled activation", ylabel="sentences")
+    low, high = float(table["low"].min()), float(table["high"].max())
+    if clamp is not None:
+        low, high = min(low, clamp), max(high, clamp)
+        ax.axvline(clamp, color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
+    ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
+    notes = [(label(language) or "positives", VERMILLION), ("all others", INK)]
+    notes += [] if clamp is None else [(f"held at {clamp:.3g}", BLUE)]
+    for place, (words, colour) in enumerate(notes):
+        ax.text(
+            0.98, 0.98 - 0.13 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
+            transform=ax.transAxes,
+        )  # fmt: skip
+    ax.yaxis.set_major_formatter(FuncFormatter(percent))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    title(ax, "activations")
+    return ax
+
+
+def precision_recall(
+    table: pd.DataFrame, *, chance: float, ap: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Precision against recall of one neuron as the threshold falls; dotted: chance.
+
+    Args:
+        table: what ``mechsteer.analysis.detection.precision_recall`` gave.
+        chance: the prevalence of the positives.
+        ap: the average precision, which is the area under the steps.
+        ax: where to draw; a new figure by default.
+    """
+    ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.42, 0.1, 0.32))
+    recall = np.append(0.0, table["recall"].to_numpy())
+    precision = table["precision"].to_numpy()
+    precision = np.append(precision[:1], precision)
+    ax.plot(recall, precision, drawstyle="steps-pre", color=VERMILLION, linewidth=1.5)
+    ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+    ax.text(0.01, chance + 0.02, "chance", color=INK, fontsize=8.5)
+    ax.set(xlim=(0, 1.01), ylim=(0, 1.04), xlabel="recall", ylabel="precision")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(percent))
+        axis.set_major_locator(MaxNLocator(4))
+    title(ax, "precision and recall" if ap is None else f"average precision {ap:.3f}")
+    return ax
+
+
+def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
+    """A neuron's average precision as a detector of each language, best first; dotted: chance.
+
+    Args:
+        table: columns language, ap and prevalence.
+        language: the one to draw in the colour of the positives.
+        ax: where to draw; a new figure by default.
+    """
+    rows = table.sort_values("ap", ascending=False, kind="stable")
+    names = [str(code) for code in rows["language"]]
+    ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.7, 0.1, 0.32))
+    places = np.arange(len(rows))
+    for own, colour, alpha in ((True, VERMILLION, 1.0), (False, INK, 0.55)):
+        here = (rows["language"] == language).to_numpy() == own
+        if here.any():
+            height = rows["ap"].to_numpy()[here]
+            bars(ax, places[here] - 0.4, height, width=0.8, color=colour, alpha=alpha)
+    ends = np.append(places, len(places)) - 0.5
+    ax.stairs(rows["prevalence"], ends, baseline=None, color=INK, linestyle=(0, (1, 2)))
+    ax.set_xticks(places, [label(name, width=9) for name in names], rotation=60, ha="right")
+    for text in ax.get_xticklabels():
+        text.set(rotation_mode="anchor", fontsize=7.5 if len(names) < 16 else 6)
+        if text.get_text() == label(language, width=9):
+            text.set(color=VERMILLION, fontweight="bold")
+    ax.tick_params(axis="x", length=0)
+    ax.set(ylim=(0, 1.04), xlim=(-0.6, len(rows) - 0.4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    title(ax, "AP for every language")
+    return ax

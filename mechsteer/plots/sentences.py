@@ -1,0 +1,141 @@
+"""Sentences in the embedding space: one plane for every state, and who is everybody's neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count, cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mechsteer.plots.panels import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    label,
+    panel,
+    percent,
+    strokes,
+    title,
+)
+from mechsteer.studies.results import edits_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK)
+MARKERS = "os^Dv"
+BINS = 24
+
+
+def projection(
+    table: pd.DataFrame, *, edit: str = "none", language: str = "", ax: Axes | None = None
+) -> Axes:
+    """Sentences of every language on the base's first two principal components, in one state.
+
+    The axes are those of the untouched model, and the limits hold every state of the table, so
+    panels of one table compare: clusters that merge were moved by the edit, not by the picture.
+    Points are pixels even in a vector file; each language is named at its mean.
+
+    Args:
+        table: columns edit, language (steered), source (the sentence's language), x, y and the
+            shares of variance x_share and y_share.
+        edit: the state to draw.
+        language: its steered language, drawn in the colour of the edit.
+        ax: where to draw; a new figure by default.
+    """
+    ax = panel(ax, size=(3.9, 3.3), margins=(0.5, 0.42, 0.1, 0.32))
+    rows = table[(table["edit"] == edit) & (table["language"] == language)]
+    looks = dict(zip(table["source"].unique(), cycle(zip(COLOURS * 5, MARKERS * 6, strict=True))))
+    for source, here in rows.groupby("source", sort=False, observed=True):
+        colour, marker = (VERMILLION, "o") if source == language else looks[source]
+        ax.scatter(
+            here["x"], here["y"], s=7, c=colour, marker=marker, alpha=0.55, linewidths=0,
+            rasterized=True,
+        )  # fmt: skip
+    for name, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
+        low, high = table[name].min(), table[name].max()
+        limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    _name_clusters(ax, rows, language)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+    shares = table[["x_share", "y_share"]].iloc[0]
+    ax.set(xlabel=f"first component ({shares.iat[0]:.0%})")
+    ax.set(ylabel=f"second component ({shares.iat[1]:.0%})")
+    title(ax, label(f"{edit}: {language}" if language else edit, width=40))
+    return ax
+
+
+def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
+    """Write each language at the mean of its sentences, moved apart where names would touch."""
+    means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
+    names = _short(means.index.astype(str))
+    points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
+    placed: list[tuple[float, float]] = []
+    for (x, y), code, name in zip(points, means.index, names, strict=True):
+        reach = 4.6 * len(name) + 3
+        near = [b for a, b in placed if abs(x - a) < reach]
+        moves = (sign * step for step in count() for sign in (1, -1))
+        free = next(y + move for move in moves if all(abs(y + move - b) >= 8.5 for b in near))
+        placed.append((x, free))
+        colour, weight = (VERMILLION, "bold") if code == steered else (INK, "normal")
+        ax.annotate(
+            name, (x, free), xycoords="figure points", ha="center", va="center",
+            fontsize=8, color=colour, fontweight=weight,
+        )  # fmt: skip
+
+
+def _short(codes: Iterable[str]) -> list[str]:
+    """Languages without their script, where that leaves them distinct.
+
+    >>> _short(["fra_Latn", "zho_Hans", "zho_Hant"])
+    ['fra', 'zho_Hans', 'zho_Hant']
+    """
+    whole = [label(code, width=9) for code in codes]
+    stems = [code.partition("_")[0] for code in whole]
+    return [s if stems.count(s) == 1 else w for s, w in zip(stems, whole, strict=True)]
+
+
+def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
+    """How often a sentence is among the 10 nearest of a query: the base, edits and controls.
+
+    The share of sentences (logarithmic) in bins of equal width. The mean is 10 in every state; a
+    long tail to the right is hubs, and the skewness beside each name says how long. Of several
+    seeds the first is drawn.
+
+    Args:
+        table: columns edit, language (steered), seed, occurrence, count and skewness, filtered to
+            one k and one strength.
+        language: the steered language; states without one stand in for every language.
+        ax: where to draw; a new figure by default.
+    """
+    ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.1, 0.32))
+    rows = table[table["language"].isin(["", language])]
+    edges = np.linspace(0, max(int(rows["occurrence"].max()) + 1, BINS), BINS + 1)
+    drawn = strokes(edits_of(rows))
+    for place, edit in enumerate(edits_of(rows)):
+        here = rows[rows["edit"] == edit]
+        here = here[here["seed"] == here["seed"].min()]
+        counts, _ = np.histogram(here["occurrence"], edges, weights=here["count"])
+        colour, dashes, _ = drawn[edit]
+        share = counts / counts.sum()
+        ax.stairs(share, edges, color=colour, linestyle=dashes, linewidth=1.4)
+        skew = here["skewness"].iat[0]
+        words = label(edit, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
+        ax.text(
+            0.99, 0.98 - 0.115 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
+            transform=ax.transAxes,
+        )  # fmt: skip
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(percent))
+    ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ax.tick_params(which="minor", length=0)
+    ax.set(xlabel="queries that have it among their 10 nearest", ylabel="sentences", xlim=(0, None))
+    title(ax, label(language))
+    return ax

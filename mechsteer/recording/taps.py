@@ -1,0 +1,74 @@
+"""What one recording reads: hook points of neurons, of their gates, of the residual stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mechsteer.errors import MechsteerError
+from mechsteer.kernels import POOLINGS, Pooling
+from mechsteer.models import require_raw
+from mechsteer.recording.firing import firing_point, require_firing
+from mechsteer.sites import HookSite, Site, residual_points
+
+Taps = dict[HookSite, tuple[Pooling, ...]]
+
+
+def plan_taps(
+    model: Any,
+    points: tuple[HookSite, ...],
+    poolings: tuple[Pooling, ...],
+    residual: tuple[HookSite, ...],
+    *,
+    firing: bool,
+) -> Taps:
+    """How each hook point is pooled; with ``firing`` the gates of the neurons too.
+
+    Raises:
+        SiteError: the neurons do not fire where ``hook_pre > 0``.
+        MechsteerError: there is nothing to record.
+    """
+    if not points and not residual:
+        raise MechsteerError("expected layers or embeddings to record, got neither")
+    if firing:
+        require_firing(model, points)
+    gates = map(firing_point, points) if firing else ()
+    return {**dict.fromkeys(points, poolings), **dict.fromkeys((*gates, *residual), ("mean",))}
+
+
+def points_of(site: Site, layers: Sequence[int] | None) -> tuple[HookSite, ...]:
+    """The hook points of some layers of a site, all by default.
+
+    Raises:
+        MechsteerError: the site has no such layer.
+    """
+    known = {point.layer for point in site.points}
+    wanted = known if layers is None else set(layers)
+    if not wanted <= known:
+        raise MechsteerError(
+            f"expected layers from 0 to {max(known)}, got {sorted(wanted - known)}"
+        )
+    return tuple(point for point in site.points if point.layer in wanted)
+
+
+def residual_rows(model: Any) -> tuple[HookSite, ...]:
+    """The rows of the residual stream, of a model whose embeddings compare to others'.
+
+    Raises:
+        ModelError: compatibility mode.
+    """
+    require_raw(model)
+    return residual_points(model)
+
+
+def poolings_of(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:
+    """One or several poolings as a tuple.
+
+    Raises:
+        MechsteerError: an unknown or repeated pooling, or none.
+    """
+    poolings = (pooling,) if isinstance(pooling, str) else tuple(pooling)
+    unknown = [how for how in poolings if how not in POOLINGS]
+    if unknown or not poolings or len(set(poolings)) < len(poolings):
+        raise MechsteerError(f"expected one or several of {', '.join(POOLINGS)}, got {pooling!r}")
+    return poolings

@@ -1,0 +1,86 @@
+"""Pictures of the experts: where they live, how well their layers detect, who shares them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mechsteer import plots
+from mechsteer.reporting.data import ReportData
+from mechsteer.reporting.figures import Figure
+from mechsteer.reporting.svg import inline
+from mechsteer.reporting.tables import csv_text
+
+
+def experts_figure(data: ReportData) -> Figure:
+    """Where the experts of each language live."""
+    n_layers = int(data.counts["layer"].max()) + 1
+    panels = tuple(
+        inline(
+            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers),
+            key=f"experts-{i}",
+            alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
+        )
+        for i, code in enumerate(data.counts["language"].unique())
+    )
+    drawn = [name for name in ("language", "layer", "count", "random") if name in data.counts]
+    return Figure(
+        key="experts",
+        title="Experts in each layer.",
+        caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
+        "expected of as many neurons drawn at random from the whole model.",
+        panels=panels,
+        data={"experts": csv_text(data.counts[drawn])},
+        width="narrow",
+    )
+
+
+def ap_figure(data: ReportData) -> Figure | None:
+    """How well each layer tells each language from the others."""
+    if "ap_max" not in data.counts:
+        return None
+    columns = ["language", "layer", "ap_max", "prevalence"]
+    return Figure(
+        key="ap",
+        title="How well each layer tells a language from all others.",
+        caption="Average precision of the layer's best neuron; the scale starts at chance, the "
+        "smallest share of sentences that a language has. 1 is a perfect detector.",
+        panels=(
+            inline(
+                plots.layer_ap(data.counts),
+                key="ap",
+                alt="Heatmap of the best average precision in every layer of "
+                f"{data.counts['language'].nunique()} languages.",
+            ),
+        ),
+        data={"layer-ap": csv_text(data.counts[columns])},
+        width="single",
+    )
+
+
+def overlap_figure(data: ReportData) -> Figure | None:
+    """Which languages share their experts."""
+    if data.overlap is None or data.overlap["language"].nunique() < 2:
+        return None
+    cells = data.overlap.pivot_table(
+        index="language", columns="other", values="jaccard", sort=False, observed=True
+    )
+    return Figure(
+        key="overlap",
+        title="Experts that languages share.",
+        caption="Jaccard index: neurons among the experts of both languages, over those of either. "
+        "Languages are ordered by average-linkage clustering, so that those who share stand side "
+        "by side; a language with itself is left out.",
+        panels=(
+            inline(
+                plots.overlap(data.overlap),
+                key="overlap",
+                alt=f"Matrix of expert overlap of {len(cells)} by {len(cells)} languages.",
+            ),
+        ),
+        data={"overlap": csv_text(_named(cells))},
+        width="matrix",
+    )
+
+
+def _named(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells.rename_axis(columns=None).reset_index()

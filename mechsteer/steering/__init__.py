@@ -1,0 +1,7 @@
+"""Edits on a running model: where they act, for how long, and what is left behind: nothing."""
+
+from mechsteer.steering.embedding import embed_steered
+from mechsteer.steering.positions import Positions
+from mechsteer.steering.scope import Steering, steer
+
+__all__ = ["Positions", "Steering", "embed_steered", "steer"]

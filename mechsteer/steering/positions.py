@@ -1,0 +1,135 @@
+"""Which positions of a forward pass an edit acts on, read off the pass's own arguments."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.steering.generation import Generation, forget, watch
+
+Positions = Literal["all", "content", "last", "generated"]
+
+
+class Where:
+    """The positions that edits of one scope act on, renewed at each forward pass of the model.
+
+    It listens at the module that every path runs through (``forward``, ``run_with_hooks``,
+    ``run_with_cache``, ``generate``, ``hf_generate``, the wrapped model itself). Edits read
+    ``mask``: ``[batch, token]`` of the positions to edit, None for every one; ``nothing`` says that
+    there are none.
+    """
+
+    def __init__(self, model: Any, positions: Positions, tokenizer: Any) -> None:
+        self.mask: Bool[Tensor, "batch token"] | None = None
+        self.nothing = False
+        self._positions = positions
+        self._special = _special_ids(tokenizer) if positions == "content" else []
+        self._names = tuple(inspect.signature(model.original_model.forward).parameters)
+        self._model = model if positions in ("last", "generated") else None
+        self._generation = Generation() if self._model is None else watch(model)
+        self._call: object = None
+        self._prompt = 0
+        self._listener = model.original_model.register_forward_pre_hook(
+            self._before_forward, with_kwargs=True
+        )
+
+    def remove(self) -> None:
+        """Stop listening; calling it again does nothing."""
+        self._listener.remove()
+        if self._model is not None:
+            forget(self._model)
+            self._model = None
+
+    def _before_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = dict(zip(self._names, args, strict=False)) | kwargs
+        tokens = given.get("input_ids")
+        read = given["inputs_embeds"] if tokens is None else tokens
+        mask = _attention(given)
+        past = _past(given, mask, read.shape[1])
+        real = None if mask is None else mask[:, past:]
+        if self._positions == "content":
+            real = _content(tokens, real, self._special)
+        elif self._positions != "all":
+            self._find_prompt(past, read.shape[1])
+            real = self._from_prompt(mask, past, read)
+        self.mask = None if real is None or bool(real.all()) else real
+        self.nothing = self.mask is not None and not bool(self.mask.any())
+        if self.nothing and self._positions == "generated" and self._generation.call is None:
+            warnings.warn(
+                'positions="generated" is empty in a plain forward pass, so nothing was edited: '
+                "generate, or pass the generated part with the cache of its prompt",
+                stacklevel=2,
+            )
+
+    def _find_prompt(self, past: int, n_tokens: int) -> None:
+        """Length of the prompt: what the first pass of a call of ``generate`` has read.
+
+        Outside of one, a pass that continues a cache generates, and any other is all prompt.
+        """
+        call = self._generation.call
+        if call is None:
+            self._prompt = past or n_tokens
+        elif call is not self._call:
+            self._prompt = past + n_tokens
+        self._call = call
+
+    def _from_prompt(
+        self, mask: Bool[Tensor, "batch seen"] | None, past: int, read: Tensor
+    ) -> Bool[Tensor, "batch token"] | None:
+        """Positions after the prompt, and its last real one in each row where that is wanted."""
+        start: int | Tensor = self._prompt - (self._positions == "last")
+        if start <= past:
+            return None if mask is None else mask[:, past:]
+        column = torch.arange(past, past + read.shape[1], device=read.device)
+        if mask is None:
+            return (column >= start).expand(len(read), -1)
+        mask = mask.to(read.device)
+        if self._positions == "last":  # padding may follow a prompt
+            start = start - mask[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
+        return (column >= start) & mask[:, past:]
+
+
+def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "batch seen"] | None:
+    mask = given.get("attention_mask")
+    if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2):
+        shape = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise MechsteerError(
+            f"expected attention_mask [batch, token] to tell padding by, got {shape}: "
+            "steer with the plain mask, and generate with a dynamic cache"
+        )
+    return None if mask is None else mask.bool()
+
+
+def _past(given: Mapping[str, Any], mask: Tensor | None, n_tokens: int) -> int:
+    """Number of tokens in the cache: a mask covers them too."""
+    if mask is not None:
+        return int(mask.shape[1]) - n_tokens
+    cache = given.get("past_key_values")
+    return 0 if cache is None else int(cache.get_seq_length())
+
+
+def _content(
+    tokens: Int[Tensor, "batch token"] | None,
+    real: Bool[Tensor, "batch token"] | None,
+    special: list[int],
+) -> Bool[Tensor, "batch token"]:
+    if tokens is None:
+        raise MechsteerError(
+            'positions="content" tells special tokens by their ids, and this pass got embeddings: '
+            'pass token ids, or steer with positions="all"'
+        )
+    content = ~torch.isin(tokens, torch.tensor(special, device=tokens.device))
+    return content if real is None else content & real
+
+
+def _special_ids(tokenizer: Any) -> list[int]:
+    """What stands for no word; an unknown or masked word stands for one."""
+    words = {tokenizer.unk_token_id, getattr(tokenizer, "mask_token_id", None)}
+    return [number for number in tokenizer.all_special_ids if number not in words]

@@ -1,0 +1,158 @@
+"""The scope in which a model runs edited, and after which it is bit for bit itself again."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, get_args
+
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError, SiteError
+from mechsteer.hooks import detach
+from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
+from mechsteer.models import plain_tokenizer, require_raw, require_same_model
+from mechsteer.sites import HookSite, find_site, residual_points
+from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
+from mechsteer.steering.positions import Positions, Where
+
+Hook = Callable[..., Tensor | None]
+
+
+def steer(
+    model: Any,
+    *edits: Edit,
+    positions: Positions = "all",
+    languages: str | Sequence[str] | None = None,
+    tokenizer: Any = None,
+) -> Steering:
+    """Install edits on a model; they act in every forward pass until they are removed.
+
+    Use it as a scope, ``with ms.steer(model, edit): …``, or keep the handle and call ``remove()``.
+
+    Edits act left to right, each on what those before it made of an activation. Scopes nest: an
+    inner one acts after the outer. Hooks of others are never touched; those attached before see an
+    activation first. An edit that is the identity (no neurons, or strength 0) installs nothing, so
+    the logits stay bit-identical.
+
+    Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
+    a pass without one has no padding. Batches may be padded on either side, on the left with the
+    tokenizer's own padding token (XLM-R numbers positions by it).
+
+    The model may be a plain Hugging Face one that a bridge wraps, called through the bridge or by
+    itself; by itself BERT takes padding on the right only (it does not read positions off the
+    mask). A bridge given to ``torch.compile`` is steered too, with a graph that breaks at every
+    hook: expect no speed-up.
+
+    Args:
+        model: a TransformerBridge.
+        edits: of neurons or of the residual stream.
+        positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
+            tokens (see ``mechsteer.recording``); ``"last"``: the last one of each row's prompt and
+            all after it; ``"generated"``: all after the prompt. The prompt is what the first pass
+            of a call of ``generate`` reads, padding included, with or without a cache; in a loop
+            of one's own it ends where the cache does; any other pass is all prompt, and then
+            ``"generated"`` warns.
+        languages: the language of every row of a batch, or a list with one for each row, for edits
+            that depend on it; those that do not leave it unread.
+        tokenizer: tells special tokens for ``"content"``; the model's plain one by default.
+
+    Raises:
+        SiteError: an edit was made for a site this model does not have.
+        ArtifactError: an edit was made with another model.
+        MechsteerError: unknown positions; an edit that needs the language of each row.
+    """
+    if positions not in get_args(Positions):
+        raise MechsteerError(
+            f"expected positions of {', '.join(get_args(Positions))}, got {positions!r}"
+        )
+    for edit in edits:
+        _require_place(model, edit)
+    installed = [e if isinstance(e, NeuronEdit) else by_row(e, languages) for e in edits]
+    moving = [edit for edit in installed if not edit.is_identity()]
+    if positions == "content":
+        tokenizer = tokenizer or plain_tokenizer(model)
+    steering = Steering()
+    try:
+        if moving:
+            steering.install(model, moving, Where(model, positions, tokenizer))
+    except BaseException:
+        steering.remove()
+        raise
+    return steering
+
+
+def _require_place(model: Any, edit: Edit) -> None:
+    if edit.model is not None:
+        require_same_model(model, edit.model)
+    if isinstance(edit, ResidualEdit):
+        require_raw(model)
+        if not set(edit.points) <= set(residual_points(model)):
+            raise SiteError(
+                f"edit {edit.name!r} was made for another residual stream than this model has: "
+                "embed with this model and make the edit from that"
+            )
+    elif find_site(model, edit.site.name) != edit.site:
+        raise SiteError(
+            f"edit {edit.name!r} was made for another {edit.site.name!r} site than this model has; "
+            "score this model and make the edit from its own experts"
+        )
+
+
+class Steering:
+    """Handle of installed edits: a context manager, and ``remove()`` for those who keep it."""
+
+    def __init__(self) -> None:
+        self._installed: list[tuple[Any, Any]] = []
+        self._fired: dict[str, bool] = {}
+        self._where: Where | None = None
+
+    def install(self, model: Any, edits: Sequence[Edit], where: Where) -> None:
+        """Hook edits that act ``where`` it says, one hook a point that they move anything at."""
+        self._where = where
+        points = model.hook_dict  # a property that TransformerLens rebuilds at each access
+        for edit in edits:
+            # where the last block's output stands for the final norm, both rows are one point
+            actions = {
+                points[place.hook]: (place.hook, act)
+                for place, act in _actions(edit, where).items()
+            }
+            for point, (name, act) in actions.items():
+                self._installed.append((point, point.add_hook(self._hook(name, act, where))))
+
+    def _hook(self, name: str, act: Action, where: Where) -> Hook:
+        self._fired[name] = False
+
+        def edit(z: Tensor, hook: Any) -> Tensor | None:
+            self._fired[name] = True
+            return None if where.nothing else act(z)
+
+        return edit
+
+    def remove(self) -> None:
+        """Take every edit of this handle away; calling it again does nothing."""
+        detach(self._installed)
+        self._installed.clear()
+        if self._where is not None:
+            self._where.remove()
+
+    def __enter__(self) -> Steering:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+        silent = [name for name, fired in self._fired.items() if not fired]
+        if silent and error is None:
+            warnings.warn(f"these edits never acted: no forward reached {silent}", stacklevel=2)
+
+
+def _actions(edit: Edit, where: Where) -> dict[HookSite, Action]:
+    if isinstance(edit, NeuronEdit):
+        return neuron_actions(edit, where)
+    return residual_actions(edit, where)

@@ -1,0 +1,108 @@
+"""The smaller tables of a study: where experts live, who shares them, the plane, hubs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from mechsteer.analysis.hubness import skewness
+from mechsteer.experts import Criterion, NeuronScores
+from mechsteer.studies.plane import Plane
+from mechsteer.studies.states import Measures, State
+
+SENTENCES_ON_PLANE = 200  # of each language: more would only cover each other
+
+
+def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
+    """Experts of each language in each layer, and how well that layer's neurons detect it.
+
+    Columns language, layer, count, random (what k random neurons give on average), ap_max and
+    ap_p99 (the best average precision of the layer's neurons, and their 99th percentile), and
+    prevalence, which is the average precision of chance.
+    """
+    k = scores.resolve_k(k)
+    widths = pd.Series([p.layer for p in scores.site.points for _ in range(p.width)])
+    random = widths.value_counts().sort_index() * (k / len(widths))
+    frames = []
+    for language in scores.languages:
+        found = scores.top(language, k, by=by).table()["layer"].value_counts()
+        count = found.reindex(random.index, fill_value=0).to_numpy()
+        ap = pd.Series(scores.ap[scores.row(language)].numpy()).groupby(widths)
+        columns = {
+            "layer": random.index,
+            "count": count,
+            "random": random.to_numpy(),
+            "ap_max": ap.max().to_numpy(),
+            "ap_p99": ap.quantile(0.99).to_numpy(),
+            "prevalence": scores.prevalence(language),
+        }
+        frames.append(pd.DataFrame({"language": language} | columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def expert_overlap(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
+    """How many of their k experts each two languages share.
+
+    Columns language, other, shared, jaccard (shared neurons over all neurons of the two), one row
+    an ordered pair, a language with itself included. Two random sets share about ``k²/neurons``.
+    """
+    experts = {code: set(scores.top(code, k, by=by).index.tolist()) for code in scores.languages}
+    rows = [
+        (code, other, len(own & others), len(own & others) / (len(own | others) or 1))
+        for code, own in experts.items()
+        for other, others in experts.items()
+    ]
+    return pd.DataFrame(rows, columns=["language", "other", "shared", "jaccard"])
+
+
+def projection_table(
+    measured: Mapping[State, Measures],
+    states: Iterable[State],
+    languages: Sequence[str],
+    plane: Plane,
+) -> pd.DataFrame:
+    """Where the first sentences of each language lie on the plane, in each of some states.
+
+    Columns edit, language (steered), layer, source (the sentence's language), sentence, x, y, and
+    the shares of the base's variance x_share and y_share that the axes explain on dev.
+    """
+    frames = []
+    for state in states:
+        place = measured[state].place[:, :SENTENCES_ON_PLANE].numpy()
+        n_languages, n_sentences, _ = place.shape
+        columns = {
+            "edit": state.edit,
+            "language": state.language,
+            "layer": plane.layer,
+            "source": np.repeat(languages, n_sentences),
+            "sentence": np.tile(np.arange(n_sentences), n_languages),
+            "x": place[..., 0].ravel(),
+            "y": place[..., 1].ravel(),
+        }
+        frames.append(pd.DataFrame(columns))
+    first, second = plane.explained
+    return pd.concat(frames, ignore_index=True).assign(x_share=first, y_share=second)
+
+
+def hubness_table(measured: Mapping[State, Measures], layer: int) -> pd.DataFrame:
+    """How often sentences are among the 10 nearest of a query, at one layer, in every state.
+
+    Columns edit, language, k, strength, seed, layer, occurrence (N_10), count (of sentences, over
+    all ordered pairs of languages; occurrences that none has are left out) and skewness, which is
+    missing where all sentences occur equally often.
+    """
+    frames = []
+    for state, measures in measured.items():
+        there = measures.occurrence.nonzero()[:, 0]
+        each = there.repeat_interleave(measures.occurrence[there])
+        columns = {
+            "layer": layer,
+            "occurrence": there.numpy(),
+            "count": measures.occurrence[there].numpy(),
+            "skewness": skewness(each) if len(there) > 1 else float("nan"),
+        }
+        frames.append(pd.DataFrame(asdict(state) | columns))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,110 @@
+"""The evaluation harnesses run on a steered model, offline, and see the edit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+import mechsteer as ms
+from mechsteer.experts import NeuronScores
+from mechsteer.models import load_model, plain_tokenizer
+
+RECIPES = Path(__file__).parents[2] / "experiments" / "recipes"
+pytestmark = pytest.mark.slow
+
+
+def recipe(name: str, needs: str) -> ModuleType:
+    pytest.importorskip(needs, reason=f"needs {needs}: pip install 'mechsteer[eval]'")
+    spec = importlib.util.spec_from_file_location(f"recipe_{name}", RECIPES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return load_model(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scores(model: Any) -> NeuronScores:
+    corpus = ms.ParallelCorpus.embedded("dev", languages=["eng_Latn", "fra_Latn", "jpn_Jpan"])
+    return ms.score(model, corpus.head(48))
+
+
+def test_the_harness_runs_a_task_and_sees_the_edit(
+    model: Any, scores: NeuronScores, tmp_path: Path
+) -> None:
+    harness = recipe("harness", "lm_eval")
+    french = ms.ParallelCorpus.embedded("test").sentences["fra_Latn"]
+    rows = [
+        {"start": a[: len(a) // 2], "choices": [a[len(a) // 2 :], b[len(b) // 2 :]], "gold": 0}
+        for a, b in zip(french[:8], french[8:16], strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {
+        "task": "continuations",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "rows.jsonl")}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{start}}",
+        "doc_to_choice": "{{choices}}",
+        "doc_to_target": "{{gold}}",
+        "target_delimiter": "",
+        "metric_list": [{"metric": "acc"}],
+    }
+    rolling = {**task, "task": "bits", "output_type": "loglikelihood_rolling",
+               "doc_to_text": "", "doc_to_target": "{{start}}", "doc_to_choice": None,
+               "metric_list": [{"metric": "bits_per_byte"}]}  # fmt: skip
+    plain = harness.evaluate(model, task), harness.evaluate(model, rolling)
+    with ms.steer(model, ms.clamp(scores.top("jpn_Jpan", 1500))):
+        steered = harness.evaluate(model, task), harness.evaluate(model, rolling)
+    assert 0 <= plain[0]["acc,none"] <= 1
+    expected = ms.perplexity(model, [row["start"] for row in rows]).bits_per_byte
+    assert plain[1]["bits_per_byte,none"] == pytest.approx(expected, rel=1e-6)
+    assert steered[1]["bits_per_byte,none"] > plain[1]["bits_per_byte,none"]
+    assert steered[0].keys() == plain[0].keys()
+
+
+@torch.inference_mode()
+def test_a_continuation_is_scored_as_written_out_and_text_is_cut_at_a_stop(model: Any) -> None:
+    harness = recipe("harness", "lm_eval")
+    bridge = harness.Bridge(model)
+    words = plain_tokenizer(model)
+    before, after = "The king gave", " the shepherd a ring"
+    start, ids = (words(text)["input_ids"] for text in (before, before + after))
+    logp = model(torch.tensor([ids]))[0].double().log_softmax(-1)
+    expected = sum(logp[at - 1, ids[at]].item() for at in range(len(start), len(ids)))
+    assert bridge._continuation(before, after)[0] == pytest.approx(expected, rel=1e-9)
+    whole = bridge._written("The weather", {"max_gen_toks": 8})
+    stop = whole[3:5]
+    cut = bridge._written("The weather", {"max_gen_toks": 8, "until": [stop]})
+    assert cut == whole[: whole.index(stop)]
+
+
+def test_mteb_runs_a_bitext_task_and_sees_the_edit(model: Any, scores: NeuronScores) -> None:
+    bitext = recipe("bitext", "mteb")
+    names = ("eng_Latn", "fra_Latn", "jpn_Jpan")
+    corpus = ms.ParallelCorpus.embedded("test", languages=names).head(24)
+    task = bitext.local_task(corpus, [("eng_Latn", "fra_Latn"), ("jpn_Jpan", "eng_Latn")])
+    plain = bitext.evaluate(model, task, layer=4)
+    with ms.steer(model, ms.clamp(scores.top("fra_Latn", 1500))):
+        steered = bitext.evaluate(model, task, layer=4)
+    embedded = {name: rows[4] for name, rows in ms.embed(model, corpus).items()}
+    unit = {name: torch.nn.functional.normalize(rows) for name, rows in embedded.items()}
+    for pair, found in plain.items():
+        left, right = pair.split("-")
+        hits = (unit[left] @ unit[right].T).argmax(1) == torch.arange(24)
+        assert found["accuracy"] == pytest.approx(hits.float().mean().item(), abs=1e-6)
+    assert set(plain) == {"eng_Latn-fra_Latn", "jpn_Jpan-eng_Latn"}
+    assert steered != plain

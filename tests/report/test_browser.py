@@ -1,0 +1,241 @@
+"""The page in a real browser: no errors, no network, sorting, saving, accessibility, both themes.
+
+Chromium is Debian's (``apt-get install chromium fonts-noto-cjk``); nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mechsteer.reporting import ReportData, write_report
+
+pytestmark = pytest.mark.browser
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+WIDTHS = (360, 1440)
+SCHEMES = ("light", "dark")
+HOSTILE = "\u202e<script>alert(1)</script><img src=//x onerror=alert(1)> '\"&👩🏽‍🔬" + "w" * 100_000
+
+
+class Watched:
+    """A page on a screen of some width, with all it says and all it asks the network for."""
+
+    def __init__(self, browser: Any, path: Path, *, width: int, scheme: str, **options: Any):
+        size = {"width": width, "height": 900}
+        self.context = browser.new_context(viewport=size, color_scheme=scheme, **options)
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    @property
+    def requests(self) -> list[str]:
+        """What was asked for, but for the page itself and what it holds in its own text."""
+        own = ("data:", "blob:", self.page.url.partition("#")[0])
+        return [address for address in self.asked if not address.startswith(own)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium fonts-noto-cjk")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def path(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(data, tmp_path_factory.mktemp("browser") / "report.html")
+
+
+@pytest.fixture(params=[(w, s) for w in WIDTHS for s in SCHEMES], ids=lambda p: f"{p[1]} {p[0]}")
+def opened(browser: Any, path: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    width, scheme = request.param
+    watched = Watched(browser, path, width=width, scheme=scheme)
+    yield watched
+    watched.context.close()
+
+
+@pytest.fixture
+def wide(browser: Any, path: Path) -> Iterator[Watched]:
+    watched = Watched(browser, path, width=1440, scheme="light")
+    yield watched
+    watched.context.close()
+
+
+def open_all(page: Any) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    page.wait_for_function("!document.querySelector('pre.csv')")
+
+
+def test_the_page_opens_without_a_word_and_asks_for_nothing(opened: Watched) -> None:
+    open_all(opened.page)
+    assert opened.said == []
+    assert opened.requests == []
+
+
+def test_the_policy_would_stop_a_request(wide: Watched) -> None:
+    wide.page.evaluate(
+        "document.body.append(Object.assign(new Image(), {src: 'http://a.b/c.png'}))"
+    )
+    wide.page.wait_for_timeout(100)
+    assert any("Content Security Policy" in words for words in wide.said)
+
+
+def test_the_page_fits_its_screen(opened: Watched) -> None:
+    width = opened.page.viewport_size["width"]
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_figure_is_drawn(opened: Watched) -> None:
+    boxes = opened.page.eval_on_selector_all(
+        "figure svg",
+        "all => all.map(svg => [svg.getBoundingClientRect().width, "
+        "svg.getBBox().width * svg.getBBox().height, svg.querySelectorAll('path,image').length])",
+    )
+    assert len(boxes) == 53
+    for width, area, shapes in boxes:
+        assert width > 150
+        assert area > 1000
+        assert shapes > 2
+
+
+def test_pictures_of_points_and_cells_are_decoded(wide: Watched) -> None:
+    waits = """async () => Promise.all([...document.querySelectorAll("svg image")].map(image => {
+        const probe = new Image(); probe.src = image.href.baseVal;
+        return probe.decode().then(() => probe.naturalWidth); }))"""
+    sizes = wide.page.evaluate(waits)
+    assert len(sizes) >= 1 + 1 + 1 + 3 + 3  # AP, overlap, pairs, changes, planes
+    assert min(sizes) > 5
+
+
+def column(table: Any, place: int) -> list[str]:
+    return table.locator(f"tbody td:nth-child({place})").all_text_contents()
+
+
+def as_number(text: str) -> float:
+    return float(text.replace("\u2212", "-").replace("\u2013", "nan"))
+
+
+def test_a_click_sorts_and_another_turns_the_order(wide: Watched) -> None:
+    table = wide.page.locator("#verdict table.sortable").last
+    names = table.locator("th").all_text_contents()
+    place = names.index("change") + 1
+    head = table.locator(f"th:nth-child({place})")
+    before = column(table, place)
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    falling = list(map(as_number, column(table, place)))
+    assert falling == sorted(map(as_number, before), reverse=True) != list(map(as_number, before))
+    head.locator("button").focus()
+    wide.page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert list(map(as_number, column(table, place))) == falling[::-1]
+
+
+def test_words_sort_as_words_and_only_one_column_is_marked(wide: Watched) -> None:
+    table = wide.page.locator("#verdict table.sortable").last
+    for name in ("change", "language"):
+        table.get_by_role("button", name=name, exact=True).click()
+    assert table.locator("th[aria-sort]").count() == 1
+    languages = column(table, table.locator("th").all_text_contents().index("language") + 1)
+    assert languages == sorted(languages)
+
+
+def test_the_data_of_a_figure_open_as_a_table_that_sorts(wide: Watched, data: ReportData) -> None:
+    figure = wide.page.locator("#experts")
+    figure.locator("summary").click()
+    table = figure.locator("table.sortable")
+    assert table.locator("tbody tr").count() == len(data.counts)
+    table.get_by_role("button", name="count", exact=True).click()
+    counts = list(map(as_number, column(table, 3)))
+    assert counts == sorted(data.counts["count"], reverse=True)
+
+
+@pytest.mark.parametrize("figure", ["experts", "plane", "effects"])
+def test_data_are_saved_as_csv(
+    wide: Watched, data: ReportData, tmp_path: Path, figure: str
+) -> None:
+    if figure != "effects":
+        wide.page.locator(f"#{figure} summary").click()
+    with wide.page.expect_download() as saved:
+        wide.page.locator(f'a[download="{figure}.csv"]').click()
+    saved.value.save_as(tmp_path / "saved.csv")
+    with (tmp_path / "saved.csv").open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert {len(row) for row in rows} == {len(head)}
+    if figure == "experts":
+        assert [int(row[2]) for row in rows] == list(data.counts["count"])
+
+
+def test_without_scripts_everything_is_still_there(browser: Any, path: Path) -> None:
+    bare = Watched(browser, path, width=1440, scheme="light", java_script_enabled=False)
+    bare.page.locator("#experts summary").click()
+    assert "language,layer,count" in bare.page.locator("#data-experts").inner_text()
+    assert bare.page.locator("#verdict table tbody tr").count() > 10
+    bare.context.close()
+
+
+def test_right_to_left_and_cjk_sentences_stay_whole(wide: Watched) -> None:
+    arabic = wide.page.locator("#card-2 .texts p").first
+    assert arabic.inner_text() == "مرحبا بالعالم"
+    assert arabic.evaluate("p => getComputedStyle(p).direction") == "rtl"
+    japanese = wide.page.locator("#card-1 .texts p").first
+    assert japanese.inner_text() == "地球そのものが大きな磁石です。"
+    assert japanese.get_attribute("lang") == "ja"
+
+
+def test_hostile_text_is_only_text(browser: Any, data: ReportData, tmp_path: Path) -> None:
+    old = data.steered[0]
+    cards = replace(data.cards, sentences=data.cards.sentences.assign(text=HOSTILE))
+    renamed = replace(
+        data,
+        manifest={"model": HOSTILE},
+        command=HOSTILE,
+        results=data.results.replace(old, HOSTILE),
+        counts=data.counts.replace(old, HOSTILE),
+        chosen_layer={HOSTILE if c == old else c: at for c, at in data.chosen_layer.items()},
+        cards=cards,
+    )
+    page = write_report(renamed, tmp_path / "hostile.html")
+    watched = Watched(browser, page, width=360, scheme="light")
+    open_all(watched.page)
+    assert watched.said == []
+    assert watched.requests == []
+    assert watched.page.locator("img").count() == 0
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert "<script>alert(1)</script>" in watched.page.locator("#reproduce code").inner_text()
+    watched.context.close()
+
+
+def test_the_accessibility_check_finds_nothing_serious(opened: Watched) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    for name in ("experts", "card-0-figure"):  # a few tables speak for all, which are made alike
+        opened.page.locator(f"#{name} summary").click()
+    found = axe.Axe().run(opened.page).response["violations"]
+    assert [
+        (rule["id"], rule["impact"], rule["nodes"][0]["html"][:200])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_the_page_prints(wide: Watched) -> None:
+    assert wide.page.pdf(format="A4").startswith(b"%PDF")

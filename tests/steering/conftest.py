@@ -1,0 +1,69 @@
+"""The tiny checkpoints of ``tests/model``, and edits made with nothing but PyTorch's own hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.model.conftest import bridge, checkpoint, corpus  # noqa: F401 - fixtures
+
+CAUSAL = ("llama", "gpt2", "bloom", "xglm")
+FAMILIES = (*CAUSAL, "bert", "xlmr")
+
+
+@contextmanager
+def plain_hooks(model: Any, edits: Mapping[int, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Map rows of the residual stream through hooks on the wrapped modules themselves."""
+    blocks = [block.original_component for block in model.blocks]
+    handles = []
+    for row, edit in edits.items():
+        if row == 0:
+            handle = blocks[0].register_forward_pre_hook(_before(edit), with_kwargs=True)
+        elif row <= len(blocks):
+            handle = blocks[row - 1].register_forward_hook(_after(edit))
+        else:  # what the final norm gives, the unembedding takes
+            unembedding = model.unembed.original_component
+            handle = unembedding.register_forward_pre_hook(_before(edit), with_kwargs=True)
+        handles.append(handle)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _before(edit: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (edit(args[0]), *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": edit(kwargs["hidden_states"])}
+
+    return hook
+
+
+def _after(edit: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
+    def hook(module: Any, args: Any, out: Any) -> Any:
+        return (edit(out[0]), *out[1:]) if isinstance(out, tuple) else edit(out)
+
+    return hook
+
+
+@pytest.fixture(scope="session")
+def random_embeddings() -> Callable[..., dict[str, Tensor]]:
+    """Float64 embeddings ``[layer, sentence, d]`` of three languages with means of their own."""
+
+    def make(rows: int, d: int, *, n: int = 24, seed: int = 0) -> dict[str, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        meaning = torch.randn(rows, n, d, generator=generator, dtype=torch.float64)
+        return {
+            name: meaning @ torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5
+            + torch.randn(rows, 1, d, generator=generator, dtype=torch.float64)
+            for name in ("eng_Latn", "fra_Latn", "rus_Cyrl")
+        }
+
+    return make
