@@ -100,26 +100,29 @@ def scoring_case(
     run: ScoringMethod,
     recording: Recording,
     *,
+    op: str = "score",
+    tolerance: float = 1e-6,
     threads: int = 1,
     processes: bool = False,
 ) -> Case:
-    """Score a recording; a method may return AP alone."""
+    """Score a recording; a method may return AP alone, or fewer languages."""
     rows, labels, languages = recording.rows, recording.labels, recording.languages
     n_neurons, n_sentences = rows.shape
     layout = "" if rows.is_contiguous() else ", sentence-major"
 
     def error(found: Tensor) -> float:
         few = found[..., : recording.expected.shape[2]]
-        return _largest(few, recording.expected[: len(found), :, : few.shape[2]])
+        scores, scored, neurons = few.shape
+        return _largest(few, recording.expected[:scores, :scored, :neurons])
 
     return Case(
-        "score",
+        op,
         method,
         f"{n_sentences} sentences x {n_neurons} neurons x {languages} languages{layout}",
         _name(rows.dtype),
         lambda: run(rows, labels, languages),
         error,
-        1e-6,
+        tolerance,
         elements=rows.numel(),
         bytes=rows.nbytes + 8 * languages * n_neurons,
         threads=threads,
