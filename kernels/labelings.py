@@ -80,10 +80,16 @@ def score_labelings(
 
 
 def _on_device(rows: Tensor, member: Tensor) -> LabelingScores:
+    from . import concept_triton
     from .scoring_triton import fill_ranks
 
     ap, auroc = torch.empty(2, len(member), len(rows), device=rows.device)
     counts = member.sum(1).cpu().numpy()
+    if len(counts) and concept_triton.serves(rows.dtype, len(counts), int(counts.max())):
+        bad = concept_triton.fill(ap, auroc, rows, member)
+        if bad >= 0:
+            raise_not_finite(rows[bad], bad)
+        return LabelingScores(ap, auroc)
     order = member.nonzero()[:, 1].cpu().numpy()
     offsets = np.concatenate([[0], counts.cumsum()])
     for part in _parts(offsets):

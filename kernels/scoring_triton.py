@@ -23,17 +23,10 @@ from .launch import Launch, jit, tl
 from .moments_triton import fill_moments
 from .ranks_triton import rank
 from .scoring_torch import pieces
-from .sorting_device import half, larger_pair, pair, sort_network
+from .sorting_device import half, pair, reciprocal, run_starts, sort_network
 from .windows import FORMS, Windows, lay_out
 
 __all__ = ["LAUNCHES", "fill", "fill_ranks"]
-
-
-@jit
-def _reciprocal(n: tl.tensor) -> tl.tensor:
-    """1/n of positive integers in float64, to 2^-45: one step of Newton's from float32."""
-    near = (1.0 / n.to(tl.float32)).to(tl.float64)
-    return near * (2.0 - n.to(tl.float64) * near)
 
 
 @jit
@@ -48,16 +41,6 @@ def _gather64(x: tl.tensor, index: tl.tensor) -> tl.tensor:
 def _counts(at: tl.tensor, stops: tl.tensor) -> tl.tensor:
     """The ranks that wait in a tile; nothing in its padding."""
     return tl.load(at, mask=tl.load(stops) > 0, other=0).to(tl.uint32, bitcast=True)
-
-
-@jit
-def _run_starts(words: tl.tensor, i: tl.tensor) -> tl.tensor:
-    """Where the run of equal numbers around each place starts, for both halves of sorted words."""
-    before = tl.gather(words, tl.maximum(i - 1, 0), 0)
-    at = i.to(tl.uint32)
-    low = tl.where(half(words, 0) != half(before, 0), at, 0)
-    high = tl.where(half(words, 16) != half(before, 16), at, 0)
-    return tl.associative_scan(pair(low, high), 0, larger_pair)
 
 
 @jit
@@ -113,12 +96,12 @@ def _classes_kernel(  # noqa: PLR0917
         )
         words |= tl.load(codes_ptr + tile * BLOCK + i).to(tl.uint32, bitcast=True)
         words = sort_network(words, LOG, WINDOW, True)
-        own = _run_starts(words, i)
+        own = run_starts(words, i)
         for side in tl.static_range(2):
             row = m if side == 0 else second
             below = half(words, 16 * side).to(tl.int32) & rank_mask
             hits = tl.maximum(tl.load(stops) - half(own, 16 * side).to(tl.int32), 0)  # padding: 0
-            share = _reciprocal(tl.maximum(n_sentences - below, 1))
+            share = reciprocal(tl.maximum(n_sentences - below, 1))
             precision = tl.cumsum(hits.to(tl.float64) * share, 0)
             for first in range(c0, c1, CLASSES):
                 c = first + tl.arange(0, CLASSES)

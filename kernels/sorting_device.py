@@ -1,4 +1,4 @@
-"""Device functions: sort keys, bitonic networks, and searches in breadth-first order.
+"""Device functions: sort keys, bitonic networks, searches in breadth-first order, runs of ties.
 
 A network that keeps both ends of every comparison in registers needs only minimum and maximum, and
 two 16-bit keys fit one register: where the chip has them (compute capability 9.0 and above), one
@@ -17,6 +17,8 @@ __all__ = [
     "larger_pair",
     "pair",
     "rank_in",
+    "reciprocal",
+    "run_starts",
     "smaller_pair",
     "sort_network",
     "tree_of",
@@ -138,3 +140,20 @@ def rank_in(
             found = half(found, shift)
         node = 2 * node + (found < keys).to(tl.int32)
     return node - (1 << LOG)
+
+
+@jit
+def run_starts(words: tl.tensor, i: tl.tensor) -> tl.tensor:
+    """Where the run of equal numbers around each place starts, for both halves of sorted words."""
+    before = tl.gather(words, tl.maximum(i - 1, 0), 0)
+    at = i.to(tl.uint32)
+    low = tl.where(half(words, 0) != half(before, 0), at, 0)
+    high = tl.where(half(words, 16) != half(before, 16), at, 0)
+    return tl.associative_scan(pair(low, high), 0, larger_pair)
+
+
+@jit
+def reciprocal(n: tl.tensor) -> tl.tensor:
+    """1/n of positive integers in float64, to 2^-45: one step of Newton's from float32."""
+    near = (1.0 / n.to(tl.float32)).to(tl.float64)
+    return near * (2.0 - n.to(tl.float64) * near)
