@@ -80,7 +80,7 @@ def groups(size: Size, device: Device, threads: int) -> list[Group]:
         z, mask = cases.token_batch(size.tokens, torch.float32, device)
         made = [cases.pooling_case("mechsteer", cases.pool_max, z, mask, threads=threads)]
         for inplace in (False, True):
-            run = partial(cases.edit, inplace=inplace)
+            run = partial(cases.prepared, inplace=inplace)
             k = size.tokens[2] // 16
             made.append(
                 cases.edits_case("mechsteer", run, z.clone(), k, inplace=inplace, threads=threads)
