@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest interpreter aot bench recipes install clean
+.PHONY: demo test check lint types doctest interpreter aot docs notebooks bench recipes install clean
 
 demo: install
 	$(BIN)/mechsteer demo
@@ -41,6 +41,12 @@ $(OLD_TRITON): | .venv/installed
 
 aot: install
 	$(BIN)/python benchmarks/aot.py
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+notebooks: install
+	$(BIN)/python -m pytest --nbmake experiments/notebooks
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
