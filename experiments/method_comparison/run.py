@@ -32,7 +32,6 @@ from mechsteer.steering import embed_steered, steer
 
 HERE = Path(__file__).parent
 COSTS = (0.02, 0.05, 0.10)
-HALVINGS = 3  # of a step of the grid: the strength is found to 7 %
 GRID = (0.02, 0.04, 0.07, 0.12, 0.2, 0.35, 0.6, 1.0, 1.7, 2.8, 4.0)
 READING = {"progress": False}
 WRITES_FROM = "eng_Latn"  # the language of a generated row, for edits that ask
@@ -115,23 +114,12 @@ def _at(embeddings: dict[str, Tensor], row: int) -> dict[str, Tensor]:
 
 
 def strengths(bench: Bench, edit: Edit, most: float) -> dict[float, float]:
-    """Rise of the bits per byte by strength, denser where it passes one of the costs."""
-
-    def rise(strength: float) -> float:
-        return bench.bits_per_byte(edit.scaled(strength)) / bench.base_bits - 1
-
+    """Rise of the bits per byte at each strength, until it passes the largest cost."""
     rises: dict[float, float] = {}
     for strength in (s for s in GRID if s <= most):
-        rises[strength] = rise(strength)
+        rises[strength] = bench.bits_per_byte(edit.scaled(strength)) / bench.base_bits - 1
         if rises[strength] > COSTS[-1]:
             break
-    for cost in COSTS:
-        for _ in range(HALVINGS):
-            low = allowed(rises, cost)
-            above = [s for s in rises if s > low]
-            if low and above:
-                middle = (low * min(above)) ** 0.5
-                rises[middle] = rise(middle)
     return rises
 
 
@@ -212,7 +200,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for target, method in progress(jobs, "comparing", "method"):
         name = method.name if method else "no edit"
-        key = content_hash([asdict(settings), GRID, HALVINGS, COSTS, ms.__version__])
+        key = content_hash([asdict(settings), GRID, COSTS, ms.__version__])
         path = options.work / f"{target} {name}.json"
         if not path.exists() or read_json(path)["key"] != key:
             found = compare(bench, method, target) if method else plain(bench, target)
