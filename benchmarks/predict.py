@@ -62,8 +62,9 @@ PARTS = (
     Part("score, classes of up to 128", "scoring_triton", (10, 7), (5,), 2),
     Part("score, classes of up to 4,096", "ranks_triton", (16, 4096), (2,), 2),
     Part("score, classes of up to 4,096", "scoring_triton", (12, 12), (1,), 2),
-    Part("score_labelings, one of 1,000", "ranks_triton", (16, 4096), (1,), 2),
-    Part("score_labelings, one of 1,000", "scoring_triton", (10, 10), (1,), 2),
+    Part("score_labelings, one of 1,000 (3.8 and later)", "concept_triton", 10, (7,), 2),
+    Part("score_labelings, one of 1,000 (3.6, 3.7)", "ranks_triton", (16, 4096), (1,), 2),
+    Part("score_labelings, one of 1,000 (3.6, 3.7)", "scoring_triton", (10, 10), (1,), 2),
     Part("top_experts, bounds (3.8 and later)", "bounds_triton", "histogram", (4, 4)),
     Part("top_experts, bounds (3.6, 3.7)", "bounds_triton", "thresholds", (8, 8)),
 )
@@ -153,7 +154,7 @@ def main() -> None:
     for row in rows:
         total = sum(other.predicted_ms for other in rows if other.operation == row.operation)
         print(
-            f"{row.operation:36} {row.kernel:20} {row.predicted_ms:6.2f} ms "
+            f"{row.operation:46} {row.kernel:20} {row.predicted_ms:6.2f} ms "
             f"{row.x_floor:5.1f} x floor   together {total:6.2f} ms {total / FLOOR_MS:5.1f} x"
         )
     with RESULTS.open("w", newline="") as file:
