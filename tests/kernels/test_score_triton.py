@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -184,6 +184,93 @@ def test_overlapping_labelings_equal_the_reference(
     x[3, 1] = float("nan")
     with pytest.raises(ValueError, match=r"column 1 \(sentence 3\)"):
         score_labelings(x.to(place), positive, backend="triton")
+
+
+def assert_labelings_equal_the_reference(
+    x: Tensor, positive: Tensor, place: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the kernel for few labelings, whichever Triton is installed."""
+    monkeypatch.setattr("mechsteer.kernels.concept_triton.serves", lambda *_: True)
+    found = score_labelings(x.to(place), positive, backend="triton")
+    expected = score_labelings(x, positive, backend="reference")
+    torch.testing.assert_close(found.ap.cpu(), expected.ap, rtol=0, atol=1.2e-7)
+    torch.testing.assert_close(found.auroc.cpu(), expected.auroc, rtol=0, atol=1.2e-7)
+
+
+@pytest.fixture
+def few_positives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forms of the same kernel that the interpreter walks in less time: 3 and 15 positives."""
+    concept_triton = pytest.importorskip("mechsteer.kernels.concept_triton")
+    form = next(iter(concept_triton.LAUNCHES.values()))
+    forms = {log: replace(form, constants={"LOG": log, "TILE": 8}) for log in (2, 4)}
+    monkeypatch.setattr(concept_triton, "LAUNCHES", forms)
+
+
+@pytest.mark.usefixtures("few_positives")
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize("neurons", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["wide", "grid", "signed zeros", "subnormal", "constant"])
+def test_few_labelings_equal_the_reference_on_every_kind_of_ties(
+    place: torch.device,
+    kind: str,
+    neurons: int,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    positive = torch.zeros(2, 37, dtype=torch.bool)
+    positive[0, 1::3], positive[1, ::13] = True, True
+    x = activations(kind, 37, neurons, dtype)
+    assert_labelings_equal_the_reference(x, positive, place, monkeypatch)
+
+
+@pytest.mark.usefixtures("few_positives")
+@pytest.mark.parametrize(
+    ("n_positives", "n"), [(1, 2), (1, 9), (15, 16), (15, 31), (14, 60), (4, 5), (3, 11)]
+)
+def test_few_labelings_of_any_size_equal_the_reference(
+    place: torch.device, n_positives: int, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(n))
+    positive = (order < n_positives)[None]
+    x = activations("grid", n, 3, torch.bfloat16)
+    assert_labelings_equal_the_reference(x, positive, place, monkeypatch)
+    extreme = torch.where(x > 0, torch.finfo(x.dtype).max, torch.finfo(x.dtype).min).to(x.dtype)
+    assert_labelings_equal_the_reference(extreme, positive, place, monkeypatch)
+
+
+def test_few_labelings_equal_the_reference_in_the_form_of_use(
+    place: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    positive = (torch.arange(1600) * 7 % 1600 < 1023)[None]
+    x = activations("wide", 1600, 1, torch.bfloat16)
+    assert_labelings_equal_the_reference(x, positive, place, monkeypatch)
+
+
+@pytest.mark.usefixtures("few_positives")
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), -float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("sentence", [3, 20])
+def test_few_labelings_refuse_what_is_not_finite_by_column(
+    place: torch.device,
+    dtype: torch.dtype,
+    value: float,
+    sentence: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mechsteer.kernels.concept_triton.serves", lambda *_: True)
+    x, positive = torch.zeros(21, 5, dtype=dtype), torch.arange(21)[None] < 10
+    x[sentence, 3] = value
+    with pytest.raises(ValueError, match=rf"column 3 \(sentence {sentence}\)"):
+        score_labelings(x.to(place), positive, backend="triton")
+
+
+def test_few_labelings_of_few_positives_are_scored_one_by_one() -> None:
+    serves = pytest.importorskip("mechsteer.kernels.concept_triton").serves
+    assert serves(torch.bfloat16, 1, 1, (3, 8)) and serves(torch.float16, 2, 2047, (4, 0))
+    assert not serves(torch.bfloat16, 1, 1, (3, 7))  # a histogram costs a ballot for each bin
+    assert not serves(torch.float32, 1, 1, (3, 8))
+    assert not serves(torch.bfloat16, 3, 1, (3, 8))
+    assert not serves(torch.bfloat16, 1, 2048, (3, 8))
 
 
 @pytest.mark.gpu
