@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest bench recipes install clean
+.PHONY: demo test check lint types doctest interpreter aot docs notebooks bench recipes install clean
 
 demo: install
 	$(BIN)/mechsteer demo
@@ -27,6 +27,26 @@ types: install
 
 doctest: install
 	$(BIN)/python -m pytest --doctest-modules mechsteer
+
+# Triton's kernels without a GPU: interpreted by the newest Triton and by the oldest supported one
+# (which needs an older numpy), and compiled for three generations of GPUs.
+OLD_TRITON := .venv/triton-3.6
+
+interpreter: install $(OLD_TRITON)
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels -m triton
+	TRITON_INTERPRET=1 PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest tests/kernels -m triton -q -W ignore
+
+$(OLD_TRITON): | .venv/installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target $@ triton==3.6.0 numpy==2.3.5
+
+aot: install
+	$(BIN)/python benchmarks/aot.py
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+notebooks: install
+	$(BIN)/python -m pytest --nbmake experiments/notebooks
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only

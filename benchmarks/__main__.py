@@ -10,7 +10,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import edits, labelings, memory, neighbours, peers, pooling, scoring
+from benchmarks import (
+    edits,
+    labelings,
+    neighbours,
+    peers,
+    permutation,
+    pooling,
+    scoring,
+    streaming,
+    top_experts,
+)
+from benchmarks.whole import whole_runs
 from mechsteer.progress import progress
 from mechsteer.throughput.bench import table
 from mechsteer.throughput.measure import Result, measure, measured_floors
@@ -18,7 +29,10 @@ from mechsteer.throughput.measure import Result, measure, measured_floors
 RESULTS = Path(__file__).parent / "results" / "cpu.csv"
 OPERATIONS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (scoring, labelings, pooling, edits, neighbours)
+    for module in (
+        *(scoring, labelings, permutation, top_experts, streaming),
+        *(pooling, edits, neighbours),
+    )
 }
 SHOWN = ["op", "method", "shape", "dtype", "ns_per_element", "ratio_to_floor", "peak_mb", "error"]
 
@@ -33,7 +47,7 @@ def main() -> None:
     for package in peers.missing("torchmetrics", "faiss"):
         print(f"{package} is not installed and left out: pip install 'mechsteer[bench]'")
     floors = measured_floors("cpu", threads=1)
-    results: list[Result] = [] if options.operations else [memory.peak(floors)]
+    results: list[Result] = [] if options.operations else whole_runs(floors)
     for module in progress(chosen, "benchmarks", "operation"):
         for group in module.cpu():
             results += measure(group, floors, repeats=options.repeats)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from mechsteer.throughput.cases import edit, edits_case, token_batch
+from mechsteer.throughput.cases import edits_case, prepared, token_batch
 from mechsteer.throughput.measure import Case, Device
 
 
-def assign(z: Tensor, index: Tensor, a: Tensor, b: Tensor, *, inplace: bool) -> Tensor:
+def assign(index: Tensor, a: Tensor, b: Tensor, *, inplace: bool) -> Callable[[Tensor], Tensor]:
     """What a hook written by hand does with a clamp."""
-    out = z if inplace else z.clone()
-    out[..., index] = b.to(z.dtype)
-    return out
+
+    def edit(z: Tensor) -> Tensor:
+        out = z if inplace else z.clone()
+        out[..., index] = b.to(z.dtype)
+        return out
+
+    return edit
 
 
-def assign_affine(z: Tensor, index: Tensor, a: Tensor, b: Tensor, *, inplace: bool) -> Tensor:
+def assign_affine(
+    index: Tensor, a: Tensor, b: Tensor, *, inplace: bool
+) -> Callable[[Tensor], Tensor]:
     """What a hook written by hand does with any affine edit, in float32 as ours."""
-    out = z if inplace else z.clone()
-    out[..., index] = (a * z[..., index].float() + b).to(z.dtype)
-    return out
+
+    def edit(z: Tensor) -> Tensor:
+        out = z if inplace else z.clone()
+        out[..., index] = (a * z[..., index].float() + b).to(z.dtype)
+        return out
+
+    return edit
 
 
 METHODS = {
-    "mechsteer": edit,
+    "mechsteer": prepared,
     "assignment of a constant": assign,
     "assignment of an affine map": assign_affine,
 }

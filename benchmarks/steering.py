@@ -26,11 +26,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.scoring import machine
 from mechsteer.interventions import NeuronEdit
 from mechsteer.models import EMBEDDED, load_model
 from mechsteer.sites import find_site
 from mechsteer.steering import steer
+from mechsteer.throughput.bench import machine
 
 RESULTS = Path(__file__).parent / "results" / "steering_cpu.csv"
 D_MODEL, LAYERS, NEURONS = 1024, 4, 2000

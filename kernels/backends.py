@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.util import find_spec
 from typing import Literal, get_args
 
@@ -23,13 +24,17 @@ def pick_backend(backend: Backend, x: Tensor) -> str:
     """
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
-    installed = find_spec("triton") is not None
     if backend == "auto":
-        return "triton" if x.is_cuda and installed else "cpu"
+        return "triton" if x.is_cuda and _installed() else "cpu"
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    if backend == "triton" and not (installed and (x.is_cuda or interpreted)):
+    if backend == "triton" and not (_installed() and (x.is_cuda or interpreted)):
         raise ValueError(
             f"backend='triton' needs Triton and a CUDA tensor, got a tensor on {x.device}: "
             "use backend='auto' (or, to test, set TRITON_INTERPRET=1 before Python starts)"
         )
     return backend
+
+
+@cache
+def _installed() -> bool:
+    return find_spec("triton") is not None

@@ -10,7 +10,7 @@ from torch import Tensor
 from .launch import Launch, jit, tl
 
 if TYPE_CHECKING:
-    from .edits import Edit
+    from .edits import PreparedEdit
 
 __all__ = ["LAUNCHES", "launch_edit"]
 
@@ -93,11 +93,11 @@ LAUNCHES = {
 }
 
 
-def launch_edit(z: Tensor, out: Tensor, edit: Edit) -> None:
+def launch_edit(z: Tensor, out: Tensor, edit: PreparedEdit, mask: Tensor | None) -> None:
     """Write the edited ``z`` to ``out``, which may be ``z`` itself."""
-    optional = (edit.low, edit.high, edit.mask)
+    optional = (*(edit.window or (None, None)), mask)
     rows = z.shape[0] * z.shape[1]
-    LAUNCHES[out is not z, edit.low is not None, edit.mask is not None].run(
+    LAUNCHES[out is not z, edit.window is not None, mask is not None].run(
         (-(-rows // _TILE["ROWS"]),),
         *(z, out, edit.index.contiguous(), edit.a.contiguous(), edit.b.contiguous()),
         *(z if t is None else t.contiguous() for t in optional),  # absent ones are never touched

@@ -25,6 +25,7 @@ TIE = 1e-6
 
 _NEIGHBOURHOOD = {"cosine": 0, "margin": 4, "difference": 4, "csls": 10}
 _ROWS, _COLUMNS = 1024, 8192  # a tile of 32 MB
+_CACHED = 1 << 17  # elements of float64 that fit the cache of a core
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,20 @@ def _check(x: Tensor, y: Tensor, k: int, metric: str, neighbourhood: int | None)
 def _unit(x: Float[Tensor, "row d"], name: str, dtype: torch.dtype) -> Float[Tensor, "row d"]:
     """Divide each row by its norm, in float64, rounded once."""
     unit = torch.empty(x.shape, dtype=dtype, device=x.device)
-    for rows in _tiles(len(x), 4 * _ROWS):
+    norm = torch.empty(len(x), 1, dtype=torch.float64, device=x.device)
+    # On a CPU what is widened stays in its cache; a GPU wants few launches.
+    elements = _CACHED if x.device.type == "cpu" else _ROWS * _COLUMNS
+    for rows in _tiles(len(x), max(1, elements // max(1, x.shape[1]))):
         wide = x[rows].double()
-        norm = torch.linalg.vector_norm(wide, dim=1, keepdim=True)
-        usable = (norm > 0) & norm.isfinite()
-        if not usable.all():
-            row = rows.start + int(usable.int().argmin())
-            raise ValueError(
-                f"row {row} of {name} has norm {float(norm[row - rows.start])}: "
-                "a cosine needs finite rows that are not zero"
-            )
-        unit[rows] = wide / norm
+        torch.linalg.vector_norm(wide, dim=1, keepdim=True, out=norm[rows])
+        unit[rows] = wide.div_(norm[rows])
+    usable = (norm > 0) & norm.isfinite()
+    if not usable.all():
+        row = int(usable.int().argmin())
+        raise ValueError(
+            f"row {row} of {name} has norm {float(norm[row])}: "
+            "a cosine needs finite rows that are not zero"
+        )
     return unit
 
 
@@ -192,14 +196,14 @@ def _search_cpu(x: Tensor, y: Tensor, width: int, bend: Bend | None) -> tuple[Te
 def _best_keys(
     score: Float[Tensor, "query column"], columns: slice, width: int
 ) -> Int[Tensor, "query width"]:
-    width = min(width, score.shape[1])
-    top = score.topk(width, dim=1, sorted=False)
-    keys = pack(top.values, columns.start + top.indices)
+    kept = min(width, score.shape[1])
+    top = score.topk(min(width + 1, score.shape[1]), dim=1)
+    keys = pack(top.values[:, :kept], columns.start + top.indices[:, :kept])
     # torch.topk keeps any of the equal scores at the cut: choose by index in those rows.
-    crowded = (score >= top.values.amin(1, keepdim=True)).sum(1) > width
+    crowded = (top.values[:, kept:] == top.values[:, kept - 1 : kept]).any(1)
     if crowded.any():
         index = torch.arange(columns.start, columns.stop, device=score.device)
-        keys[crowded] = pack(score[crowded], index).topk(width, dim=1).values
+        keys[crowded] = pack(score[crowded], index).topk(kept, dim=1).values
     return keys
 
 

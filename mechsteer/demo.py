@@ -13,7 +13,7 @@ from mechsteer.pipeline import (
 )
 
 TARGETS = ("fra_Latn", "jpn_Jpan", "rus_Cyrl")
-KS = (25, 100, 400)
+KS = (50, 200)
 CARDS = 2  # of each language
 SEEDS = 3
 SENTENCES = 64  # of 256 in each language and split: two cores finish within three minutes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mechsteer.artifacts import read_table, write_bytes, write_table
+from mechsteer.artifacts import write_bytes
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
@@ -24,8 +24,8 @@ from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
 from mechsteer.studies.bench import EditMaker, Reading
-from mechsteer.studies.protocol import TABLES, Scored, Study, score_for_study, study
-from mechsteer.studies.states import State
+from mechsteer.studies.files import how_to_repeat, load_study, save_study
+from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 
 # what scores alone can make; percentiles and transport need the recording, and Python
 EDITS: dict[str, EditMaker] = {
@@ -171,28 +171,6 @@ def study_command(
     return found
 
 
-def save_study(run: Run, found: Study, arguments: Mapping[str, Any]) -> None:
-    """Write the tables of a study and record its choices in the manifest."""
-    tables = {f"{name}.parquet": getattr(found, name) for name in TABLES}
-    for file, frame in tables.items():
-        write_table(run.path / file, frame)
-    facts = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in TABLES}
-    facts["chosen"] = [asdict(state) for state in found.chosen]
-    run.finish("study", files=list(tables), arguments=dict(arguments), **facts)
-
-
-def load_study(run: Run) -> Study:
-    """Read what ``save_study`` wrote.
-
-    Raises:
-        ArtifactError: the study has not finished, or a file of it was changed.
-    """
-    facts = run.stage("study")
-    facts["chosen"] = tuple(State(**state) for state in facts["chosen"])
-    facts |= {name: read_table(run.path / f"{name}.parquet") for name in TABLES}
-    return Study(**{f.name: facts[f.name] for f in fields(Study)})
-
-
 def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> Cards:
     """Make the cards of the best neurons of each steered language, and of neurons asked for.
 
@@ -230,7 +208,7 @@ def report_command(path: Path, output: Path | None = None) -> Path:
     return report(
         load_study(run),
         output or path / "report.html",
-        command=_how_to_repeat(run),
+        command=how_to_repeat(run),
         manifest=run.manifest,
         cards=_cards(run),
         tables=path,
@@ -254,28 +232,6 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
 def check_command(model: str, site: str) -> pd.DataFrame:
     """The neurons of a model, verified layer by layer; refused layers have their reason."""
     return pd.DataFrame([asdict(row) for row in site_table(_model(model), site)])
-
-
-def _how_to_repeat(run: Run) -> str:
-    inputs, arguments = run.manifest["inputs"], run.manifest["stages"]["study"]["arguments"]
-    score = ["mechsteer score", inputs["model"]["source"], "--corpus", inputs["corpus"]["source"]]
-    score += ["--split", inputs["corpus"]["split"]] if inputs["corpus"]["split"] else []
-    score += ["--limit", str(inputs["corpus"]["limit"])] if inputs["corpus"]["limit"] else []
-    score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
-    study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
-    study_ += ["--k", ",".join(map(str, arguments["ks"]))]
-    study_ += ["--strength", ",".join(map(str, arguments["strengths"]))]
-    study_ += ["--test", arguments["test"]]
-    study_ += ["--split", arguments["split"]] if arguments["split"] else []
-    study_ += ["--limit", str(arguments["limit"])] if arguments["limit"] else []
-    study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
-    study_ += ["--seeds", str(arguments["seeds"])]
-    study_ += ["--text", arguments["text"]] if arguments["text"] else []
-    lines = [" ".join(score), " ".join(study_)]
-    if cards := run.manifest["stages"].get("cards"):
-        asked = [f"--neuron {name}" for name in cards["neurons"]]
-        lines.append(" ".join(["mechsteer cards RUN", *asked, "--top", str(cards["top"])]))
-    return "\n".join([*lines, "mechsteer report RUN"])
 
 
 def _dev_corpus(run: Run) -> LabelledCorpus:

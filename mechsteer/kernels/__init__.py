@@ -15,7 +15,7 @@ if (_checkout / "scoring.py").is_file():
 
 from mechsteer.kernels.binned import BinnedResult, BinnedScores, Bounds  # noqa: E402
 from mechsteer.kernels.bins import linear_edges, quantile_edges  # noqa: E402
-from mechsteer.kernels.edits import edit_neurons  # noqa: E402
+from mechsteer.kernels.edits import PreparedEdit, edit_neurons  # noqa: E402
 from mechsteer.kernels.effect import effect_size  # noqa: E402
 from mechsteer.kernels.key_counts import KeyCounts  # noqa: E402
 from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
@@ -41,6 +41,7 @@ __all__ = [
     "PermutationPlan",
     "PermutationTest",
     "Pooling",
+    "PreparedEdit",
     "Scores",
     "StreamingScores",
     "TopExperts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import NeuronEdit, ResidualEdit
-from mechsteer.kernels import edit_neurons
+from mechsteer.kernels import PreparedEdit
 from mechsteer.sites import HookSite
 from mechsteer.steering.positions import Where
 
@@ -27,9 +28,8 @@ def neuron_actions(edit: NeuronEdit, where: Where) -> dict[HookSite, Action]:
         if here.any():
             values = {"a": edit.a, "b": edit.b, "low": edit.low, "high": edit.high}
             chosen = {name: value[here] for name, value in values.items() if value is not None}
-            actions[place] = _neuron_action(
-                _Moved(index=edit.index[here] - offset, **chosen), where
-            )
+            prepared = PreparedEdit(edit.index[here] - offset, **chosen)
+            actions[place] = _neuron_action(prepared, where)
     return actions
 
 
@@ -46,7 +46,7 @@ def residual_actions(edit: ResidualEdit, where: Where) -> dict[HookSite, Action]
         else:  # one matrix for all rows of a batch: one product
             values = {name: value[0] for name, value in values.items()}
         n_rows = len(edit.languages) or None
-        actions[point] = _residual_action(_Moved(**values), edit.restore_norm, where, n_rows)
+        actions[point] = _residual_action(values, edit.restore_norm, where, n_rows)
     return actions
 
 
@@ -77,34 +77,29 @@ def by_row(edit: ResidualEdit, languages: str | Sequence[str] | None) -> Residua
     )
 
 
-class _Moved:
-    """Tensors that are copied to each device once: layers may live on different ones."""
+def _neuron_action(edit: PreparedEdit, where: Where) -> Action:
+    on = cache(edit.to)  # copied to each device once: layers may live on different ones
 
-    def __init__(self, **values: Tensor) -> None:
-        self._on = {torch.device("cpu"): values}
-
-    def to(self, device: torch.device) -> dict[str, Any]:
-        if device not in self._on:
-            values = self._on[torch.device("cpu")]
-            self._on[device] = {name: value.to(device) for name, value in values.items()}
-        return self._on[device]
-
-
-def _neuron_action(moved: _Moved, where: Where) -> Action:
     def act(z: Tensor) -> Tensor:
-        return edit_neurons(z, **moved.to(z.device), mask=where.mask, checked=True)
+        return on(z.device).apply(z, mask=where.mask)
 
     return act
 
 
-def _residual_action(moved: _Moved, restore_norm: bool, where: Where, n_rows: int | None) -> Action:
+def _residual_action(
+    values: dict[str, Tensor], restore_norm: bool, where: Where, n_rows: int | None
+) -> Action:
+    @cache  # as above
+    def on(device: torch.device) -> dict[str, Any]:
+        return {name: value.to(device) for name, value in values.items()}
+
     def act(h: Tensor) -> Tensor:
         if n_rows is not None and len(h) != n_rows:
             raise MechsteerError(
                 f"expected a batch of {n_rows} rows, one for each of languages, got {len(h)}"
             )
         x = h.to(torch.promote_types(h.dtype, torch.float32))
-        out = x + _displacement(x, **moved.to(h.device))
+        out = x + _displacement(x, **on(h.device))
         if restore_norm:
             out = _with_norm_of(x, out)
         if where.mask is not None:

@@ -130,5 +130,6 @@ class Bench:
         facts["model"] = asdict(self.maker.scores.model) if self.maker.scores.model else None
         if state.k:
             edit = self.maker.edit(state)
-            facts["edit"] = [x.tolist() for x in (edit.index, edit.a, edit.b)]
+            moved = (edit.index, edit.a, edit.b, edit.low, edit.high)
+            facts["edit"] = [None if x is None else x.tolist() for x in moved]
         return content_hash(facts)

@@ -80,7 +80,7 @@ def groups(size: Size, device: Device, threads: int) -> list[Group]:
         z, mask = cases.token_batch(size.tokens, torch.float32, device)
         made = [cases.pooling_case("mechsteer", cases.pool_max, z, mask, threads=threads)]
         for inplace in (False, True):
-            run = partial(cases.edit, inplace=inplace)
+            run = partial(cases.prepared, inplace=inplace)
             k = size.tokens[2] // 16
             made.append(
                 cases.edits_case("mechsteer", run, z.clone(), k, inplace=inplace, threads=threads)
@@ -97,7 +97,7 @@ def groups(size: Size, device: Device, threads: int) -> list[Group]:
 
 def environment() -> dict[str, str]:
     """What a figure depends on: machine, device, driver and versions, and the day."""
-    found = {"machine": _machine(), "gpu": "", "driver": "", "python": platform.python_version()}
+    found = {"machine": machine(), "gpu": "", "driver": "", "python": platform.python_version()}
     if torch.cuda.is_available():
         found |= {"gpu": torch.cuda.get_device_name(), "driver": _driver()}
     for name in _VERSIONS:
@@ -149,7 +149,7 @@ def _rate(found: Result) -> str:
     return f"{found.gflop_s:.3g} GFLOP/s" if computes else f"{found.gb_s:.3g} GB/s"
 
 
-def _machine() -> str:
+def machine() -> str:
     """The processor's own name where the system tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

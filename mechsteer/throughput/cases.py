@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.kernels import edit_neurons, neighbours, pool_tokens, score, score_labelings
+from mechsteer.kernels import (
+    PreparedEdit,
+    edit_neurons,
+    neighbours,
+    pool_tokens,
+    score,
+    score_labelings,
+)
 from mechsteer.throughput.measure import Case, Device
 
 ScoringMethod = Callable[[Tensor, Tensor, int], Tensor]
@@ -100,26 +108,29 @@ def scoring_case(
     run: ScoringMethod,
     recording: Recording,
     *,
+    op: str = "score",
+    tolerance: float = 1e-6,
     threads: int = 1,
     processes: bool = False,
 ) -> Case:
-    """Score a recording; a method may return AP alone."""
+    """Score a recording; a method may return AP alone, or fewer languages."""
     rows, labels, languages = recording.rows, recording.labels, recording.languages
     n_neurons, n_sentences = rows.shape
     layout = "" if rows.is_contiguous() else ", sentence-major"
 
     def error(found: Tensor) -> float:
         few = found[..., : recording.expected.shape[2]]
-        return _largest(few, recording.expected[: len(found), :, : few.shape[2]])
+        scores, scored, neurons = few.shape
+        return _largest(few, recording.expected[:scores, :scored, :neurons])
 
     return Case(
-        "score",
+        op,
         method,
         f"{n_sentences} sentences x {n_neurons} neurons x {languages} languages{layout}",
         _name(rows.dtype),
         lambda: run(rows, labels, languages),
         error,
-        1e-6,
+        tolerance,
         elements=rows.numel(),
         bytes=rows.nbytes + 8 * languages * n_neurons,
         threads=threads,
@@ -200,13 +211,15 @@ def pooling_case(
     )
 
 
-EditMethod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Activations, neurons, factors and offsets: the activations, edited in place or anew."""
+EditMethod = Callable[[Tensor, Tensor, Tensor], Callable[[Tensor], Tensor]]
+"""Neurons, factors and offsets: what edits activations, in place or anew. Set up but once."""
 
 
-def edit(z: Tensor, index: Tensor, a: Tensor, b: Tensor, *, inplace: bool) -> Tensor:
-    """The kernel under test; the steering scope has checked the edit when it was installed."""
-    return edit_neurons(z, index, a, b, inplace=inplace, checked=True)
+def prepared(
+    index: Tensor, a: Tensor, b: Tensor, *, inplace: bool = False
+) -> Callable[[Tensor], Tensor]:
+    """The kernel under test, as the steering scope installs it."""
+    return partial(PreparedEdit(index, a, b).apply, inplace=inplace)
 
 
 def edits_case(
@@ -224,12 +237,13 @@ def edits_case(
     expected = edit_neurons(z.cpu(), index, a, b, backend="reference")
     index, a, b = (part.to(z.device) for part in (index, a, b))
     elements = k * z.shape[0] * z.shape[1]
+    edit = run(index, a, b)
     return Case(
         "edit in place" if inplace else "edit",
         method,
         f"{_token_shape(z)}, {k} edited",
         _name(z.dtype),
-        lambda: run(z, index, a, b),
+        lambda: edit(z),
         lambda found: _largest(found, expected),
         0.0,
         elements=elements,

@@ -16,7 +16,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import mechsteer as ms
-from mechsteer.cli import _run, cli
+from mechsteer.cli import cli
+from mechsteer.cli.entry import _run
 from mechsteer.edit_commands import edit_command
 from mechsteer.interventions import NeuronEdit
 from mechsteer.pipeline import score_command

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mechsteer.kernels import edit_neurons
+from mechsteer.kernels import PreparedEdit, edit_neurons
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
@@ -67,6 +67,29 @@ def test_edits_equal_numpy_and_leave_the_rest_alone(shape, dtype, inplace, kerne
     assert torch.equal(found.cpu()[..., rest], z[..., rest])
     if not inplace:
         assert torch.equal(mine.cpu(), z)
+
+
+@pytest.mark.parametrize("clamped", ["none", "some", "all"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_prepared_edit_rounds_once_in_float32_and_once_to_the_dtype(clamped, dtype, device):
+    z, index, a, b = case((2, 4, 64, 9), dtype)
+    a = {"none": a + (a == 0), "some": a, "all": 0 * a}[clamped]
+    low, high, mask = -torch.ones(9), torch.ones(9), torch.arange(8).reshape(2, 4) % 3 > 0
+    x = z[..., index].float()
+    mapped = torch.where(a == 0, b, a * x + b)
+    for options, moved in (
+        ({}, torch.ones_like(x).bool()),
+        ({"mask": mask}, mask[..., None]),
+        ({"low": low, "high": high}, (x >= low) & (x <= high)),
+        ({"low": low, "mask": mask}, (x >= low) & mask[..., None]),
+    ):
+        expected = z.clone()
+        expected[..., index] = torch.where(moved, mapped, x).to(dtype)
+        window = {name: value for name, value in options.items() if name != "mask"}
+        prepared = PreparedEdit(index, a, b, **window).to(device)
+        for _ in range(2):
+            found = prepared.apply(z.to(device), mask=options.get("mask"), backend="cpu")
+            assert torch.equal(found.cpu(), expected)
 
 
 def test_a_clamp_replaces_infinity_and_nan_but_a_scale_does_not(kernel_backend, device):

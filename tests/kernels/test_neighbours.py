@@ -119,6 +119,19 @@ def test_equal_scores_at_the_cut_of_a_row_keep_the_lowest_index(kernel_backend, 
     assert found.index.tolist() == [[140, 0, 1, 2]]
 
 
+@pytest.mark.parametrize("columns", [8192, 64, 5])
+def test_many_equal_scores_are_cut_by_index_in_every_tile(
+    columns, kernel_backend, device, monkeypatch
+):
+    monkeypatch.setattr(sys.modules["mechsteer.kernels.neighbours"], "_COLUMNS", columns)
+    kind = torch.randint(0, 3, (200,), generator=torch.Generator().manual_seed(0))
+    kind[::25] = 3  # eight candidates: all that one query keeps, so that its cut is no tie
+    y = torch.eye(4)[kind]
+    found = neighbours(torch.eye(4).to(device), y.to(device), k=7, backend=kernel_backend)
+    expected = y.T.argsort(dim=1, descending=True, stable=True)[:, :7]
+    assert torch.equal(found.index.cpu(), expected) and found.tied.all()
+
+
 @pytest.mark.parametrize("metric", ["cosine", "margin"])
 def test_the_size_of_the_tiles_does_not_matter(metric, kernel_backend, device, monkeypatch):
     x, y = (z.to(device) for z in embeddings(9, 270, 5, torch.float32))

@@ -264,7 +264,7 @@ def test_every_constructor_is_a_name_of_the_package() -> None:
     assert constructors <= set(ms.__all__) & set(interventions.__all__)
     for name in constructors:
         assert getattr(ms, name) is getattr(interventions, name)
-    assert ms.__all__ == sorted(ms._HOMES)
+    assert ms.__all__ == sorted({*ms._HOMES, "plots"})
 
 
 def test_strength_mixes_the_mapped_value_with_the_old_one() -> None:

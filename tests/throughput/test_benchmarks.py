@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import edits, gpu, neighbours, peers, pooling
+from benchmarks import edits, gpu, neighbours, peers, permutation, pooling, streaming, top_experts
 from mechsteer.throughput import cases
 from mechsteer.throughput.measure import Floors, checked
 
@@ -54,6 +55,19 @@ def test_peers_of_the_other_operations_are_right():
     checked(cases.neighbours_case("", neighbours.full_product, (50, 16)))
     if not peers.missing("faiss"):
         checked(cases.neighbours_case("", neighbours.faiss_flat, (50, 16)))
+
+
+def test_methods_over_sentences_are_right():
+    recording = cases.Recording.make(400, 10, 2)
+    checked(permutation.permutation_case("", recording, draws=30))
+    wrong = replace(recording, expected=recording.expected + 1e-3)
+    with pytest.raises(AssertionError, match="differs"):
+        checked(permutation.permutation_case("", wrong, draws=30))
+    for run in top_experts.METHODS.values():
+        checked(top_experts.top_case("", run, recording, 4))
+    for run in streaming.METHODS.values():
+        tolerance = 0.05 if run is streaming.binned else 1e-6
+        checked(cases.scoring_case("", run, recording, tolerance=tolerance))
 
 
 def test_absent_peers_are_named():

@@ -1,0 +1,54 @@
+"""How a command ends: its exit code, errors in one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from mechsteer.cli.group import cli
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point: errors in one line and exit code 1, wrong usage 2, traces only with --debug."""
+    debug = "--debug" in sys.argv
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+    if not debug:
+        warnings.showwarning = _show_warning
+    sys.exit(_run(lambda: cli(standalone_mode=False), debug))
+
+
+def _run(command: Callable[[], Any], debug: bool) -> int:
+    from mechsteer.errors import MechsteerError
+
+    try:
+        command()
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command takes up where it stopped", err=True)
+        return 1
+    except MechsteerError as error:
+        if debug:
+            raise
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"error: {type(error).__name__}: {error} (--debug shows where)", err=True)
+        return 1
+    return 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"warning: {message}", err=True)
