@@ -1,4 +1,7 @@
-"""Scores from batches that are not kept, beside keeping all of them and scoring once."""
+"""Scores from batches that are not kept, beside keeping all of them and scoring once.
+
+An update reads all positives however small its batch is: its cost is shown by the batch's size.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from mechsteer.throughput.cases import Recording, ours, scoring_case
 from mechsteer.throughput.measure import Case, Device
 
 BATCH = 1000
+POSITIVES, UPDATES = 1000, (256, 1024, 4096)  # sentences
+_SAMPLED = 3  # neurons whose counts are compared with the reference
 
 
 def streamed(rows: Tensor, labels: Tensor, languages: int) -> Tensor:
@@ -52,6 +57,37 @@ METHODS = {
 _TOLERANCE = {binned: 0.05}  # within its own bounds, which are wider the fewer the bins
 
 
+def update_case(rows: Tensor, size: int) -> Case:
+    """Count one batch again and again: after r times, r times the counts of the reference."""
+    negatives = rows[:, POSITIVES : POSITIVES + size].contiguous().T
+    stream = StreamingScores.from_positives(rows[:, :POSITIVES].T)
+    few = StreamingScores.from_positives(rows[:_SAMPLED, :POSITIVES].T.cpu(), backend="reference")
+    few.update(negatives[:, :_SAMPLED].cpu())
+    expected = few.state()
+
+    def run() -> StreamingScores:
+        stream.update(negatives)
+        return stream
+
+    def error(found: StreamingScores) -> float:
+        times, now = found.n_negatives // size, found.state()
+        parts = ((now[part][:_SAMPLED].cpu(), expected[part]) for part in ("counts", "ties"))
+        return max(float((counted - times * once).abs().max()) for counted, once in parts)
+
+    return Case(
+        "streaming update",
+        "StreamingScores",
+        f"{size} sentences x {len(rows)} neurons, {POSITIVES} positives",
+        str(rows.dtype).removeprefix("torch."),
+        run,
+        error,
+        0.0,
+        elements=negatives.numel(),
+        bytes=negatives.nbytes + stream.nbytes,
+        device="cuda" if rows.is_cuda else "cpu",
+    )
+
+
 def batch(n_sentences: int, n_neurons: int, device: Device) -> Iterator[list[Case]]:
     """Every method, by type; only 16-bit activations have few keys."""
     for dtype in (torch.bfloat16, torch.float32):
@@ -61,6 +97,7 @@ def batch(n_sentences: int, n_neurons: int, device: Device) -> Iterator[list[Cas
             for name, run in METHODS.items()
             if run is not key_counts or dtype == torch.bfloat16
         ]
+        yield [update_case(recording.rows, size) for size in UPDATES]
 
 
 def cpu() -> Iterator[list[Case]]:

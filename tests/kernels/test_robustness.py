@@ -135,6 +135,34 @@ def test_neighbours_of_many_rows_need_no_matrix_of_all_pairs() -> None:
     assert int(done.stdout) < 250_000
 
 
+SCORE_MEMORY = """
+import resource, torch
+from mechsteer.kernels import score
+rows = torch.empty(100_000, 3000, dtype=torch.bfloat16)
+for piece in rows.split(1000):
+    piece.copy_(torch.randn(piece.shape))
+labels = torch.arange(3000) % 10
+score(rows[:200].T, labels)  # compiles
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = score(rows.T, labels)
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+tables = (found.ap, found.auroc, found.mean, found.median, found.std, found.rest_mean,
+          found.rest_std)
+print(rows.nbytes, grown - sum(table.nbytes for table in tables))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
+def test_scoring_a_model_takes_no_copy_of_its_activations() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCORE_MEMORY], capture_output=True, text=True, check=True
+    )
+    taken, beyond = map(int, done.stdout.split())
+    assert taken == 600_000_000
+    assert beyond <= 0.3 * taken  # 1.3 times the input, beside the tables
+
+
 columns = hnp.arrays(
     np.float32,
     st.tuples(st.integers(4, 40), st.integers(1, 3)),
@@ -184,6 +212,21 @@ def test_a_labeling_and_its_complement_share_auroc(values, seed):
     x, positive = torch.from_numpy(values), drawn_labels(len(values), seed).bool()
     found = score_labelings(x, torch.stack([positive, ~positive])).auroc
     torch.testing.assert_close(found[0] + found[1], torch.ones(x.shape[1]), **RANKS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(values=columns, seed=st.integers(0, 99))
+def test_average_precision_of_a_labeling_and_its_complement_is_as_defined(values, seed):
+    """TP and TP + FP counted sentence by sentence; no identity ties the two AP together."""
+    x, positive = torch.from_numpy(values), drawn_labels(len(values), seed).bool()
+    at_least = x[:, None] >= x  # [other, sentence, neuron]: is the other's activation >= this one's
+    for own, found in zip(
+        (positive, ~positive),
+        score_labelings(x, torch.stack([positive, ~positive])).ap,
+        strict=True,
+    ):
+        precision = at_least[own].double().sum(0) / at_least.double().sum(0)
+        torch.testing.assert_close(found, precision[own].mean(0).float(), **RANKS)
 
 
 @settings(deadline=None, max_examples=40)
