@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import edits, gpu, neighbours, peers, permutation, pooling, streaming, top_experts
+from benchmarks import (
+    edits,
+    gpu,
+    labelings,
+    neighbours,
+    peers,
+    permutation,
+    pooling,
+    streaming,
+    top_experts,
+)
 from mechsteer.throughput import cases
 from mechsteer.throughput.measure import Floors, checked
 
@@ -108,3 +118,52 @@ def test_the_gpu_script_checks_before_it_times(monkeypatch, tmp_path):
     wrong = cases.pooling_case("m", lambda z, mask: z[:, 0], z, mask)
     with pytest.raises(AssertionError, match="not timed"):
         gpu.timed(wrong, floors, lambda run: pytest.fail("timed a wrong result"))
+
+
+@pytest.fixture
+def shrunk(monkeypatch):
+    """The inputs of the GPU's table with a few neurons, on the CPU."""
+    make, draw, batch = cases.Recording.make, cases.activations, cases.token_batch
+    pair = cases.neighbours_case
+    few, float32 = 40, torch.float32  # top experts asks for 32
+
+    def small(n_sentences, n_neurons, languages, dtype=torch.bfloat16, device="cpu"):
+        return make(n_sentences, min(n_neurons, few), languages, dtype)
+
+    monkeypatch.setattr(cases.Recording, "make", small)
+    monkeypatch.setattr(labelings, "activations", lambda n, _, dtype, device: draw(n, few, dtype))
+    monkeypatch.setattr(
+        neighbours, "neighbours_case", lambda name, run, size, device: pair(name, run, (few, 64))
+    )
+    for module in (pooling, edits):
+        monkeypatch.setattr(
+            module,
+            "token_batch",
+            lambda shape, dtype=float32, device="cpu": batch((2, 8, shape[2]), dtype),
+        )
+    monkeypatch.setattr(peers, "_compiled", peers._one_language)  # compiling takes minutes
+
+
+@pytest.mark.parametrize("name", gpu.OPERATIONS)
+def test_every_case_of_the_gpu_script_passes_its_check(name, shrunk):
+    rows = [case for group in gpu.OPERATIONS[name].cuda() for case in group]
+    assert rows and all(checked(case) <= case.tolerance for case in rows)
+    assert any(case.method.startswith(("mechsteer", "StreamingScores")) for case in rows)
+
+
+@pytest.mark.parametrize("sentence", [0, 63])
+def test_an_edit_that_spares_a_sentence_is_refused(sentence):
+    z, _ = cases.token_batch((64, 4, 32), torch.bfloat16)
+
+    def spare(index, a, b):
+        edit = cases.prepared(index, a, b)
+
+        def run(z):
+            out = edit(z)
+            out[sentence] = z[sentence]
+            return out
+
+        return run
+
+    with pytest.raises(AssertionError, match="differs"):
+        checked(cases.edits_case("", spare, z, 3, inplace=False))
