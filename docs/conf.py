@@ -37,6 +37,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = f"mechsteer {version}"
 html_copy_source = False
 html_show_sourcelink = False
