@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.experts import Criterion
 from mechsteer.interventions import Edit, load_edits, save_edit
 from mechsteer.languages import canonical
-from mechsteer.models import load_model
-from mechsteer.pipeline import DTYPES, EDITS, EMBEDDED, SCORES
+from mechsteer.pipeline import EDITS, open_model, run_scores
 from mechsteer.runs import Run
-from mechsteer.scoring import load_scores
 from mechsteer.steering import Positions, steer
 
 
@@ -42,18 +40,10 @@ def edit_command(
     if edit not in EDITS:
         raise MechsteerError(f"unknown edit {edit!r}: expected {', '.join(EDITS)}")
     run = Run.open(path)
-    scores = load_scores(run.path / SCORES, run.stage("score"))
-    experts = scores.top(canonical(language), k, by=by)
-    provenance = {
-        "edit": edit,
-        "language": experts.language,
-        "k": len(experts),
-        "selection": experts.selection,
-        "tied_at_cut": experts.tied_at_cut,
-        "strength": strength,
-        "scored": run.manifest["inputs"],
-    }
-    made = replace(EDITS[edit](experts).scaled(strength), provenance=provenance)
+    experts = run_scores(run).top(canonical(language), k, by=by)
+    made = EDITS[edit](experts).scaled(strength)
+    found = {"edit": edit, "tied_at_cut": experts.tied_at_cut, "scored": run.manifest["inputs"]}
+    made = replace(made, provenance={**made.provenance, **found})
     save_edit(made, output)
     return made
 
@@ -75,7 +65,7 @@ def generate_command(
 ) -> list[Pair]:
     """Continue each prompt without and with the edits, from the same random numbers."""
     edits = _edits(files, strengths)
-    bridge = _model(model, device, dtype)
+    bridge = open_model(model, device, dtype)
     where = _positions(positions)
 
     def write() -> list[str]:
@@ -117,7 +107,7 @@ def cost_command(
     edits = _edits(files, strengths)
     lines = [line for line in read_lines(text) if line.strip()]
     return cost(
-        _model(model, device, dtype),
+        open_model(model, device, dtype),
         *edits,
         text=lines,
         language=language,
@@ -148,10 +138,3 @@ def _positions(name: str) -> Positions:
         if known == name:
             return known  # type: ignore[no-any-return]
     raise MechsteerError(f"expected positions {', '.join(get_args(Positions))}, got {name!r}")
-
-
-def _model(source: str, device: str | None, dtype: str | None) -> Any:
-    if dtype is not None and dtype not in DTYPES:
-        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
-    name = None if source == EMBEDDED else source
-    return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))

@@ -60,8 +60,7 @@ def score_command(
     dtype: str | None = None,
 ) -> NeuronScores:
     """Record and score a corpus into a run folder; an interrupted run is taken up again."""
-    if dtype is not None and dtype not in DTYPES:
-        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+    _require_dtype(dtype)
     text = _read(corpus, languages, split, labelled=labelled, limit=limit)
     if len(text.languages) < 2:
         raise CorpusError(
@@ -89,7 +88,7 @@ def score_command(
     scored = [code for code in text.languages if code not in uncounted]
     run = Run.create(output, inputs, languages=scored)
     if run.is_done("score"):
-        return _scores(run)
+        return run_scores(run)
     return _score(run, _load(run), text).scores
 
 
@@ -111,7 +110,7 @@ def select_command(
     path: Path, language: str, k: float, by: Criterion = "ap"
 ) -> tuple[Experts, Path]:
     """Write the k best experts of a language as ``RUN/experts/LANGUAGE.kK.BY.csv``."""
-    scores = _scores(Run.open(path))
+    scores = run_scores(Run.open(path))
     experts = scores.top(canonical(language), k, by=by)
     file = path / "experts" / f"{experts.language}.k{len(experts)}.{by}.csv"
     write_bytes(file, experts.table().to_csv(index=False).encode())
@@ -177,7 +176,7 @@ def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> C
     Before a study all scored languages count. Kept for the report in ``RUN/cards.*.parquet``.
     """
     run = Run.open(path)
-    scores = _scores(run)
+    scores = run_scores(run)
     studied = run.manifest["stages"].get("study", {}).get("chosen", [])
     languages = list(dict.fromkeys(state["language"] for state in studied)) or scores.languages
     subjects = [
@@ -231,7 +230,7 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
 
 def check_command(model: str, site: str) -> pd.DataFrame:
     """The neurons of a model, verified layer by layer; refused layers have their reason."""
-    return pd.DataFrame([asdict(row) for row in site_table(_model(model), site)])
+    return pd.DataFrame([asdict(row) for row in site_table(open_model(model), site)])
 
 
 def _dev_corpus(run: Run) -> LabelledCorpus:
@@ -273,16 +272,32 @@ def _reading(run: Run) -> Reading:
 
 def _load(run: Run) -> Any:
     source = run.manifest["inputs"]["model"]
-    model = _model(source["source"], source["device"], source["dtype"])
+    model = open_model(source["source"], source["device"], source["dtype"])
     if scored := run.manifest["stages"].get("score"):
         require_same_model(model, ModelIdentity(**scored["model"]))
     return model
 
 
-def _model(source: str, device: str | None = None, dtype: str | None = None) -> Any:
+def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Any:
+    """Load a model as the command line names it.
+
+    Raises:
+        MechsteerError: an unknown dtype, or what ``load_model`` refuses.
+    """
+    _require_dtype(dtype)
     name = None if source == EMBEDDED else source
     return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))
 
 
-def _scores(run: Run) -> NeuronScores:
+def _require_dtype(dtype: str | None) -> None:
+    if dtype is not None and dtype not in DTYPES:
+        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+
+
+def run_scores(run: Run) -> NeuronScores:
+    """The scores of a run.
+
+    Raises:
+        ArtifactError: the run was not scored, or its file was changed.
+    """
     return load_scores(run.path / SCORES, run.stage("score"))

@@ -18,9 +18,9 @@ from mechsteer.kernels import (
     key_counts_torch,
     score_labelings,
 )
+from tests.kernels.made import KINDS, activations
 
 DTYPES = (torch.bfloat16, torch.float16)
-KINDS = ("wide", "grid", "signed zeros", "subnormal", "extreme", "constant")
 
 
 @pytest.fixture(params=["numba", "torch"], autouse=True)
@@ -30,19 +30,6 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         monkeypatch.setattr(key_counts, "find_spec", lambda name: None)
         monkeypatch.setattr(key_counts_torch, "_CHUNK_ELEMENTS", 4096)
     return str(request.param)
-
-
-def activations(kind: str, n: int, m: int, dtype: torch.dtype) -> Tensor:
-    noise = torch.randn(n, m, generator=torch.Generator().manual_seed(n * m))
-    made = {
-        "wide": noise,
-        "grid": (noise * 2).round() / 2,
-        "signed zeros": torch.where(noise > 0.5, noise, noise.sign() * 0.0),
-        "subnormal": (noise * 8).round() * 2.0 ** (-24 if dtype == torch.float16 else -133),
-        "extreme": noise.sign() * (noise.abs() > 1) * min(torch.finfo(dtype).max, 3.4e38),
-        "constant": torch.full_like(noise, -0.75),
-    }
-    return made[kind].to(dtype)
 
 
 def labelling(n: int, n_classes: int) -> Tensor:

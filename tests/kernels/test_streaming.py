@@ -13,22 +13,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings, tallies
+from tests.kernels.made import KINDS, activations
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-KINDS = ("wide", "grid", "signed zeros", "subnormal", "extreme", "constant")
-
-
-def activations(kind: str, n: int, m: int, dtype: torch.dtype) -> Tensor:
-    noise = torch.randn(n, m, generator=torch.Generator().manual_seed(n * m))
-    made = {
-        "wide": noise,
-        "grid": (noise * 2).round() / 2,
-        "signed zeros": torch.where(noise > 0.5, noise, noise.sign() * 0.0),
-        "subnormal": (noise * 8).round() * 2.0 ** (-24 if dtype == torch.float16 else -133),
-        "extreme": noise.sign() * (noise.abs() > 1) * min(torch.finfo(dtype).max, 3.4e38),
-        "constant": torch.full_like(noise, -0.75),
-    }
-    return made[kind].to(dtype)
 
 
 def stream(x: Tensor, n_positives: int, backend: str, device: torch.device) -> StreamingScores:
