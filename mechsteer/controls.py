@@ -30,7 +30,7 @@ def random_neurons(site: Site, experts: Int[Tensor, " expert"], *, seed: int) ->
     for point, here, free in _divided(site, experts):
         if len(here) > len(free):
             raise MechsteerError(
-                f"layer {point.layer} has {point.width} neurons, {len(here)} of them experts: "
+                f"{point.place} has {point.width} neurons, {len(here)} of them experts: "
                 f"{len(free)} are left for a matched control; take a smaller k"
             )
         chosen += sorted(generator.choice(free, len(here), replace=False).tolist())
@@ -59,7 +59,7 @@ def null_neurons(
         left = free[null.numpy()[free]]
         if len(here) > len(left):
             raise MechsteerError(
-                f"layer {point.layer} has {len(left)} neurons that tell nothing about the language "
+                f"{point.place} has {len(left)} neurons that tell nothing about the language "
                 f"and {len(here)} experts: take a smaller k, a larger tolerance, or random_like"
             )
         for place in here:

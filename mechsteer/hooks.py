@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import SiteError
+from mechsteer.teacher_forcing import decoder_inputs
 
 
 class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass early
@@ -25,25 +26,36 @@ def read(
 
     The pass ends as soon as the last reader was called, which spares the unembedding: a fifth of
     the time of a small model, and gigabytes of logits. Readers see what hooks installed before them
-    (edits, say) made of the activation. Only the readers' own hooks are attached, and exactly those
+    (edits, say) made of the activation. The decoder of an encoder-decoder reads the same sentences
+    one position to the right (see ``mechsteer.teacher_forcing``), and is not run at all where only
+    the encoder is read. Only the readers' own hooks are attached, and exactly those
     are removed, whatever happens.
 
     Raises:
         SiteError: the forward pass never reached a hook point.
     """
-    points = model.hook_dict  # a property that TransformerLens rebuilds at each access
+    points = hook_points(model)
     waiting = set(readers)
     attached = []
     try:
         for name, reader in readers.items():
             hook = _hook(name, reader, waiting)
             attached.append((points[name], points[name].add_hook(hook)))
-        model(ids, attention_mask=mask, return_type=None, use_cache=False)
+        inputs = {"attention_mask": mask, **decoder_inputs(model, ids, mask)}
+        model(ids, **inputs, return_type=None, use_cache=False)
     except _AllRead:
         return
     finally:
         detach(attached)
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
+
+
+def hook_points(model: Any) -> dict[str, Any]:
+    """Every hook point of a model by its names.
+
+    Ask once and keep the answer: TransformerLens builds the table anew at each access.
+    """
+    return dict(model.hook_dict)
 
 
 def detach(attached: Iterable[tuple[Any, Any]]) -> None:

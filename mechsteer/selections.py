@@ -19,7 +19,7 @@ from mechsteer.experts import PER_EXPERT, Criterion, Experts, NeuronScores, reso
 
 
 def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = "ap") -> Experts:
-    """The k best neurons of every layer, all in one rank order.
+    """The k best neurons of every layer, of either stack, all in one rank order.
 
     Args:
         scores: of every neuron.
@@ -34,7 +34,10 @@ def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = 
     """
     ranking = scores.ranking(language, by)
     score = getattr(scores, by)[scores.row(language)].numpy()
-    layer = np.repeat(*np.array([(p.layer, p.width) for p in scores.site.points]).T)[ranking]
+    points = scores.site.points
+    layers = list(dict.fromkeys(point.place for point in points))
+    numbers = [layers.index(point.place) for point in points]
+    layer = np.repeat(numbers, [point.width for point in points])[ranking]
     kept, tied = np.zeros(len(ranking), bool), 0
     for number in np.unique(layer):
         here = np.flatnonzero(layer == number)

@@ -46,24 +46,32 @@ def top_subjects(scores: NeuronScores, languages: Sequence[str], count: int) -> 
 def named_subject(scores: NeuronScores, name: str) -> Subject:
     """``LAYER:NEURON``, or ``COMPONENT:LAYER:NEURON`` where a site has several components.
 
+    For example ``3:120``, ``gate:3:120`` or ``encoder.post:3:120``.
+
     The card is about the language that the neuron detects best.
 
     Raises:
-        MechsteerError: the name is not of that form, or the site has no such neuron.
+        MechsteerError: the name is not of that form, or the site has no such neuron or several.
     """
     *component, layer, neuron = name.split(":") if ":" in name else ("", "")
     if len(component) > 1 or not (layer.isdecimal() and neuron.isdecimal()):
         raise MechsteerError(f"expected a neuron as LAYER:NEURON, for example 3:120, got {name!r}")
-    for point, offset in zip(scores.site.points, scores.site.offsets, strict=True):
-        right = point.layer == int(layer) and component in ([], [point.component])
-        if right and int(neuron) < point.width:
-            flat = offset + int(neuron)
-            return Subject(flat, scores.languages[int(scores.ap[:, flat].argmax())])
-    raise MechsteerError(
-        f"site {scores.site.name!r} has no neuron {name}: expected one of "
-        + ", ".join(f"{p.component}:{p.layer}:0–{p.width - 1}" for p in scores.site.points[:3])
-        + " …"
-    )
+    points = list(zip(scores.site.points, scores.site.offsets, strict=True))
+    found = {
+        f"{point.component}:{layer}:{neuron}": offset + int(neuron)
+        for point, offset in points
+        if point.layer == int(layer) and component in ([], [point.component])
+        if int(neuron) < point.width
+    }
+    if len(found) != 1:
+        known = found or [f"{p.component}:{p.layer}:0–{p.width - 1}" for p, _ in points[:3]]
+        raise MechsteerError(
+            f"site {scores.site.name!r} has {len(found) or 'no'} neurons {name}: expected one of "
+            + ", ".join(known)
+            + ("" if found else " …")
+        )
+    flat = next(iter(found.values()))
+    return Subject(flat, scores.languages[int(scores.ap[:, flat].argmax())])
 
 
 def make_cards(

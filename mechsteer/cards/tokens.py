@@ -19,6 +19,7 @@ from mechsteer.models import context_length
 from mechsteer.recording.batches import Plan, plan_batches
 from mechsteer.sites import HookSite, Site
 from mechsteer.studies.bench import Reading
+from mechsteer.teacher_forcing import by_token
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 
@@ -105,7 +106,11 @@ def _run(
         seen: dict[HookSite, Tensor] = {}
 
         def reader(point: HookSite, seen: dict[HookSite, Tensor]) -> Callable[[Tensor], None]:
-            return lambda z: seen.__setitem__(point, z[..., own[point].to(z.device)].float().cpu())
+            def keep(z: Tensor) -> None:
+                chosen = z[..., own[point].to(z.device)].float().cpu()
+                seen[point] = by_token(chosen) if point.stack == "decoder" else chosen
+
+            return keep
 
         readers = {point.hook: reader(point, seen) for point in own if len(own[point])}
         there = batch.to(device)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.sites import HookSite, has_final_norm
+from mechsteer.sites import HookSite, block_of, final_norm
 
 
 @torch.inference_mode()
@@ -21,16 +21,17 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     acts, its bias cancels, and the size of the rest of the stream, by which a norm divides in a
     forward pass, is left out. So the order of tokens means something and the scale does not, and
     what later layers make of the write is not in it. None where a neuron has no row of ``W_out``
-    (component ``down``) or the model no unembedding.
+    (component ``down``), the model no unembedding, or an encoder a decoder after it.
 
     Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
     """
     unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
-    if point.component == "down" or unembedding is None:
+    if point.kind == "down" or point.stack == "encoder" or unembedding is None:
         return None
-    w = model.blocks[point.layer].mlp.W_out[neuron][None, None]
-    if has_final_norm(model):
-        w = (model.ln_final(w) - model.ln_final(-w)) / 2
+    w = block_of(model, point).mlp.W_out[neuron][None, None]
+    if found := final_norm(model, point.stack):
+        norm = found[1]
+        w = (norm(w) - norm(-w)) / 2
     logits: Tensor = w[0, 0].float() @ unembedding.float()
     return logits
 

@@ -223,8 +223,13 @@ def require_causal(model: Any) -> None:
     """Refuse a model that does not predict each token from those before it.
 
     Raises:
-        ModelError: its attention looks both ways.
+        ModelError: its attention looks both ways, or it is an encoder-decoder.
     """
+    if getattr(model.original_model.config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"{model.cfg.architecture} is an encoder-decoder, which predicts a translation and not "
+            "the text it reads: expected a causal model"
+        )
     if getattr(model.cfg, "attention_dir", "causal") != "causal":
         raise ModelError(
             f"{model.cfg.architecture} looks both ways, so it has no perplexity and generates "

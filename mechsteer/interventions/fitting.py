@@ -13,7 +13,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
 from mechsteer.recording.taps import points_of, residual_rows
-from mechsteer.sites import find_site
+from mechsteer.sites import Site, find_site
 from mechsteer.steering import steer
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def fit(
     Source: Rodriguez et al. 2025 (2410.23054), who call the two ``incr`` and ``atonce``.
 
     Raises:
-        MechsteerError: a layer the model does not have, or edits that do not merge into one.
+        MechsteerError: a layer the model does not have, edits that do not merge into one, or both
+            stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
+            fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
     """
     reading = partial(
         record,
@@ -81,6 +83,8 @@ def fit(
         progress=False,
     )
     steps = _steps(model, site, layers, residual=residual)
+    if incremental and not residual:
+        _require_one_stack(find_site(model, site))
     at_once = None if incremental else _recorded(reading, steps, residual=residual)
     made: list[Edit] = []
     for layer in progress(steps, "fitting", "layer"):
@@ -101,6 +105,16 @@ def _steps(model: Any, site: str, layers: Sequence[int] | None, *, residual: boo
     if not steps or not set(steps) <= known:
         raise MechsteerError(f"expected layers from 0 to {max(known)}, got {list(layers or [])}")
     return steps
+
+
+def _require_one_stack(site: Site) -> None:
+    stacks = sorted({point.stack for point in site.points})
+    if len(stacks) > 1:
+        raise MechsteerError(
+            f"site {site.name!r} has layers in two stacks, and the {stacks[0]} reads what the "
+            f"{stacks[1]} gives: fit incrementally site='encoder.{site.name}', then, with that "
+            f"edit installed, site='decoder.{site.name}'"
+        )
 
 
 def _recorded(reading: Callable[..., Recording], layers: list[int], *, residual: bool) -> Recording:

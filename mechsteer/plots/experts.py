@@ -22,15 +22,19 @@ def experts_per_layer(
     """Experts of one language in each layer, with the count that random neurons would have.
 
     Args:
-        counts: columns language, layer (of the MLP, from 0), count and, where layers differ in
-            width, random: the expected count; without it the mean over layers.
+        counts: columns language, layer (of the MLP, from 0), count, where a model has an encoder
+            and a decoder stack, and where layers differ in width random: the expected count;
+            without it the mean over layers.
         language: whose experts.
         ax: where to draw; a new figure by default.
-        n_layers: layers of the model; up to the last one counted by default.
+        n_layers: layers of the model, of both stacks together; up to the last one counted by
+            default.
     """
     ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
-    rows = counts[counts["language"] == language].set_index("layer").sort_index()
-    layers = np.arange(n_layers or int(counts["layer"].max()) + 1)
+    place, names = _places(counts)
+    rows = counts[counts["language"] == language].set_index(place[counts["language"] == language])
+    rows = rows.sort_index()
+    layers = np.arange(n_layers or len(names))
     height = rows["count"].reindex(layers, fill_value=0)
     even = pd.Series(height.sum() / len(layers), index=layers)
     expected = rows["random"].reindex(layers).fillna(even) if "random" in rows else even
@@ -40,6 +44,7 @@ def experts_per_layer(
     ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()))
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     ax.xaxis.set_major_locator(MaxNLocator(min(len(layers), 8), integer=True))
+    ax.xaxis.set_major_formatter(lambda at, _: names[int(at)] if 0 <= at < len(names) else "")
     ax.set(xlabel="layer", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
     title(ax, label(language))
     return ax
@@ -49,11 +54,15 @@ def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = 
     """Average precision in every layer of every language, from chance to 1.
 
     Args:
-        counts: columns language, layer (of the MLP, from 0), prevalence and ``column``.
+        counts: columns language, layer (of the MLP, from 0), prevalence, ``column`` and, where a
+            model has an encoder and a decoder, stack.
         column: ``"ap_max"``, the best neuron of the layer, or ``"ap_p99"``.
         ax: where to draw; a new figure by default.
     """
-    cells = counts.pivot_table(index="language", columns="layer", values=column, sort=False)
+    place, names = _places(counts)
+    cells = counts.assign(place=place).pivot_table(
+        index="language", columns="place", values=column, sort=False
+    )
     height = 0.24 * len(cells)
     ax = panel(ax, size=(6.4, height + 0.8), margins=(0.95, 0.45, 0.6, 0.35))
     image = ax.imshow(
@@ -66,7 +75,9 @@ def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = 
     )
     ax.set_yticks(range(len(cells)), [label(code, width=12) for code in cells.index])
     step = -(-cells.shape[1] // 13)
-    ax.set_xticks(range(0, cells.shape[1], step), cells.columns[::step].astype(str))
+    ax.set_xticks(
+        range(0, cells.shape[1], step), [names[place] for place in cells.columns[::step]]
+    )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="layer")
@@ -108,6 +119,19 @@ def overlap(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     colour_scale(ax, image, lambda value, _: f"{100 * value:.3g}%")
     title(ax, "shared experts (Jaccard index, %)")
     return ax
+
+
+def _places(counts: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Place of every row on an axis of layers, and the name of every place.
+
+    The layers of a decoder follow those of its encoder: ``e0``, ``e1``, ``d0``, ``d1``.
+    """
+    stack = counts.get("stack", pd.Series("", index=counts.index)).astype(str)
+    place, names = counts["layer"].astype(int), []
+    for name, layers in counts["layer"].groupby(stack, sort=False):
+        place = place.where(stack != name, place + len(names))
+        names += [f"{str(name)[:1]}{layer}" for layer in range(int(layers.max()) + 1)]
+    return place, names
 
 
 def clustered(similarity: Float[np.ndarray, "item item"]) -> list[int]:

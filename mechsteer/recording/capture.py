@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mechsteer.artifacts import SCHEMA, content_hash
 from mechsteer.errors import ModelError
-from mechsteer.hooks import read
+from mechsteer.hooks import hook_points, read
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.models import (
     ModelIdentity,
@@ -30,6 +30,7 @@ from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
 from mechsteer.sites import HookSite, find_site, require_width
+from mechsteer.teacher_forcing import decoder_real
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -53,15 +54,17 @@ def record(
 ) -> Recording:
     """Record the neurons of a model on a corpus, pooled over each sentence's real tokens.
 
-    Full activations live only inside the hook. Values depend on the division into batches by
+    Full activations live only inside the hook. The decoder of an encoder-decoder reads the same
+    sentences one position to the right, and its neurons are pooled over the same real tokens (see
+    ``mechsteer.teacher_forcing``). Values depend on the division into batches by
     rounding alone: in float32 ``|Δz| ≤ 1e-5·max|z|``; one division gives one result.
 
     Args:
         model: a TransformerBridge in eval mode.
         corpus: sentences by language; they need not be parallel.
-        site: ``"post"`` or ``"linear"``, see ``mechsteer.sites``.
+        site: ``"post"``, ``"linear"``, or those of one stack, see ``mechsteer.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
-        layers: whose neurons to record; all by default. The pass ends after the last of them.
+        layers: whose neurons to record, in every stack of the site; all by default. The pass ends after the last of them.
         firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
         tokenizer: the model's plain one by default.
@@ -130,7 +133,8 @@ def embed(
 ) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
-    Row 0 is the embedding layer, row l the output of block l, the last row the final norm. Edits
+    Row 0 is the embedding layer, row l the output of block l, the last row the final norm; of an
+    encoder-decoder they are the encoder's, and its decoder is not run. Edits
     that are installed on the model act, so this embeds before and after steering alike.
 
     Args:
@@ -173,12 +177,15 @@ def _fill(store: Store, model: Any, plan: Plan, taps: Taps, *, progress: bool) -
 def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
     """Run one batch and pool what passes each hook point."""
     pooled: dict[tuple[HookSite, Pooling], Tensor] = {}
+    decoded = any(point.stack == "decoder" for point in taps)
+    shifted = decoder_real(batch.real, batch.mask.cpu()) if decoded else batch.real
 
     def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
         def pool_activation(z: Tensor) -> None:
             require_width(point, z)
-            seen = fires(z) if point.component == FIRING else z
-            values = pool_tokens(seen, batch.real, how=poolings)
+            seen = fires(z) if point.kind == FIRING else z
+            real = shifted if point.stack == "decoder" else batch.real
+            values = pool_tokens(seen, real, how=poolings)
             pooled.update(zip([(point, how) for how in poolings], values, strict=True))
 
         return pool_activation
@@ -207,7 +214,7 @@ def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tupl
 
 def _require_unhooked(model: Any) -> None:
     """A folder must not mix what was recorded with and without an edit."""
-    points = model.hook_dict.items()
+    points = hook_points(model).items()
     hooked = [name for name, p in points if p.has_hooks("fwd", including_permanent=False)]
     if hooked:
         raise ModelError(

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.hooks import read
-from mechsteer.sites import HookSite
+from mechsteer.hooks import hook_points, read
+from mechsteer.sites import HookSite, block_of
 
 FIRING = "firing"
 _TOKENS = 8  # times the neurons of a layer: thousands of signs to compare
@@ -24,7 +24,8 @@ _TOKENS = 8  # times the neurons of a layer: thousands of signs to compare
 
 def firing_point(neurons: HookSite) -> HookSite:
     """Where the gates of a layer's ``post`` neurons are read."""
-    return HookSite(FIRING, neurons.layer, f"blocks.{neurons.layer}.mlp.hook_pre", neurons.width)
+    component = f"{neurons.component.removesuffix(neurons.kind)}{FIRING}"
+    return HookSite(component, neurons.layer, _beside(neurons, "hook_pre"), neurons.width)
 
 
 def fires(pre: Float[Tensor, "sentence token neuron"]) -> Float[Tensor, "sentence token neuron"]:
@@ -44,11 +45,11 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
             keep the sign.
         ModelError: hooks are on, which would move what is compared.
     """
-    foreign = {point.component for point in neurons} - {"post"}
+    foreign = {point.kind for point in neurons} - {"post"}
     if foreign:
         raise SiteError(f"expected site 'post' to see neurons fire, got components {foreign}")
-    points = model.hook_dict
-    if any(p.has_hooks("fwd", including_permanent=False) for p in points.values()):
+    points = hook_points(model).values()
+    if any(point.has_hooks("fwd", including_permanent=False) for point in points):
         raise ModelError("hooks are on: leave the steering scope to record how neurons fire")
     signs: dict[str, Tensor] = {}
 
@@ -63,12 +64,17 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
         expected = pre * up[0] if up else pre
         if not torch.equal(post * post, post * expected):  # where post is 0 nothing is said
             raise SiteError(
-                f"layer {point.layer}: the activation function does not keep the sign, so "
+                f"{point.place}: the activation function does not keep the sign, so "
                 "hook_pre > 0 is not whether a neuron fires: record without firing"
             )
 
 
 def _compared(model: Any, point: HookSite) -> tuple[str, ...]:
-    gated = getattr(model.blocks[point.layer].mlp, "W_gate", None) is not None
-    up = (f"blocks.{point.layer}.mlp.hook_pre_linear",) if gated else ()
+    gated = getattr(block_of(model, point).mlp, "W_gate", None) is not None
+    up = (_beside(point, "hook_pre_linear"),) if gated else ()
     return (point.hook, firing_point(point).hook, *up)
+
+
+def _beside(neurons: HookSite, name: str) -> str:
+    """Another hook point of the MLP whose neurons these are."""
+    return f"{neurons.hook.removesuffix('hook_post')}{name}"

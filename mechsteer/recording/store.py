@@ -103,8 +103,8 @@ class Recording:
     def _recorded(self, point: HookSite | int) -> HookSite:
         place = self.site.points[point] if isinstance(point, int) else point
         if place not in self.points:
-            known = sorted({recorded.layer for recorded in self.points})
-            raise ArtifactError(f"layer {place.layer} was not recorded, only {known}")
+            known = ", ".join(dict.fromkeys(recorded.place for recorded in self.points))
+            raise ArtifactError(f"{place.place} was not recorded, only {known}")
         return place
 
     @property

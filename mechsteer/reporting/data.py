@@ -30,8 +30,8 @@ class ReportData:
         results: the tidy results table.
         experts: columns language, rank, layer, neuron, ap, auroc, effect_size, value, and
             optionally prevalence: the chance level of AP.
-        counts: columns language, layer (of the MLP, from 0), count, and optionally random, ap_max
-            and prevalence.
+        counts: columns language, layer (of the MLP, from 0), count, and optionally stack, random,
+            ap_max and prevalence.
         chosen_layer: row of the residual stream chosen on dev for each steered language.
         n_layers: layers of the model; row n_layers + 1 of the results is the final norm.
         n_sentences: parallel sentences of the test corpus, which set the chance levels.

@@ -13,16 +13,16 @@ from mechsteer.reporting.tables import csv_text
 
 def experts_figure(data: ReportData) -> Figure:
     """Where the experts of each language live."""
-    n_layers = int(data.counts["layer"].max()) + 1
     panels = tuple(
         inline(
-            plots.experts_per_layer(data.counts, language=code, n_layers=n_layers),
+            plots.experts_per_layer(data.counts, language=code),
             key=f"experts-{i}",
             alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
         )
         for i, code in enumerate(data.counts["language"].unique())
     )
-    drawn = [name for name in ("language", "layer", "count", "random") if name in data.counts]
+    columns = ("language", "stack", "layer", "count", "random")
+    drawn = [name for name in columns if name in data.counts]
     return Figure(
         key="experts",
         title="Experts in each layer.",
@@ -38,7 +38,7 @@ def ap_figure(data: ReportData) -> Figure | None:
     """How well each layer tells each language from the others."""
     if "ap_max" not in data.counts:
         return None
-    columns = ["language", "layer", "ap_max", "prevalence"]
+    columns = [name for name in ("language", "stack", "layer") if name in data.counts]
     return Figure(
         key="ap",
         title="How well each layer tells a language from all others.",
@@ -52,7 +52,7 @@ def ap_figure(data: ReportData) -> Figure | None:
                 f"{data.counts['language'].nunique()} languages.",
             ),
         ),
-        data={"layer-ap": csv_text(data.counts[columns])},
+        data={"layer-ap": csv_text(data.counts[[*columns, "ap_max", "prevalence"]])},
         width="single",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -20,8 +20,8 @@ from mechsteer.steering.positions import Where
 Action = Callable[[Tensor], Tensor]
 
 
-def neuron_actions(edit: NeuronEdit, where: Where) -> dict[HookSite, Action]:
-    """One action for each point of the site that holds neurons of the edit."""
+def neuron_actions(edit: NeuronEdit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
+    """One action for each point of the site that holds neurons of the edit; ``where`` by stack."""
     actions: dict[HookSite, Action] = {}
     for place, offset in zip(edit.site.points, edit.site.offsets, strict=True):
         here = (edit.index >= offset) & (edit.index < offset + place.width)
@@ -29,12 +29,12 @@ def neuron_actions(edit: NeuronEdit, where: Where) -> dict[HookSite, Action]:
             values = {"a": edit.a, "b": edit.b, "low": edit.low, "high": edit.high}
             chosen = {name: value[here] for name, value in values.items() if value is not None}
             prepared = PreparedEdit(edit.index[here] - offset, **chosen)
-            actions[place] = _neuron_action(prepared, where)
+            actions[place] = _neuron_action(prepared, where[place.stack])
     return actions
 
 
-def residual_actions(edit: ResidualEdit, where: Where) -> dict[HookSite, Action]:
-    """One action for each layer of an edit that ``by_row`` gave."""
+def residual_actions(edit: ResidualEdit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
+    """One action for each layer of an edit that ``by_row`` gave; ``where`` by stack."""
     actions: dict[HookSite, Action] = {}
     for number, point in enumerate(edit.points):
         factors = {"v": edit.v, "left": edit.left, "right": edit.right}
@@ -46,7 +46,7 @@ def residual_actions(edit: ResidualEdit, where: Where) -> dict[HookSite, Action]
         else:  # one matrix for all rows of a batch: one product
             values = {name: value[0] for name, value in values.items()}
         n_rows = len(edit.languages) or None
-        actions[point] = _residual_action(values, edit.restore_norm, where, n_rows)
+        actions[point] = _residual_action(values, edit.restore_norm, where[point.stack], n_rows)
     return actions
 
 

@@ -18,27 +18,29 @@ Positions = Literal["all", "content", "last", "generated"]
 
 
 class Where:
-    """The positions that edits of one scope act on, renewed at each forward pass of the model.
+    """The positions that edits of one scope act on, renewed at each forward pass of a stack.
 
     It listens at the module that every path runs through (``forward``, ``run_with_hooks``,
-    ``run_with_cache``, ``generate``, ``hf_generate``, the wrapped model itself). Edits read
+    ``run_with_cache``, ``generate``, ``hf_generate``, the wrapped model itself): the encoder or the
+    decoder where there are two, which run a different number of times and read different tokens,
+    and the wrapped model elsewhere. The prompt of a decoder is what its first pass reads, and an
+    encoder reads nothing but a prompt. Edits read
     ``mask``: ``[batch, token]`` of the positions to edit, None for every one; ``nothing`` says that
     there are none.
     """
 
-    def __init__(self, model: Any, positions: Positions, tokenizer: Any) -> None:
+    def __init__(self, model: Any, stack: str, positions: Positions, tokenizer: Any) -> None:
         self.mask: Bool[Tensor, "batch token"] | None = None
         self.nothing = False
         self._positions = positions
         self._special = _special_ids(tokenizer) if positions == "content" else []
-        self._names = tuple(inspect.signature(model.original_model.forward).parameters)
+        reader = _reader(model.original_model, stack)
+        self._names = tuple(inspect.signature(reader.forward).parameters)
         self._model = model if positions in ("last", "generated") else None
         self._generation = Generation() if self._model is None else watch(model)
         self._call: object = None
         self._prompt = 0
-        self._listener = model.original_model.register_forward_pre_hook(
-            self._before_forward, with_kwargs=True
-        )
+        self._listener = reader.register_forward_pre_hook(self._before_forward, with_kwargs=True)
 
     def remove(self) -> None:
         """Stop listening; calling it again does nothing."""
@@ -94,6 +96,11 @@ class Where:
         if self._positions == "last":  # padding may follow a prompt
             start = start - mask[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
         return (column >= start) & mask[:, past:]
+
+
+def _reader(model: Any, stack: str) -> Any:
+    """The module of a plain model that reads the tokens of a stack."""
+    return getattr(model, f"get_{stack}")() if stack else model
 
 
 def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "batch seen"] | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, get_args
 
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError, SiteError
-from mechsteer.hooks import detach
+from mechsteer.hooks import detach, hook_points
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.models import plain_tokenizer, require_raw, require_same_model
 from mechsteer.sites import HookSite, find_site, residual_points
@@ -39,6 +39,9 @@ def steer(
     Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
     a pass without one has no padding. Batches may be padded on either side, on the left with the
     tokenizer's own padding token (XLM-R numbers positions by it).
+
+    The encoder and the decoder of an encoder-decoder have positions of their own: an edit of the
+    encoder goes by the encoder's mask and tokens, one of the decoder by the decoder's.
 
     The model may be a plain Hugging Face one that a bridge wraps, called through the bridge or by
     itself; by itself BERT takes padding on the right only (it does not read positions off the
@@ -76,7 +79,7 @@ def steer(
     steering = Steering()
     try:
         if moving:
-            steering.install(model, moving, Where(model, positions, tokenizer))
+            steering.install(model, moving, positions, tokenizer)
     except BaseException:
         steering.remove()
         raise
@@ -106,20 +109,24 @@ class Steering:
     def __init__(self) -> None:
         self._installed: list[tuple[Any, Any]] = []
         self._fired: dict[str, bool] = {}
-        self._where: Where | None = None
+        self._where: dict[str, Where] = {}
 
-    def install(self, model: Any, edits: Sequence[Edit], where: Where) -> None:
-        """Hook edits that act ``where`` it says, one hook a point that they move anything at."""
-        self._where = where
-        points = model.hook_dict  # a property that TransformerLens rebuilds at each access
+    def install(
+        self, model: Any, edits: Sequence[Edit], positions: Positions, tokenizer: Any
+    ) -> None:
+        """Hook edits that act at some positions, one hook a point that they move anything at."""
+        for stack in {place.stack for edit in edits for place in _places(edit)}:
+            self._where[stack] = Where(model, stack, positions, tokenizer)
+        points = hook_points(model)
         for edit in edits:
             # where the last block's output stands for the final norm, both rows are one point
             actions = {
-                points[place.hook]: (place.hook, act)
-                for place, act in _actions(edit, where).items()
+                points[place.hook]: (place, act)
+                for place, act in _actions(edit, self._where).items()
             }
-            for point, (name, act) in actions.items():
-                self._installed.append((point, point.add_hook(self._hook(name, act, where))))
+            for point, (place, act) in actions.items():
+                hook = self._hook(place.hook, act, self._where[place.stack])
+                self._installed.append((point, point.add_hook(hook)))
 
     def _hook(self, name: str, act: Action, where: Where) -> Hook:
         self._fired[name] = False
@@ -134,8 +141,8 @@ class Steering:
         """Take every edit of this handle away; calling it again does nothing."""
         detach(self._installed)
         self._installed.clear()
-        if self._where is not None:
-            self._where.remove()
+        for where in self._where.values():
+            where.remove()
 
     def __enter__(self) -> Steering:
         return self
@@ -152,7 +159,11 @@ class Steering:
             warnings.warn(f"these edits never acted: no forward reached {silent}", stacklevel=2)
 
 
-def _actions(edit: Edit, where: Where) -> dict[HookSite, Action]:
+def _places(edit: Edit) -> tuple[HookSite, ...]:
+    return edit.site.points if isinstance(edit, NeuronEdit) else edit.points
+
+
+def _actions(edit: Edit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
     if isinstance(edit, NeuronEdit):
         return neuron_actions(edit, where)
     return residual_actions(edit, where)

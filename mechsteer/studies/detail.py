@@ -19,22 +19,27 @@ SENTENCES_ON_PLANE = 200  # of each language: more would only cover each other
 def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
     """Experts of each language in each layer, and how well that layer's neurons detect it.
 
-    Columns language, layer, count, random (what k random neurons give on average), ap_max and
-    ap_p99 (the best average precision of the layer's neurons, and their 99th percentile), and
-    prevalence, which is the average precision of chance.
+    Columns language, stack (``encoder`` or ``decoder``, empty where a model has one), layer, count,
+    random (what k random neurons give on average), ap_max and ap_p99 (the best average precision of
+    the layer's neurons, and their 99th percentile), and prevalence, which is the average precision
+    of chance.
     """
     k = scores.resolve_k(k)
-    widths = pd.Series([p.layer for p in scores.site.points for _ in range(p.width)])
-    random = widths.value_counts().sort_index() * (k / len(widths))
+    points = scores.site.points
+    layers = list(dict.fromkeys((point.stack, point.layer) for point in points))
+    numbers = [layers.index((point.stack, point.layer)) for point in points]
+    owner = np.repeat(numbers, [point.width for point in points])  # of each neuron
+    width = np.bincount(owner)
+    stack, layer = zip(*layers, strict=True)
     frames = []
     for language in scores.languages:
-        found = scores.top(language, k, by=by).table()["layer"].value_counts()
-        count = found.reindex(random.index, fill_value=0).to_numpy()
-        ap = pd.Series(scores.ap[scores.row(language)].numpy()).groupby(widths)
+        experts = scores.top(language, k, by=by).index.numpy()
+        ap = pd.Series(scores.ap[scores.row(language)].numpy()).groupby(owner)
         columns = {
-            "layer": random.index,
-            "count": count,
-            "random": random.to_numpy(),
+            "stack": stack,
+            "layer": layer,
+            "count": np.bincount(owner[experts], minlength=len(layers)),
+            "random": width * (k / len(owner)),
             "ap_max": ap.max().to_numpy(),
             "ap_p99": ap.quantile(0.99).to_numpy(),
             "prevalence": scores.prevalence(language),

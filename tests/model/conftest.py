@@ -14,6 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.models import load_model
+from tests.model import encoder_decoders
 
 TEXT = (
     "the cat sat on the mat and the dog sat by the door",
@@ -68,18 +69,7 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "vocab_size": VOCABULARY,
         },
     ),
-    "mt5": (
-        "MT5Config",
-        "MT5ForConditionalGeneration",
-        {
-            "d_model": 32,
-            "d_ff": 88,
-            "num_layers": 2,
-            "num_heads": 4,
-            "d_kv": 8,
-            "vocab_size": VOCABULARY,
-        },
-    ),
+    **encoder_decoders.CONFIGS,
 }
 
 

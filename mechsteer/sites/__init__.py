@@ -1,0 +1,21 @@
+"""Where neurons live in a model: hook points of every layer, checked against the weights."""
+
+from mechsteer.sites.find import SITES, SiteRow, find_site, require_width, site_table
+from mechsteer.sites.places import HookSite, Site
+from mechsteer.sites.residual import residual_points
+from mechsteer.sites.stacks import Stack, block_of, final_norm, stacks_of
+
+__all__ = [
+    "SITES",
+    "HookSite",
+    "Site",
+    "SiteRow",
+    "Stack",
+    "block_of",
+    "final_norm",
+    "find_site",
+    "require_width",
+    "residual_points",
+    "site_table",
+    "stacks_of",
+]

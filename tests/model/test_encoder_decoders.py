@@ -1,0 +1,245 @@
+"""Encoder-decoders: neurons of both stacks, embeddings of the encoder, against plain hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import mechsteer as ms
+from mechsteer.errors import MechsteerError, ModelError, SiteError
+from mechsteer.models import plain_tokenizer
+from mechsteer.recording import embed, record
+from mechsteer.recording.batches import plan_batches
+from mechsteer.sites import find_site, residual_points, site_table
+from tests.model.encoder_decoders import CONFIGS, ENDS, STARTS, run_plain
+
+FAMILIES = tuple(CONFIGS)
+DECODER_LAYERS = {"t5": 3}
+# transformers sizes T5's cache by its encoder, so one with more decoder layers cannot generate
+GENERATING = tuple(family for family in FAMILIES if family not in DECODER_LAYERS)
+
+
+def plain_of(checkpoint: Callable[..., Path], family: str) -> Any:
+    import transformers
+
+    cls = getattr(transformers, CONFIGS[family][1])
+    folder = checkpoint(family, template=ENDS)
+    return cls.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_neurons_of_both_stacks_are_named_apart(bridge, family: str) -> None:
+    model = bridge(family, template=ENDS)
+    n_decoder = DECODER_LAYERS.get(family, 2)
+    layers = [("encoder.post", layer) for layer in range(2)]
+    layers += [("decoder.post", layer) for layer in range(n_decoder)]
+    site = find_site(model)
+    assert [(point.component, point.layer) for point in site.points] == layers
+    assert {point.width for point in site.points} == {88}
+    assert len({point.hook for point in site.points}) == len(layers)
+    rows = site_table(model)
+    assert [(row.component, row.layer, row.verdict) for row in rows] == [
+        (*layer, "ok") for layer in layers
+    ]
+
+
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+def test_one_stack_alone_is_a_site(bridge, stack: str) -> None:
+    model = bridge("mt5", template=ENDS)
+    whole, one = find_site(model, "linear"), find_site(model, f"{stack}.linear")
+    assert one.points == tuple(point for point in whole.points if point.stack == stack)
+    assert {point.kind for point in one.points} == {"gate", "up", "down"}
+
+
+def test_a_model_of_one_stack_has_no_other(bridge) -> None:
+    with pytest.raises(SiteError, match=r"no stack 'encoder'.*'post'"):
+        find_site(bridge("llama"), "encoder.post")
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean", "last"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_recorded_neurons_are_those_of_plain_hooks(
+    bridge, checkpoint, corpus, family: str, pooling: Any
+) -> None:
+    model = bridge(family, template=ENDS)
+    plain = plain_of(checkpoint, family)
+    recording = record(model, corpus, pooling=pooling, batch_tokens=128)
+    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    for number in range(len(plan.batches)):
+        batch = plan.batch(number)
+        caught, _ = run_plain(plain, batch.ids, batch.mask, STARTS[family])
+        for point in recording.points:
+            z = caught[point.stack, point.layer].view(*batch.ids.shape, -1)
+            for i, row in enumerate(batch.rows.tolist()):
+                # the sentence's own tokens, all but </s>; the decoder holds each one place later
+                n = int(batch.mask[i].sum()) - 1
+                real = z[i, 1 : n + 1] if point.stack == "decoder" else z[i, :n]
+                pooled = {"max": real.amax(0), "mean": real.mean(0), "last": real[-1]}[pooling]
+                found = recording.activations(point)[row]
+                if pooling == "mean":  # sums of n terms in another order
+                    assert (found - pooled).abs().max() <= n * 2**-23 * real.abs().amax()
+                else:
+                    assert torch.equal(found, pooled)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_sentence_alone_is_as_in_its_batch(bridge, corpus, family: str) -> None:
+    model = bridge(family, template=ENDS)
+    alone, batched = (record(model, corpus, batch_tokens=n) for n in (1, 512))
+    for point in alone.points:
+        a, b = alone.activations(point), batched.activations(point)
+        assert (a - b).abs().max() <= 1e-5 * a.abs().max()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_embeddings_are_the_encoders_and_the_decoder_is_not_run(
+    bridge, checkpoint, corpus, family: str
+) -> None:
+    model = bridge(family, template=ENDS)
+    ran: list[Any] = []
+    decoder = model.original_model.get_decoder()
+    handle = decoder.register_forward_pre_hook(lambda *_: ran.append(1))
+    found = torch.cat(list(embed(model, corpus, batch_tokens=128).values()), dim=1)
+    handle.remove()
+    assert not ran
+    plain = plain_of(checkpoint, family)
+    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    assert len(found) == len(residual_points(model)) == 4
+    for number in range(len(plan.batches)):
+        batch = plan.batch(number)
+        _, out = run_plain(plain, batch.ids, batch.mask, STARTS[family])
+        states = out.encoder_hidden_states
+        last = out.encoder_last_hidden_state
+        for i, row in enumerate(batch.rows.tolist()):
+            n = int(batch.mask[i].sum()) - 1
+            for layer, state in ((0, states[0]), (1, states[1]), (3, last)):
+                mean = state[i, :n].double().mean(0)
+                assert torch.allclose(found[layer, row].double(), mean, atol=1e-6, rtol=1e-5)
+
+
+def test_recording_the_encoder_alone_does_not_run_the_decoder(bridge, corpus) -> None:
+    model = bridge("t5", template=ENDS)
+    ran: list[Any] = []
+    decoder = model.original_model.get_decoder()
+    handle = decoder.register_forward_pre_hook(lambda *_: ran.append(1))
+    record(model, corpus, site="encoder.post")
+    assert not ran
+    record(model, corpus, site="decoder.post")
+    handle.remove()
+    assert ran
+
+
+def test_a_tokenizer_that_ends_no_sentence_is_refused_for_decoders(bridge, corpus) -> None:
+    model = bridge("t5", template="$A")
+    with pytest.raises(ModelError, match=r"ends with a real token.*</s>"):
+        record(model, corpus)
+    record(model, corpus, site="encoder.post")
+
+
+def test_language_codes_at_the_start_are_not_real(checkpoint, bridge, corpus) -> None:
+    """As NLLB writes sentences: the code of the language, the words, the end."""
+    model = bridge("m2m100", template="<s> $A </s>")
+    plan = plan_batches(corpus, plain_tokenizer(model), context=64)
+    batch = plan.batch(0)
+    assert not batch.real[:, 0].any()
+    caught, _ = run_plain(
+        plain_of(checkpoint, "m2m100"), batch.ids, batch.mask, STARTS["m2m100"]
+    )
+    recording = record(model, corpus, pooling="last")
+    point = recording.points[-1]
+    z = caught["decoder", 1].view(*batch.ids.shape, -1)
+    for i, row in enumerate(batch.rows.tolist()):
+        n = int(batch.mask[i].sum())
+        assert torch.equal(recording.activations(point)[row], z[i, n - 1])
+
+
+def edit_of(model: Any, stack: str, value: float = 3.0) -> Any:
+    site = find_site(model)
+    index = torch.tensor(
+        [
+            offset + neuron
+            for point, offset in zip(site.points, site.offsets, strict=True)
+            if point.stack == stack
+            for neuron in (0, 7, 41)
+        ]
+    )
+    return ms.NeuronEdit(
+        "clamp", site, index, torch.zeros(len(index)), torch.full((len(index),), value)
+    )
+
+
+@pytest.mark.parametrize("positions", ["all", "content"])
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_edit_of_either_stack_equals_plain_hooks(
+    bridge, checkpoint, corpus, family: str, stack: str, positions: Any
+) -> None:
+    model = bridge(family, template=ENDS)
+    batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)
+    mask = batch.mask.bool()
+    # </s> stands last in the encoder; the decoder opens with its start token
+    special = {"encoder": batch.ids == 2, "decoder": torch.zeros_like(mask)}[stack]
+    if stack == "decoder":
+        special[:, 0] = STARTS[family] in (1, 2)
+    where = mask if positions == "all" else mask & ~special
+
+    def clamp(name: str, layer: int, z: Tensor) -> Tensor:
+        if name != stack:
+            return z
+        held = z.view(*batch.ids.shape, -1).clone()
+        held[..., [0, 7, 41]] = torch.where(where[..., None], 3.0, held[..., [0, 7, 41]])
+        return held.view_as(z)
+
+    plain = plain_of(checkpoint, family)
+    _, expected = run_plain(plain, batch.ids, batch.mask, STARTS[family], edit=clamp)
+    _, untouched = run_plain(plain, batch.ids, batch.mask, STARTS[family])
+    with torch.inference_mode(), ms.steer(model, edit_of(model, stack), positions=positions):
+        shifted = torch.full_like(batch.ids, STARTS[family])
+        shifted[:, 1:] = batch.ids[:, :-1]
+        given = {"decoder_input_ids": shifted, "decoder_attention_mask": batch.mask}
+        logits = model(batch.ids, attention_mask=batch.mask, **given)
+    assert torch.equal(logits[mask], expected.logits[mask])
+    assert not torch.equal(logits[mask], untouched.logits[mask])
+    assert torch.equal(
+        model(batch.ids, attention_mask=batch.mask, **given)[mask], untouched.logits[mask]
+    )
+
+
+@pytest.mark.parametrize("positions", ["all", "generated"])
+@pytest.mark.parametrize("stack", ["encoder", "decoder"])
+@pytest.mark.parametrize("family", GENERATING)
+def test_edited_generation_with_a_cache_equals_that_without(
+    bridge, family: str, stack: str, positions: Any
+) -> None:
+    model = bridge(family, template=ENDS)
+    ids = torch.tensor([[20, 30, 40, 50, 2], [60, 70, 2, 1, 1]])
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    options = {"attention_mask": mask, "max_new_tokens": 8, "min_new_tokens": 8}
+    options |= {"output_logits": True, "return_dict_in_generate": True, "do_sample": False}
+
+    def generate(**cache: Any) -> tuple[Tensor, Tensor]:
+        out = model.original_model.generate(ids, **options, **cache)
+        return out.sequences, torch.stack(out.logits)
+
+    with torch.inference_mode():
+        _, plain = generate()
+        with ms.steer(model, edit_of(model, stack, 30.0), positions=positions):
+            (cached, logits), (uncached, again) = generate(), generate(use_cache=False)
+    assert torch.equal(cached, uncached)
+    assert torch.allclose(logits, again, rtol=1e-4, atol=1e-4 * float(logits.abs().max()))
+    # the first step reads nothing generated, and an encoder never does
+    moved = [not torch.equal(a, b) for a, b in zip(logits, plain, strict=True)]
+    later = stack == "decoder" or positions == "all"
+    assert moved == [positions == "all", *[later] * 7]
+
+
+def test_the_stacks_are_fitted_one_after_the_other(bridge, corpus) -> None:
+    from mechsteer.interventions.fitting import fit
+
+    with pytest.raises(MechsteerError, match=r"two stacks.*encoder\.post.*decoder\.post"):
+        fit(bridge("t5", template=ENDS), corpus, lambda r, layer: None, incremental=True)
