@@ -32,9 +32,10 @@ def experts_per_layer(
     """
     ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
     place, names = _places(counts)
+    names += [str(layer) for layer in range(len(names), n_layers or 0)]
     rows = counts[counts["language"] == language].set_index(place[counts["language"] == language])
     rows = rows.sort_index()
-    layers = np.arange(n_layers or len(names))
+    layers = np.arange(len(names))
     height = rows["count"].reindex(layers, fill_value=0)
     even = pd.Series(height.sum() / len(layers), index=layers)
     expected = rows["random"].reindex(layers).fillna(even) if "random" in rows else even
@@ -43,8 +44,8 @@ def experts_per_layer(
     ax.stairs(expected, edges, baseline=None, color=BLUE, linestyle=(0, (4, 1.5)), linewidth=1.2)
     ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()))
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    ax.xaxis.set_major_locator(MaxNLocator(min(len(layers), 8), integer=True))
-    ax.xaxis.set_major_formatter(lambda at, _: names[int(at)] if 0 <= at < len(names) else "")
+    step = -(-len(names) // 8)
+    ax.set_xticks(layers[::step], names[::step])
     ax.set(xlabel="layer", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
     title(ax, label(language))
     return ax
