@@ -41,7 +41,7 @@ def read(
         for name, reader in readers.items():
             hook = _hook(name, reader, waiting)
             attached.append((points[name], points[name].add_hook(hook)))
-        inputs = {"attention_mask": mask, **decoder_inputs(model, ids, mask)}
+        inputs = {"attention_mask": mask, **decoder_inputs(model.original_model, ids, mask)}
         model(ids, **inputs, return_type=None, use_cache=False)
     except _AllRead:
         return

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.loading import open_checkpoint
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
 
-# layouts TransformerLens reads, under names it does not know
-_READ_AS = {"XLMRobertaForMaskedLM": "RobertaForMaskedLM"}
 # what differs between two loadings of one checkpoint
 _VOLATILE = {
     *("_name_or_path", "_commit_hash", "transformers_version", "architectures", "pad_token_id"),
@@ -37,39 +36,48 @@ def load_model(
     name_or_path: str | Path | None = None,
     *,
     device: str | torch.device | None = None,
+    device_map: str | dict[str, Any] | None = None,
     dtype: torch.dtype | None = None,
     revision: str | None = None,
 ) -> Any:
-    """Load a TransformerBridge in eval mode, without gradients, running no remote code.
+    """Load a model in eval mode, without gradients, running no remote code.
+
+    It is a TransformerBridge where TransformerLens has an adapter for the architecture, and else a
+    ``mechsteer.plain.PlainModel``, which offers what mechsteer needs of one.
 
     Args:
         name_or_path: a published model's name, a checkpoint folder, or None for the embedded model.
         device: default the GPU where there is one.
+        device_map: how to spread the weights over devices instead, as in transformers: ``"auto"``,
+            or a device for each module.
         dtype: default float32 on the CPU and the checkpoint's own elsewhere.
         revision: branch, tag or commit of a published model.
 
     Raises:
-        ModelError: the model is missing, gated, damaged, or of an architecture TransformerLens does
-            not read.
+        ModelError: the model is missing, gated, damaged, or of an architecture whose neurons cannot
+            be told for certain; a device and a map of devices.
     """
-    from transformer_lens.model_bridge import TransformerBridge
     from transformers import AutoConfig, AutoTokenizer
 
     name = _source(name_or_path)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if device is not None and device_map is not None:
+        raise ModelError("expected a device or a device_map, got both: leave one out")
+    usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with _quiet():
         try:
             config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(
                 name, revision=revision, trust_remote_code=False
             )
-            model = TransformerBridge.boot_transformers(
+            model = open_checkpoint(
                 name,
-                hf_config_overrides=_overrides(config),
-                device=device,
-                dtype=dtype or _default_dtype(config, device),
+                config,
+                **({"device": usual} if device_map is None else {"device_map": device_map}),
+                dtype=dtype or _default_dtype(config, usual),
                 revision=revision,
             )
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(_reason(name, error)) from error
     _plain_tokenizers[model] = _padded_right(tokenizer)
@@ -207,11 +215,6 @@ def _quiet() -> Iterator[None]:
     finally:
         if barred:
             logging.enable_progress_bar()
-
-
-def _overrides(config: Any) -> dict[str, Any] | None:
-    names = getattr(config, "architectures", None) or [None]
-    return {"architectures": [_READ_AS[names[0]]]} if names[0] in _READ_AS else None
 
 
 def _default_dtype(config: Any, device: torch.device) -> torch.dtype:

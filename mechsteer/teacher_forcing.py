@@ -7,6 +7,7 @@ read: it ends the sentence and is only predicted. Padding stays where it was.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -19,18 +20,31 @@ from mechsteer.errors import ModelError
 _STARTS_WITH_LAST = {"mbart", "plbart"}
 
 
+def is_encoder_decoder(model: Any) -> bool:
+    """Whether a plain Hugging Face model has a decoder that reads tokens of its own.
+
+    The encoder alone, ``T5EncoderModel`` say, comes with the same configuration.
+    """
+    said = bool(getattr(model.config, "is_encoder_decoder", False))
+    return said and "decoder_input_ids" in inspect.signature(model.forward).parameters
+
+
 def decoder_inputs(
     model: Any, ids: Int[Tensor, "sentence token"], mask: Int[Tensor, "sentence token"]
 ) -> dict[str, Int[Tensor, "sentence token"]]:
     """The decoder's arguments for a batch padded on the right; none where there is no decoder.
 
+    Args:
+        model: a plain Hugging Face model.
+        ids: what the encoder reads.
+        mask: 1 where a token is no padding.
+
     Raises:
         ModelError: the configuration does not say which token starts the decoder.
     """
-    config = model.original_model.config
-    if not getattr(config, "is_encoder_decoder", False):
+    if not is_encoder_decoder(model):
         return {}
-    start = _start(config, ids, mask)
+    start = _start(model.config, ids, mask)
     shifted = torch.cat([start, ids[:, :-1]], dim=1)
     return {"decoder_input_ids": shifted, "decoder_attention_mask": mask}
 

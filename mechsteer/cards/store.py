@@ -43,7 +43,9 @@ class Cards:
         promoted = self.writes[self.writes["direction"] == "promoted"].sort_values("place")
         words = promoted.groupby("card")["token"].apply(lambda own: " ".join(own[:6]).strip())
         table = scored.assign(promotes=scored["card"].map(words).fillna(""))
-        return table[["language", "rank", "component", "layer", "neuron", "ap", "auroc", "promotes"]]
+        return table[
+            ["language", "rank", "component", "layer", "neuron", "ap", "auroc", "promotes"]
+        ]
 
     def save(self, folder: Path) -> list[str]:
         """Write ``cards.TABLE.parquet`` files and return their names."""

@@ -17,6 +17,7 @@ from mechsteer.interventions import Edit
 from mechsteer.models import context_length, plain_tokenizer, require_eval
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
+from mechsteer.teacher_forcing import is_encoder_decoder
 
 _CHUNK = 1 << 24  # float64 logits at a time: 128 MB
 
@@ -225,7 +226,7 @@ def require_causal(model: Any) -> None:
     Raises:
         ModelError: its attention looks both ways, or it is an encoder-decoder.
     """
-    if getattr(model.original_model.config, "is_encoder_decoder", False):
+    if is_encoder_decoder(model.original_model):
         raise ModelError(
             f"{model.cfg.architecture} is an encoder-decoder, which predicts a translation and not "
             "the text it reads: expected a causal model"

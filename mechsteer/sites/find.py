@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mechsteer.errors import SiteError
 from mechsteer.hooks import hook_points, read
+from mechsteer.plain import features
 from mechsteer.sites.places import HookSite, Site
 from mechsteer.sites.stacks import Stack, stacks_of
 
@@ -112,9 +113,7 @@ def _wanted(model: Any, name: str) -> tuple[str, list[Stack]]:
     return kind, [stack for stack in stacks if one in ("", stack.name)]
 
 
-def _points(
-    stack: Stack, layer: int, kind: str, points: Mapping[str, Any]
-) -> Iterator[HookSite]:
+def _points(stack: Stack, layer: int, kind: str, points: Mapping[str, Any]) -> Iterator[HookSite]:
     """The points of one layer, each leading to the right activation of the right width."""
     post = points.get(stack.hook(layer, "mlp.hook_post"))
     if post is None:
@@ -133,20 +132,33 @@ def _points(
         yield HookSite(stack.component(component), layer, hook, width)
 
 
-def _components(mlp: Any, name: str, layer: int) -> list[tuple[str, str, int]]:
+def _components(mlp: Any, kind: str, layer: int) -> list[tuple[str, str, int]]:
     """Component, alias and width by the weights of what a site needs in one layer."""
-    w_in, w_gate, w_out = (getattr(mlp, weight, None) for weight in ("W_in", "W_gate", "W_out"))
-    if w_in is None or w_out is None or w_in.shape[1] != w_out.shape[0]:
-        shapes = [None if w is None else tuple(w.shape) for w in (w_in, w_out)]
+    into, gate, out = (_shape(mlp, name) for name in ("in", "gate", "out"))
+    if out is None or (into is not None and into[1] != out[0]):
         raise SiteError(
             f"layer {layer}: expected an up-projection [d_model, neuron] and a down-projection "
-            f"[neuron, d_model], got {shapes}: packed or quantised weights cannot be verified"
+            f"[neuron, d_model], got {[into, out]}: packed weights whose modules do not say their "
+            "in_features and out_features cannot be verified"
         )
-    if name == "post":
-        return [("post", "mlp.hook_post", w_out.shape[0])]
-    up = ("up", "mlp.hook_pre" if w_gate is None else "mlp.hook_pre_linear", w_in.shape[1])
-    gate = [] if w_gate is None else [("gate", "mlp.hook_pre", w_gate.shape[1])]
-    return [*gate, up, ("down", "mlp.out.hook_out", w_out.shape[1])]
+    if kind == "post":
+        return [("post", "mlp.hook_post", out[0])]
+    if into is None:
+        raise SiteError(
+            f"layer {layer}: gate and up are one module here, so their outputs are not told apart: "
+            "expected site 'post'"
+        )
+    up = ("up", "mlp.hook_pre" if gate is None else "mlp.hook_pre_linear", into[1])
+    gates = [] if gate is None else [("gate", "mlp.hook_pre", gate[1])]
+    return [*gates, up, ("down", "mlp.out.hook_out", out[1])]
+
+
+def _shape(mlp: Any, name: str) -> tuple[int, int] | None:
+    """Inputs and outputs of a linear module of an MLP: what it says, else what its weight shows."""
+    module = getattr(mlp, name, None)
+    said = features(getattr(module, "original_component", module))
+    weight = None if said else getattr(mlp, f"W_{name}", None)
+    return said if weight is None else (int(weight.shape[0]), int(weight.shape[1]))
 
 
 @torch.inference_mode()

@@ -72,4 +72,3 @@ class Site:
         place = bisect_right(self.offsets, index) - 1
         point = self.points[place]
         return point.component, point.layer, index - self.offsets[place]
-

@@ -62,9 +62,12 @@ def forget(model: Any) -> None:
 
 def _generators(model: Any) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions that generate; the bridge's ``hf_generate`` calls the wrapped model's own."""
-    bridge = [(model, "generate", _whole), (model, "generate_stream", _stream)]
-    wrapped = (model.original_model, "generate", _whole)
-    return [*bridge, wrapped] if hasattr(model.original_model, "generate") else bridge
+    known = [
+        (model, "generate", _whole),
+        (model, "generate_stream", _stream),
+        (model.original_model, "generate", _whole),
+    ]
+    return [(owner, name, wrap) for owner, name, wrap in known if hasattr(owner, name)]
 
 
 def _whole(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 VOCABULARY = 330
 ENDS = "$A </s>"  # the template of a tokenizer that ends sentences, as theirs do
 
-_T5 = {
+T5 = {
     "d_model": 32,
     "d_ff": 88,
     "num_layers": 2,
@@ -21,7 +21,7 @@ _T5 = {
     "decoder_start_token_id": 0,
     "initializer_factor": 0.25,  # the fixture's 4 on top is too much for unscaled attention
 }
-_BART = {
+BART = {
     "d_model": 32,
     "encoder_ffn_dim": 88,
     "decoder_ffn_dim": 88,
@@ -33,15 +33,15 @@ _BART = {
     "vocab_size": VOCABULARY,
 }
 CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "t5": ("T5Config", "T5ForConditionalGeneration", _T5 | {"num_decoder_layers": 3}),
-    "mt5": ("MT5Config", "MT5ForConditionalGeneration", _T5),
+    "t5": ("T5Config", "T5ForConditionalGeneration", T5 | {"num_decoder_layers": 3}),
+    "mt5": ("MT5Config", "MT5ForConditionalGeneration", T5),
     "m2m100": (
         "M2M100Config",
         "M2M100ForConditionalGeneration",
-        _BART | {"decoder_start_token_id": 2},
+        BART | {"decoder_start_token_id": 2},
     ),
-    "mbart": ("MBartConfig", "MBartForConditionalGeneration", _BART),
-    "bart": ("BartConfig", "BartForConditionalGeneration", _BART),
+    "mbart": ("MBartConfig", "MBartForConditionalGeneration", BART),
+    "bart": ("BartConfig", "BartForConditionalGeneration", BART),
 }
 STARTS = {"t5": 0, "mt5": 0, "m2m100": 2, "mbart": 2, "bart": 2}
 

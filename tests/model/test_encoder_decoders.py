@@ -147,9 +147,7 @@ def test_language_codes_at_the_start_are_not_real(checkpoint, bridge, corpus) ->
     plan = plan_batches(corpus, plain_tokenizer(model), context=64)
     batch = plan.batch(0)
     assert not batch.real[:, 0].any()
-    caught, _ = run_plain(
-        plain_of(checkpoint, "m2m100"), batch.ids, batch.mask, STARTS["m2m100"]
-    )
+    caught, _ = run_plain(plain_of(checkpoint, "m2m100"), batch.ids, batch.mask, STARTS["m2m100"])
     recording = record(model, corpus, pooling="last")
     point = recording.points[-1]
     z = caught["decoder", 1].view(*batch.ids.shape, -1)

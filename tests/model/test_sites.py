@@ -73,12 +73,6 @@ def test_the_table_of_a_mixture_of_experts_shows_the_refusal_of_each_layer(bridg
     assert all("mixture of experts" in row.verdict and row.width is None for row in rows)
 
 
-def test_an_encoder_decoder_is_refused(bridge) -> None:
-    for find in (find_site, residual_points, site_table):
-        with pytest.raises(SiteError, match="no single stack of blocks"):
-            find(bridge("mt5"))
-
-
 def test_an_unknown_site_names_the_known_ones(bridge) -> None:
     with pytest.raises(SiteError, match=r"'residual'.*'post' or 'linear'"):
         find_site(bridge("llama"), "residual")

@@ -1,0 +1,89 @@
+"""Open a checkpoint: with TransformerLens where it reads the architecture, else by plain hooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mechsteer.errors import ModelError
+from mechsteer.plain import PlainModel
+
+# layouts TransformerLens reads, under names it does not know
+_READ_AS = {"XLMRobertaForMaskedLM": "RobertaForMaskedLM"}
+
+
+def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any) -> Any:
+    """A TransformerBridge, or a ``PlainModel`` where TransformerLens has no adapter that fits.
+
+    Its adapters are for models with their language-model head: opened by one, a checkpoint without
+    would get a random head.
+
+    Args:
+        name: a published model's name or a checkpoint folder.
+        config: its configuration.
+        dtype: of the weights.
+        where: ``device`` or ``device_map``, and ``revision``.
+
+    Raises:
+        ModelError: neither can read the architecture; the message says why.
+    """
+    architecture = (getattr(config, "architectures", None) or [None])[0]
+    if not _has_adapter(architecture):
+        return _plain(name, architecture, dtype=dtype, **where)
+    try:
+        return _bridge(name, architecture, dtype=dtype, **where)
+    except (ValueError, NotImplementedError) as refusal:  # stacks of unequal depth, for example
+        try:
+            return _plain(name, architecture, dtype=dtype, **where)
+        except ModelError:
+            raise refusal from None
+
+
+def _has_adapter(architecture: str | None) -> bool:
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    return _READ_AS.get(architecture or "", architecture) in {None, *SUPPORTED_ARCHITECTURES}
+
+
+def _bridge(name: str, architecture: str | None, **options: Any) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    known = _READ_AS.get(architecture or "")
+    overrides = {"architectures": [known]} if known else None
+    return TransformerBridge.boot_transformers(name, hf_config_overrides=overrides, **options)
+
+
+def _plain(
+    name: str,
+    architecture: str | None,
+    *,
+    device: torch.device | None = None,
+    device_map: Any = None,
+    **options: Any,
+) -> PlainModel:
+    import transformers
+
+    cls = getattr(transformers, architecture or "", transformers.AutoModel)
+    model, info = cls.from_pretrained(
+        name,
+        attn_implementation="eager",  # as TransformerLens has it
+        device_map=device_map,
+        output_loading_info=True,
+        **options,
+    )
+    _settle_missing(model, info["missing_keys"])
+    return PlainModel((model if device is None else model.to(device)).eval(), name)
+
+
+@torch.no_grad()
+def _settle_missing(model: Any, missing: set[str]) -> None:
+    """A pooler that nobody trained is set to 0, so that one checkpoint is one model."""
+    essential = sorted(name for name in missing if "pooler" not in name)
+    if essential:
+        raise ModelError(
+            f"the checkpoint lacks {len(essential)} tensors of {type(model).__name__}, "
+            f"{essential[0]} for one, which would be random: expected a whole checkpoint"
+        )
+    for name in missing:
+        model.get_parameter(name).zero_()
