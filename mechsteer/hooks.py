@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import SiteError
 from mechsteer.teacher_forcing import decoder_inputs
+
+_added: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
 class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass early
@@ -55,7 +58,17 @@ def hook_points(model: Any) -> dict[str, Any]:
 
     Ask once and keep the answer: TransformerLens builds the table anew at each access.
     """
-    return dict(model.hook_dict)
+    return {**model.hook_dict, **_added.get(model, {})}
+
+
+def add_hook_point(model: Any, name: str) -> Any:
+    """A hook point of ours that ``hook_points`` lists beside the model's own."""
+    from transformer_lens.hook_points import HookPoint
+
+    point = HookPoint()
+    point.name = name
+    _added.setdefault(model, {})[name] = point
+    return point
 
 
 def detach(attached: Iterable[tuple[Any, Any]]) -> None:

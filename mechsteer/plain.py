@@ -66,6 +66,7 @@ class PlainNorm:
         self.module, self.name = module, "norm"
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Normalise a residual stream."""
         out: Tensor = self.module(x)
         return out
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from mechsteer.sites import HookSite, block_of, final_norm
 
+_ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
+
 
 @torch.inference_mode()
 def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor, " token"] | None:
@@ -21,12 +23,12 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     acts, its bias cancels, and the size of the rest of the stream, by which a norm divides in a
     forward pass, is left out. So the order of tokens means something and the scale does not, and
     what later layers make of the write is not in it. None where a neuron has no row of ``W_out``
-    (component ``down``), the model no unembedding, or an encoder a decoder after it.
+    (component ``down``, experts of a mixture), the model no unembedding, or an encoder a decoder after it.
 
     Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
     """
     unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
-    if point.kind == "down" or point.stack == "encoder" or unembedding is None:
+    if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
     w = block_of(model, point).mlp.W_out[neuron][None, None]
     if found := final_norm(model, point.stack):

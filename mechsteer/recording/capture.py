@@ -64,7 +64,8 @@ def record(
         corpus: sentences by language; they need not be parallel.
         site: ``"post"``, ``"linear"``, or those of one stack, see ``mechsteer.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
-        layers: whose neurons to record, in every stack of the site; all by default. The pass ends after the last of them.
+        layers: whose neurons to record, in every stack of the site; all by default. The pass ends
+            after the last of them.
         firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
         tokenizer: the model's plain one by default.

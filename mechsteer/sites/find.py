@@ -13,19 +13,24 @@ from torch import Tensor
 from mechsteer.errors import SiteError
 from mechsteer.hooks import hook_points, read
 from mechsteer.plain import features
+from mechsteer.sites.mixtures import tap
 from mechsteer.sites.places import HookSite, Site
 from mechsteer.sites.stacks import Stack, stacks_of
 
 SITES = {
     "post": "the input of each MLP's down-projection: act(gate)·up where the MLP is gated",
     "linear": "the output of every linear module of each MLP: gate, up and down",
+    "dense": "as post, of the layers alone that are no mixture of experts",
+    "experts": "as post, of all routed experts of each mixture: 0 where a token is not routed",
+    "shared": "as post, of the shared expert of each mixture",
 }
+_MIXED = ("experts", "shared")
 # how TransformerLens's canonical name ends when an alias leads to the right activation
 _CANONICAL = {
     "post": (".out.hook_in", ".dense_out.hook_in"),
-    "gate": (".gate.hook_out",),
-    "up": (".in.hook_out",),
-    "down": (".out.hook_out",),
+    "gate": (".gate.hook_out", ".dense_gate.hook_out"),
+    "up": (".in.hook_out", ".dense_in.hook_out"),
+    "down": (".out.hook_out", ".dense_out.hook_out"),
 }
 
 
@@ -53,17 +58,21 @@ def find_site(model: Any, name: str = "post") -> Site:
 
     Args:
         model: a TransformerBridge.
-        name: ``"post"`` or ``"linear"``; of one stack alone ``"encoder.post"``, ``"decoder.post"``.
+        name: one of ``SITES``; of one stack alone ``"encoder.post"``, ``"decoder.post"``. A mixture
+            of experts has none of site ``"post"``: ``"experts"``, ``"shared"`` and ``"dense"`` name
+            what it has, see ``mechsteer.sites.mixtures``.
 
     Raises:
         SiteError: unknown site, or a layer whose neurons cannot be read: a mixture of experts, or a
             block without MLP.
     """
     kind, stacks = _wanted(model, name)
-    points = hook_points(model)
     blocks = ((stack, layer) for stack in stacks for layer in range(len(stack.blocks)))
-    found = (_points(stack, layer, kind, points) for stack, layer in blocks)
-    return Site(name, tuple(chain.from_iterable(found)))
+    found = (_points(model, stack, layer, kind) for stack, layer in blocks)
+    site = Site(name, tuple(chain.from_iterable(found)))
+    if not site.points:
+        raise SiteError(f"no layer of {model.cfg.architecture} has neurons of site {name!r}")
+    return site
 
 
 def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
@@ -73,16 +82,16 @@ def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
         SiteError: unknown site.
     """
     kind, stacks = _wanted(model, name)
-    points = hook_points(model)
     rows: list[SiteRow | HookSite] = []
     for stack in stacks:
         for layer in range(len(stack.blocks)):
             try:
-                rows += _points(stack, layer, kind, points)
+                rows += _points(model, stack, layer, kind)
             except SiteError as refusal:
                 where = stack.component(kind), layer, stack.hook(layer, "mlp")
                 rows.append(SiteRow(*where, "", None, None, str(refusal)))
     widths = _observed_widths(model, [row for row in rows if isinstance(row, HookSite)])
+    points = hook_points(model)
     return tuple(
         row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, widths[row.hook])
         for row in rows
@@ -106,23 +115,36 @@ def _wanted(model: Any, name: str) -> tuple[str, list[Stack]]:
     """The kind of neurons that a site's name asks for, and of which stacks."""
     one, _, kind = name.rpartition(".")
     if kind not in SITES:
-        raise SiteError(f"unknown site {name!r}: expected {' or '.join(map(repr, SITES))}")
+        raise SiteError(f"unknown site {name!r}: expected one of {', '.join(map(repr, SITES))}")
     stacks = stacks_of(model)
     if one and one not in [stack.name for stack in stacks]:
         raise SiteError(f"{model.cfg.architecture} has no stack {one!r}: expected site {kind!r}")
     return kind, [stack for stack in stacks if one in ("", stack.name)]
 
 
-def _points(stack: Stack, layer: int, kind: str, points: Mapping[str, Any]) -> Iterator[HookSite]:
+def _points(model: Any, stack: Stack, layer: int, kind: str) -> Iterator[HookSite]:
     """The points of one layer, each leading to the right activation of the right width."""
+    points = hook_points(model)
     post = points.get(stack.hook(layer, "mlp.hook_post"))
     if post is None:
         raise SiteError(f"layer {layer} has no MLP whose neurons can be read")
-    if post.name.endswith("mlp.hook_out"):
+    mixture = post.name.endswith("mlp.hook_out")
+    if mixture and kind in ("post", "linear"):
         raise SiteError(
             f"layer {layer} is a mixture of experts: its hook_post is the block's output, not "
-            "neurons, and TransformerLens has no hook inside the experts"
+            "neurons; ask for site 'experts', 'shared' (the shared expert) or 'dense' (layers that "
+            "are no mixture)"
         )
+    if mixture and kind in _MIXED:
+        hook = stack.hook(layer, f"mlp.{kind}.hook_post")
+        width = tap(model, stack.blocks[layer].original_component, hook, kind)
+        yield HookSite(stack.component(kind), layer, hook, width)
+    elif not mixture and kind not in _MIXED:
+        yield from _dense(stack, layer, "post" if kind == "dense" else kind, points)
+
+
+def _dense(stack: Stack, layer: int, kind: str, points: Mapping[str, Any]) -> Iterator[HookSite]:
+    """The points of a layer that is no mixture of experts."""
     for component, alias, width in _components(stack.blocks[layer].mlp, kind, layer):
         hook = stack.hook(layer, alias)
         canonical = points[hook].name if hook in points else "nothing"
@@ -150,7 +172,8 @@ def _components(mlp: Any, kind: str, layer: int) -> list[tuple[str, str, int]]:
         )
     up = ("up", "mlp.hook_pre" if gate is None else "mlp.hook_pre_linear", into[1])
     gates = [] if gate is None else [("gate", "mlp.hook_pre", gate[1])]
-    return [*gates, up, ("down", "mlp.out.hook_out", out[1])]
+    name = "out" if hasattr(mlp, "out") else "dense_out"  # beside mixtures of experts
+    return [*gates, up, ("down", f"mlp.{name}.hook_out", out[1])]
 
 
 def _shape(mlp: Any, name: str) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.models import load_model
-from tests.model import encoder_decoders, plain_models
+from tests.model import encoder_decoders, mixture_models, plain_models
 
 TEXT = (
     "the cat sat on the mat and the dog sat by the door",
@@ -71,6 +71,7 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     **encoder_decoders.CONFIGS,
     **plain_models.CONFIGS,
+    **mixture_models.CONFIGS,
 }
 
 

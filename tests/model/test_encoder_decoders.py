@@ -175,7 +175,7 @@ def edit_of(model: Any, stack: str, value: float = 3.0) -> Any:
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_edit_of_either_stack_equals_plain_hooks(
-    bridge, checkpoint, corpus, family: str, stack: str, positions: Any
+    bridge, checkpoint, corpus, *, family: str, stack: str, positions: Any
 ) -> None:
     model = bridge(family, template=ENDS)
     batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)

@@ -139,7 +139,7 @@ def test_a_gate_of_its_own_is_a_component(bridge) -> None:
 
 
 def test_a_gate_fused_with_the_up_projection_is_not_told_apart(bridge) -> None:
-    with pytest.raises(SiteError, match="gate and up are one module.*'post'"):
+    with pytest.raises(SiteError, match=r"gate and up are one module.*'post'"):
         find_site(bridge("modernbert", template=BOTH), "linear")
 
 
