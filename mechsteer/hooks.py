@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -51,6 +52,15 @@ def read(
     finally:
         detach(attached)
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
+
+
+def input_device(model: Any) -> torch.device:
+    """Where a plain Hugging Face model takes its tokens: beside the embedding.
+
+    Weights that accelerate offloads have no device of their own; it then moves tokens from the CPU.
+    """
+    weight = model.get_input_embeddings().weight
+    return torch.device("cpu") if weight.is_meta else torch.device(weight.device)
 
 
 def hook_points(model: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.hooks import input_device
 from mechsteer.plain import PlainModel
+from mechsteer.teacher_forcing import decoder_inputs
 
 # layouts TransformerLens reads, under names it does not know
 _READ_AS = {"XLMRobertaForMaskedLM": "RobertaForMaskedLM"}
@@ -87,3 +89,39 @@ def _settle_missing(model: Any, missing: set[str]) -> None:
         )
     for name in missing:
         model.get_parameter(name).zero_()
+
+
+@torch.inference_mode()
+def require_faithful(model: Any, name: str, *, revision: str | None = None) -> None:
+    """Compare a bridge with the plain model of its checkpoint, on two sentences and padding.
+
+    The bound on the logits is ``√eps`` of their dtype, relative to the largest: some adapters
+    compute attention anew, in another order. Every weight is loaded a second time. A ``PlainModel``
+    runs the plain model itself and has nothing to compare.
+
+    Raises:
+        ModelError: the logits differ by more.
+    """
+    import transformers
+
+    if isinstance(model, PlainModel):
+        return
+    weight = next(model.parameters())
+    plain = getattr(transformers, type(model.original_model).__name__).from_pretrained(
+        name, attn_implementation="eager", dtype=weight.dtype, revision=revision
+    )
+    ids = torch.arange(2, 16).view(2, 7)
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    found, expected = (
+        each(there, attention_mask=at, **decoder_inputs(inner, there, at))
+        for each, inner in ((model, model.original_model), (plain.eval(), plain))
+        for there, at in [(ids.to(input_device(inner)), mask.to(input_device(inner)))]
+    )
+    wanted, got = expected.logits[mask.bool()].float(), found.cpu()[mask.bool()].float()
+    if not (got - wanted).abs().max() <= torch.finfo(weight.dtype).eps ** 0.5 * wanted.abs().max():
+        raise ModelError(
+            f"{model.cfg.architecture} does not give under TransformerLens what it gives under "
+            f"transformers: logits differ by {float((got - wanted).abs().max()):.3g} of "
+            f"{float(wanted.abs().max()):.3g}; please report it, with both versions"
+        )

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
-from mechsteer.loading import open_checkpoint
+from mechsteer.loading import open_checkpoint, require_faithful
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
@@ -39,6 +39,7 @@ def load_model(
     device_map: str | dict[str, Any] | None = None,
     dtype: torch.dtype | None = None,
     revision: str | None = None,
+    verify: bool = False,
 ) -> Any:
     """Load a model in eval mode, without gradients, running no remote code.
 
@@ -52,10 +53,13 @@ def load_model(
             or a device for each module.
         dtype: default float32 on the CPU and the checkpoint's own elsewhere.
         revision: branch, tag or commit of a published model.
+        verify: load the weights once more and require that the bridge gives the plain model's
+            logits.
 
     Raises:
         ModelError: the model is missing, gated, damaged, or of an architecture whose neurons cannot
-            be told for certain; a device and a map of devices.
+            be told for certain; a device and a map of devices; a bridge that computes something
+            else.
     """
     from transformers import AutoConfig, AutoTokenizer
 
@@ -81,7 +85,11 @@ def load_model(
         except Exception as error:
             raise ModelError(_reason(name, error)) from error
     _plain_tokenizers[model] = _padded_right(tokenizer)
-    return model.eval().requires_grad_(False)
+    model = model.eval().requires_grad_(False)
+    if verify:
+        with _quiet():
+            require_faithful(model, name, revision=revision)
+    return model
 
 
 def plain_tokenizer(model: Any) -> Any:
@@ -258,8 +266,21 @@ def _weights_hash(model: Any) -> str:
     digest = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
         digest.update(f"{name.replace('._original_component', '')}{[*parameter.shape]}".encode())
-        digest.update(_sampled(parameter.detach()))
+        digest.update(_sampled(_present(model, name, parameter.detach())))
     return digest.hexdigest()
+
+
+def _present(model: Any, name: str, parameter: Tensor) -> Tensor:
+    """A parameter's values, fetched for the moment where accelerate keeps them elsewhere."""
+    if not parameter.is_meta:
+        return parameter
+    from accelerate.utils import align_module_device
+
+    owner, _, leaf = name.rpartition(".")
+    module = model.get_submodule(owner)
+    with align_module_device(module, "cpu"):
+        fetched: Tensor = getattr(module, leaf).detach().clone()
+    return fetched
 
 
 def _sampled(parameter: Tensor) -> bytes:

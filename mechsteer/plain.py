@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
+from mechsteer.hooks import input_device
 from mechsteer.teacher_forcing import decoder_inputs, is_encoder_decoder
 
 # what configurations call the number of neurons of a layer
@@ -64,6 +65,7 @@ class PlainNorm:
 
     def __init__(self, module: nn.Module) -> None:
         self.module, self.name = module, "norm"
+        self.parameters = module.parameters
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise a residual stream."""
@@ -116,6 +118,7 @@ class PlainModel(nn.Module):
             n_ctx=_context(model),
             attention_dir="causal" if model.can_generate() else "bidirectional",
         )
+        self.train(model.training)
 
     def forward(self, ids: Tensor, *, return_type: str | None = "logits", **inputs: Any) -> Any:
         """Logits, where the model has a head and ``return_type`` is not None."""
@@ -206,7 +209,7 @@ def _verify(model: Any, stack: PlainStack) -> nn.Module | None:
     """
     inside = {module for block in stack.blocks for module in block.modules()}
     norms = [m for m in stack.owner.modules() if m not in inside and "norm" in _kind(m)]
-    ids = torch.arange(2, 12, device=model.get_input_embeddings().weight.device).view(2, 5)
+    ids = torch.arange(2, 12, device=input_device(model)).view(2, 5)
     outs = [mlp.out for mlp in stack.mlps]
     seen = _trace(model, {*stack.blocks, *outs, *norms, stack.owner}, ids, n_padding=0)
     d_model = int(model.config.hidden_size)

@@ -14,7 +14,7 @@ from torch import Tensor
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
-from mechsteer.hooks import read
+from mechsteer.hooks import input_device, read
 from mechsteer.models import context_length
 from mechsteer.recording.batches import Plan, plan_batches
 from mechsteer.sites import HookSite, Site
@@ -100,7 +100,7 @@ def _run(
         point: torch.tensor([n - first for n in neurons if first <= n < first + point.width])
         for point, first in parts
     }
-    device = next(model.parameters()).device
+    device = input_device(model.original_model)
     found: dict[int, Tensor] = {}
     for batch in map(plan.batch, range(len(plan.batches))):
         seen: dict[HookSite, Tensor] = {}

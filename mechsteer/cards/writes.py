@@ -23,7 +23,8 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     acts, its bias cancels, and the size of the rest of the stream, by which a norm divides in a
     forward pass, is left out. So the order of tokens means something and the scale does not, and
     what later layers make of the write is not in it. None where a neuron has no row of ``W_out``
-    (component ``down``, experts of a mixture), the model no unembedding, or an encoder a decoder after it.
+    (component ``down``, experts of a mixture), the model no unembedding, a decoder follows, or
+    the weights are offloaded.
 
     Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
     """
@@ -31,10 +32,13 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
     w = block_of(model, point).mlp.W_out[neuron][None, None]
+    if w.is_meta or unembedding.is_meta:
+        return None
     if found := final_norm(model, point.stack):
         norm = found[1]
+        w = w.to(next(norm.parameters()).device)  # layers may live on different ones
         w = (norm(w) - norm(-w)) / 2
-    logits: Tensor = w[0, 0].float() @ unembedding.float()
+    logits: Tensor = w[0, 0].float().to(unembedding.device) @ unembedding.float()
     return logits
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
 from mechsteer.errors import CorpusError, ModelError
+from mechsteer.hooks import input_device
 from mechsteer.interventions import Edit
 from mechsteer.models import context_length, plain_tokenizer, require_eval
 from mechsteer.progress import progress as watched
@@ -240,7 +241,7 @@ def require_causal(model: Any) -> None:
 
 @torch.inference_mode()
 def _logits(model: Any, batch: Batch) -> Float[Tensor, "window token word"]:
-    device = next(model.parameters()).device
+    device = input_device(model.original_model)
     ids, mask = batch.ids.to(device), batch.mask.to(device)
     logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
     return logits

@@ -13,6 +13,7 @@ from torch import Tensor
 from mechsteer.costs.prediction import require_causal
 from mechsteer.costs.windows import opening, read
 from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.hooks import input_device
 from mechsteer.models import context_length, plain_tokenizer, require_eval
 from mechsteer.steering.generation import generating
 
@@ -136,7 +137,7 @@ def _write(
     """One token of every row at a time, until all have ended."""
     from transformers import DynamicCache
 
-    device = next(model.parameters()).device
+    device = input_device(model.original_model)
     cache = DynamicCache(config=model.original_model.config)
     new = torch.tensor([start] * len(uniform), device=device)
     ended = torch.zeros(len(uniform), dtype=torch.bool)
@@ -151,7 +152,7 @@ def _write(
             )
         chosen = draw(logits, numbers, temperature=temperature, top_p=top_p)
         yield chosen.cpu()
-        new = chosen[:, None]
+        new = chosen[:, None].to(device)
         ended |= torch.isin(chosen.cpu(), torch.tensor(sorted(ends)))
         if ended.all():
             return

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from mechsteer.artifacts import SCHEMA, content_hash
 from mechsteer.errors import ModelError
-from mechsteer.hooks import hook_points, read
+from mechsteer.hooks import hook_points, input_device, read
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.models import (
     ModelIdentity,
@@ -169,7 +169,7 @@ def embed(
 
 
 def _fill(store: Store, model: Any, plan: Plan, taps: Taps, *, progress: bool) -> None:
-    device = next(model.parameters()).device
+    device = input_device(model.original_model)
     for number, batch in _watched(plan, store.missing(), show=progress):
         store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
 
@@ -228,7 +228,7 @@ def _inputs(
     model: Any, corpus: LabelledCorpus, who: ModelIdentity, plan: Plan, taps: Taps
 ) -> dict[str, Any]:
     """All that determines the bytes of a recording; a model's name does not."""
-    device = next(model.parameters()).device.type
+    device = input_device(model.original_model).type
     libraries = ("torch", "transformers", "transformer-lens")
     return {
         "schema": SCHEMA,

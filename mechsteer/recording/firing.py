@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.hooks import hook_points, read
+from mechsteer.hooks import hook_points, input_device, read
 from mechsteer.sites import HookSite, block_of
 
 FIRING = "firing"
@@ -57,7 +57,7 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
         return lambda z: signs.__setitem__(hook, z.sign())
 
     wanted = [hook for point in neurons for hook in _compared(model, point)]
-    ids = torch.arange(_TOKENS, device=next(model.parameters()).device)[None]
+    ids = torch.arange(_TOKENS, device=input_device(model.original_model))[None]
     read(model, ids, torch.ones_like(ids), {hook: reader(hook) for hook in wanted})
     for point in neurons:
         post, pre, *up = (signs[hook] for hook in _compared(model, point))

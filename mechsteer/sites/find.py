@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import SiteError
-from mechsteer.hooks import hook_points, read
+from mechsteer.hooks import hook_points, input_device, read
 from mechsteer.plain import features
 from mechsteer.sites.mixtures import tap
 from mechsteer.sites.places import HookSite, Site
@@ -192,7 +192,7 @@ def _observed_widths(model: Any, points: list[HookSite]) -> dict[str, int]:
     def reader(hook: str) -> Any:
         return lambda z: widths.__setitem__(hook, z.shape[-1])
 
-    token = torch.zeros(1, 1, dtype=torch.long, device=next(model.parameters()).device)
+    token = torch.zeros(1, 1, dtype=torch.long, device=input_device(model.original_model))
     if points:
         read(model, token, torch.ones_like(token), {p.hook: reader(p.hook) for p in points})
     return widths

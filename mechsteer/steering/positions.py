@@ -133,7 +133,7 @@ def _content(
             'pass token ids, or steer with positions="all"'
         )
     content = ~torch.isin(tokens, torch.tensor(special, device=tokens.device))
-    return content if real is None else content & real
+    return content if real is None else content & real.to(content.device)
 
 
 def _special_ids(tokenizer: Any) -> list[int]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.loading import require_faithful
 from mechsteer.models import (
     context_length,
     identity,
@@ -243,3 +244,18 @@ def test_a_tokenizer_may_know_a_shorter_context(bridge) -> None:
         model_max_length = 12
 
     assert context_length(bridge("llama"), Short()) == 12
+
+
+@pytest.mark.parametrize("family", ["llama", "bloom", "bert", "xlmr", "mt5", "mbart", "mixtral"])
+def test_a_bridge_is_verified_against_the_plain_model(checkpoint, family: str) -> None:
+    model = load_model(checkpoint(family), device="cpu", verify=True)
+    assert not model.training
+
+
+def test_a_bridge_that_computes_something_else_is_refused(checkpoint) -> None:
+    folder = checkpoint("llama")
+    model = load_model(folder, device="cpu")
+    require_faithful(model, str(folder))
+    model.original_model.model.layers[1].self_attn.q_proj.weight.mul_(1.1)
+    with pytest.raises(ModelError, match="logits differ by"):
+        require_faithful(model, str(folder))
