@@ -32,8 +32,8 @@ def read(
     the time of a small model, and gigabytes of logits. Readers see what hooks installed before them
     (edits, say) made of the activation. The decoder of an encoder-decoder reads the same sentences
     one position to the right (see ``mechsteer.teacher_forcing``), and is not run at all where only
-    the encoder is read. Only the readers' own hooks are attached, and exactly those
-    are removed, whatever happens.
+    the encoder is read. Only the readers' own hooks are attached, and exactly those are removed,
+    whatever happens.
 
     Raises:
         SiteError: the forward pass never reached a hook point.

@@ -155,7 +155,7 @@ class PlainModel(nn.Module):
         return point
 
 
-def features(module: nn.Module) -> tuple[int, int] | None:
+def features(module: Any) -> tuple[int, int] | None:
     """Inputs and outputs of a linear module, however its weight is stored; None of any other."""
     if hasattr(module, "in_features") and hasattr(module, "out_features"):
         return int(module.in_features), int(module.out_features)

@@ -22,8 +22,8 @@ def experts_per_layer(
     """Experts of one language in each layer, with the count that random neurons would have.
 
     Args:
-        counts: columns language, layer (of the MLP, from 0), count, where a model has an encoder
-            and a decoder stack, and where layers differ in width random: the expected count;
+        counts: columns language, layer (of the MLP, from 0) and count; stack, where a model has an
+            encoder and a decoder; and, where layers differ in width, random: the expected count,
             without it the mean over layers.
         language: whose experts.
         ax: where to draw; a new figure by default.
@@ -76,15 +76,15 @@ def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = 
     )
     ax.set_yticks(range(len(cells)), [label(code, width=12) for code in cells.index])
     step = -(-cells.shape[1] // 13)
-    ax.set_xticks(range(0, cells.shape[1], step), [names[place] for place in cells.columns[::step]])
+    ax.set_xticks(range(0, cells.shape[1], step), [names[at] for at in cells.columns[::step]])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="layer")
     if cells.shape[1] <= CELLS_WITH_NUMBERS:
         number_cells(ax, image, cells.to_numpy(dtype=float), form=lambda value: f"{value:.2f}")
     colour_scale(ax, image, lambda value, _: f"{value:.1f}")
-    names = {"ap_max": "best neuron", "ap_p99": "99th percentile of neurons"}
-    title(ax, f"average precision, {names.get(column, label(column))}")
+    shown = {"ap_max": "best neuron", "ap_p99": "99th percentile of neurons"}
+    title(ax, f"average precision, {shown.get(column, label(column))}")
     return ax
 
 
@@ -126,7 +126,7 @@ def _places(counts: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     The layers of a decoder follow those of its encoder: ``e0``, ``e1``, ``d0``, ``d1``.
     """
     stack = counts.get("stack", pd.Series("", index=counts.index)).astype(str)
-    place, names = counts["layer"].astype(int), []
+    place, names = counts["layer"].astype(int), list[str]()
     for name, layers in counts["layer"].groupby(stack, sort=False):
         place = place.where(stack != name, place + len(names))
         names += [f"{str(name)[:1]}{layer}" for layer in range(int(layers.max()) + 1)]

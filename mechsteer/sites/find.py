@@ -68,7 +68,8 @@ def find_site(model: Any, name: str = "post") -> Site:
     """
     kind, stacks = _wanted(model, name)
     blocks = ((stack, layer) for stack in stacks for layer in range(len(stack.blocks)))
-    found = (_points(model, stack, layer, kind) for stack, layer in blocks)
+    points = hook_points(model)
+    found = (_points(model, stack, layer, kind, points) for stack, layer in blocks)
     site = Site(name, tuple(chain.from_iterable(found)))
     if not site.points:
         raise SiteError(f"no layer of {model.cfg.architecture} has neurons of site {name!r}")
@@ -82,16 +83,17 @@ def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
         SiteError: unknown site.
     """
     kind, stacks = _wanted(model, name)
+    points = hook_points(model)
     rows: list[SiteRow | HookSite] = []
     for stack in stacks:
         for layer in range(len(stack.blocks)):
             try:
-                rows += _points(model, stack, layer, kind)
+                rows += _points(model, stack, layer, kind, points)
             except SiteError as refusal:
                 where = stack.component(kind), layer, stack.hook(layer, "mlp")
                 rows.append(SiteRow(*where, "", None, None, str(refusal)))
     widths = _observed_widths(model, [row for row in rows if isinstance(row, HookSite)])
-    points = hook_points(model)
+    points = hook_points(model)  # those of experts are new
     return tuple(
         row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, widths[row.hook])
         for row in rows
@@ -122,9 +124,10 @@ def _wanted(model: Any, name: str) -> tuple[str, list[Stack]]:
     return kind, [stack for stack in stacks if one in ("", stack.name)]
 
 
-def _points(model: Any, stack: Stack, layer: int, kind: str) -> Iterator[HookSite]:
+def _points(
+    model: Any, stack: Stack, layer: int, kind: str, points: Mapping[str, Any]
+) -> Iterator[HookSite]:
     """The points of one layer, each leading to the right activation of the right width."""
-    points = hook_points(model)
     post = points.get(stack.hook(layer, "mlp.hook_post"))
     if post is None:
         raise SiteError(f"layer {layer} has no MLP whose neurons can be read")

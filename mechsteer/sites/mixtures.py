@@ -139,7 +139,7 @@ def one_by_one(
 
     Source: the loop of transformers' eager implementation (integrations/moe.py).
     """
-    chosen = [torch.where(e == index.T) for e in range(experts.num_experts)]
+    chosen = [torch.eq(index.T, e).nonzero(as_tuple=True) for e in range(experts.num_experts)]
     parts = [_neurons(experts, hidden[tokens], e) for e, (_, tokens) in enumerate(chosen)]
     z = hidden.new_zeros(len(hidden), len(parts), parts[0].shape[-1])
     for e, (_, tokens) in enumerate(chosen):

@@ -84,8 +84,8 @@ def test_recorded_experts_are_those_by_hand(bridge, corpus, family: str) -> None
         caught.clear()
         with torch.inference_mode():
             plain(batch.ids, attention_mask=batch.mask, use_cache=False)
-        for point, z in zip(recording.points, caught, strict=True):
-            z = z.view(*batch.ids.shape, -1)
+        for point, flat in zip(recording.points, caught, strict=True):
+            z = flat.view(*batch.ids.shape, -1)
             for i, row in enumerate(batch.rows.tolist()):
                 pooled = z[i][batch.real[i]].amax(0)
                 found = recording.activations(point)[row]
@@ -112,8 +112,8 @@ def test_the_shared_expert_is_that_of_a_plain_hook(bridge, corpus, family: str) 
     batch = plan.batch(0)
     with torch.inference_mode():
         plain(batch.ids, attention_mask=batch.mask, use_cache=False)
-    for point, z in zip(recording.points, caught, strict=True):
-        z = z.view(*batch.ids.shape, -1)
+    for point, flat in zip(recording.points, caught, strict=True):
+        z = flat.view(*batch.ids.shape, -1)
         for i, row in enumerate(batch.rows.tolist()):
             pooled = z[i][batch.real[i]].amax(0)
             # routed experts run together here and one by one there, which rounds differently
@@ -165,7 +165,7 @@ def test_finding_experts_changes_nothing(checkpoint, family: str) -> None:
 @pytest.mark.parametrize("family", SHAPES)
 def test_an_edit_writes_where_the_expert_was_asked_and_nowhere_else(bridge, family: str) -> None:
     """Adding δ to a neuron of expert e adds ``w_e · δ · W_down[neuron]`` to its own tokens."""
-    n_experts, width, layers, *_ = SHAPES[family]
+    width = SHAPES[family][1]
     model = bridge(family)
     site = find_site(model, "experts")
     expert, neuron, delta = 1, 5, 0.75
