@@ -101,6 +101,8 @@ class PlainModel(nn.Module):
 
     def __init__(self, model: Any, name: str) -> None:
         super().__init__()
+        if not hasattr(model.config, "hidden_size"):
+            raise _unsupported(model, "its configuration names no hidden_size")
         self.original_model = model
         self._names = inspect.signature(model.forward).parameters
         self.hook_dict: dict[str, Any] = {}
@@ -172,6 +174,8 @@ def _find_blocks(model: Any, owner: nn.Module) -> tuple[int, list[tuple[nn.Modul
     """
     d_model = int(model.config.hidden_size)
     sizes = {getattr(model.config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
+    if getattr(model.config, "n_inner", 0) is None:  # as GPT-2 means it
+        sizes.add(4 * d_model)
     found = []
     for width in sorted(size for size in sizes if isinstance(size, int)):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}

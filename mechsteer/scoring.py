@@ -42,7 +42,7 @@ def score(
     Args:
         model: a TransformerBridge.
         corpus: sentences by language; they need not be parallel.
-        site: ``"post"`` or ``"linear"``, see ``mechsteer.sites``.
+        site: where neurons are read, see ``mechsteer.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"`` over a sentence's real tokens.
         negative_only: languages that count as negatives but get no score of their own.
         tokenizer: the model's plain one by default.

@@ -76,7 +76,7 @@ def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = 
     )
     ax.set_yticks(range(len(cells)), [label(code, width=12) for code in cells.index])
     step = -(-cells.shape[1] // 13)
-    ax.set_xticks(range(0, cells.shape[1], step), [names[at] for at in cells.columns[::step]])
+    ax.set_xticks(range(0, cells.shape[1], step), [names[int(at)] for at in cells.columns[::step]])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="layer")

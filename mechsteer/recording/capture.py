@@ -62,7 +62,7 @@ def record(
     Args:
         model: a TransformerBridge in eval mode.
         corpus: sentences by language; they need not be parallel.
-        site: ``"post"``, ``"linear"``, or those of one stack, see ``mechsteer.sites.find_site``.
+        site: where neurons are read, see ``mechsteer.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
         layers: whose neurons to record, in every stack of the site; all by default. The pass ends
             after the last of them.

@@ -38,7 +38,8 @@ def steer(
 
     Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
     a pass without one has no padding. Batches may be padded on either side, on the left with the
-    tokenizer's own padding token (XLM-R numbers positions by it).
+    tokenizer's own padding token (XLM-R numbers positions by it), and encoder-decoders on the right
+    (mBART does not read positions off the mask).
 
     The encoder and the decoder of an encoder-decoder have positions of their own: an edit of the
     encoder goes by the encoder's mask and tokens, one of the decoder by the decoder's.

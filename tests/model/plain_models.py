@@ -36,6 +36,11 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "xlmr-xl": ("XLMRobertaXLConfig", "XLMRobertaXLModel", _SIZES),
     "mpnet": ("MPNetConfig", "MPNetModel", _SIZES),
     "mistral-headless": ("MistralConfig", "MistralModel", _GATED),
+    "gpt2-headless": (
+        "GPT2Config",
+        "GPT2Model",
+        {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64, "vocab_size": VOCABULARY},
+    ),
     "helium": ("HeliumConfig", "HeliumForCausalLM", {**_GATED, "head_dim": 8}),
     "t5-encoder": ("T5Config", "T5EncoderModel", T5),
     "umt5": ("UMT5Config", "UMT5ForConditionalGeneration", T5),
@@ -72,6 +77,7 @@ DOWN: dict[str, Callable[[Any, int], Any]] = {
     "xlmr-xl": lambda model, layer: model.encoder.layer[layer].output.dense,
     "mpnet": lambda model, layer: model.encoder.layer[layer].output.dense,
     "mistral-headless": lambda model, layer: model.layers[layer].mlp.down_proj,
+    "gpt2-headless": lambda model, layer: model.h[layer].mlp.c_proj,
     "helium": lambda model, layer: model.model.layers[layer].mlp.down_proj,
     "t5-encoder": lambda model, layer: model.encoder.block[layer].layer[-1].DenseReluDense.wo,
 }

@@ -16,6 +16,7 @@ from mechsteer.models import plain_tokenizer
 from mechsteer.recording import embed, record
 from mechsteer.recording.batches import plan_batches
 from mechsteer.sites import find_site, residual_points, site_table
+from mechsteer.teacher_forcing import decoder_inputs
 from tests.model.encoder_decoders import CONFIGS, ENDS, STARTS, run_plain
 
 FAMILIES = tuple(CONFIGS)
@@ -241,3 +242,56 @@ def test_the_stacks_are_fitted_one_after_the_other(bridge, corpus) -> None:
 
     with pytest.raises(MechsteerError, match=r"two stacks.*encoder\.post.*decoder\.post"):
         fit(bridge("t5", template=ENDS), corpus, lambda r, layer: None, incremental=True)
+
+
+@pytest.mark.parametrize("family", ["t5", "m2m100"])
+def test_a_residual_edit_moves_the_encoders_stream(bridge, checkpoint, corpus, family) -> None:
+    model = bridge(family, template=ENDS)
+    batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)
+    v = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(0))
+    rows = [residual_points(model)[row] for row in (1, 3)]
+    assert {row.component for row in rows} == {"encoder.residual"}
+    plain = plain_of(checkpoint, family)
+    encoder = plain.get_encoder()
+    block = (encoder.block if family == "t5" else encoder.layers)[0]
+    norm = encoder.final_layer_norm if family == "t5" else encoder.layer_norm
+
+    def add(number: int) -> Callable[..., Any]:
+        def hook(module: Any, args: Any, out: Any) -> Any:
+            moved = torch.where(batch.mask.bool()[..., None], first(out) + v[0, number], first(out))
+            return (moved, *out[1:]) if isinstance(out, tuple) else moved
+
+        return hook
+
+    block.register_forward_hook(add(0))
+    norm.register_forward_hook(add(1))
+    _, expected = run_plain(plain, batch.ids, batch.mask, STARTS[family])
+    with torch.inference_mode(), ms.steer(model, ms.ResidualEdit("add", tuple(rows), v)):
+        inputs = decoder_inputs(model.original_model, batch.ids, batch.mask)
+        logits = model(batch.ids, attention_mask=batch.mask, **inputs)
+    mask = batch.mask.bool()
+    assert torch.allclose(logits[mask], expected.logits[mask], rtol=1e-5, atol=1e-5)
+
+
+def first(out: Any) -> Tensor:
+    return out[0] if isinstance(out, tuple) else out
+
+
+def test_mbart_starts_its_decoder_with_the_last_token_of_each_row(bridge) -> None:
+    from transformers.models.mbart.modeling_mbart import shift_tokens_right
+
+    model = bridge("mbart", template=ENDS).original_model
+    ids = torch.tensor([[20, 30, 2, 250], [40, 2, 260, 1]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    found = decoder_inputs(model, ids, mask)["decoder_input_ids"]
+    expected = shift_tokens_right(ids, pad_token_id=1)
+    assert torch.equal(found[mask.bool()], expected[mask.bool()])
+    assert found[:, 0].tolist() == [250, 260]
+
+
+def test_a_decoder_without_a_start_token_is_refused(bridge, monkeypatch) -> None:
+    model = bridge("t5", template=ENDS).original_model
+    monkeypatch.setattr(model.config, "decoder_start_token_id", None)
+    ids = torch.tensor([[20, 30, 2]])
+    with pytest.raises(ModelError, match="no decoder_start_token_id"):
+        decoder_inputs(model, ids, torch.ones_like(ids))

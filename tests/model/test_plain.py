@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -48,7 +49,8 @@ def by_hand(plain: Any, family: str, batch: Any, edit: Any = None) -> tuple[list
         DOWN[family](plain, layer).register_forward_pre_hook(hook(layer))
         for layer in range(n_layers)
     ]
-    out = plain(batch.ids, attention_mask=batch.mask, output_hidden_states=True)
+    options = {"use_cache": False} if "use_cache" in signature(plain.forward).parameters else {}
+    out = plain(batch.ids, attention_mask=batch.mask, output_hidden_states=True, **options)
     for handle in handles:
         handle.remove()
     return caught, out
@@ -115,13 +117,13 @@ def test_an_edit_equals_hooks_by_hand(bridge, checkpoint, corpus, family, positi
 
     _, expected = by_hand(plain, family, batch, clamp)
     site = find_site(model)
-    index = torch.tensor([88 + 3, 88 + 50])
+    index = site.offsets[1] + torch.tensor([3, 50])
     edit = ms.NeuronEdit("clamp", site, index, torch.zeros(2), torch.full((2,), 2.0))
     seen: list[Tensor] = []
     last = model.hook_dict[residual_points(model)[-1].hook]
     with torch.inference_mode(), ms.steer(model, edit, positions=positions):
         handle = last.add_hook(lambda h, hook: seen.append(h.clone()))
-        model(batch.ids, attention_mask=batch.mask)
+        model(batch.ids, attention_mask=batch.mask, use_cache=False)
     handle.hook.remove()
     wanted = getattr(expected, "last_hidden_state", expected.hidden_states[-1])
     assert torch.equal(seen[0][batch.real], wanted[batch.real])
