@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import torch
@@ -125,3 +129,38 @@ def require_faithful(model: Any, name: str, *, revision: str | None = None) -> N
             f"transformers: logits differ by {float((got - wanted).abs().max()):.3g} of "
             f"{float(wanted.abs().max()):.3g}; please report it, with both versions"
         )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the loaders' prints and progress bars off the terminal."""
+    from transformers.utils import logging
+
+    barred = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        if barred:
+            logging.enable_progress_bar()
+
+
+def default_dtype(config: Any, device: torch.device) -> torch.dtype:
+    """Float32 on the CPU and the checkpoint's own elsewhere."""
+    stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+    found: torch.dtype = getattr(torch, "float32" if device.type == "cpu" else stored)
+    return found
+
+
+def reason_of(name: str, error: Exception) -> str:
+    """One line on why a model could not be loaded, with what to do."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    if "gated" in str(error).lower():
+        advice = "accept its licence on its page, then `hf auth login`"
+    elif offline and isinstance(error, OSError):
+        advice = "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
+    else:
+        advice = "expected a published model's name or a checkpoint folder"
+    return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"

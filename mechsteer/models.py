@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,13 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
-from mechsteer.loading import open_checkpoint, require_faithful
+from mechsteer.loading import (
+    default_dtype,
+    open_checkpoint,
+    quiet,
+    reason_of,
+    require_faithful,
+)
 
 EMBEDDED = Path(__file__).parent / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
@@ -67,7 +69,7 @@ def load_model(
     if device is not None and device_map is not None:
         raise ModelError("expected a device or a device_map, got both: leave one out")
     usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _quiet():
+    with quiet():
         try:
             config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(
@@ -77,17 +79,17 @@ def load_model(
                 name,
                 config,
                 **({"device": usual} if device_map is None else {"device_map": device_map}),
-                dtype=dtype or _default_dtype(config, usual),
+                dtype=dtype or default_dtype(config, usual),
                 revision=revision,
             )
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(_reason(name, error)) from error
+            raise ModelError(reason_of(name, error)) from error
     _plain_tokenizers[model] = _padded_right(tokenizer)
     model = model.eval().requires_grad_(False)
     if verify:
-        with _quiet():
+        with quiet():
             require_faithful(model, name, revision=revision)
     return model
 
@@ -208,39 +210,6 @@ def _source(name_or_path: str | Path | None) -> str:
             )
         return str(folder)
     return name
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the loaders' prints and progress bars off the terminal."""
-    from transformers.utils import logging
-
-    barred = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        if barred:
-            logging.enable_progress_bar()
-
-
-def _default_dtype(config: Any, device: torch.device) -> torch.dtype:
-    stored = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
-    found: torch.dtype = getattr(torch, "float32" if device.type == "cpu" else stored)
-    return found
-
-
-def _reason(name: str, error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    if "gated" in str(error).lower():
-        advice = "accept its licence on its page, then `hf auth login`"
-    elif offline and isinstance(error, OSError):
-        advice = "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
-    else:
-        advice = "expected a published model's name or a checkpoint folder"
-    return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"
 
 
 def _padded_right(tokenizer: Any) -> Any:
