@@ -53,7 +53,7 @@ def _by_candidate(rows: pd.DataFrame, target: str) -> pd.DataFrame:
 def pearson(
     x: NDArray[np.float64], y: NDArray[np.float64], *, resamples: int = 10_000, seed: int = 0
 ) -> dict[str, Any]:
-    """r with its bootstrap interval; resamples in which a side is constant are left out.
+    """R with its bootstrap interval; resamples in which a side is constant are left out.
 
     >>> pearson(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))["value"]
     1.0

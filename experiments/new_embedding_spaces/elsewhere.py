@@ -97,4 +97,3 @@ def _interval(hits: Tensor) -> dict[str, Any]:
     found = bootstrap_mean(hits[:, None])
     ends = {"ci_low": found.mean_low, "ci_high": found.mean_high}
     return {"value": found.mean} | ends | {"n": len(hits)}
-

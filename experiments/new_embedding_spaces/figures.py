@@ -51,7 +51,9 @@ def layers(results: pd.DataFrame, best: int) -> plt.Figure:
             each = lines.unstack("seed")
             mean = each.mean(axis=1)
             axes.plot(mean.index, mean, color=colour, label=edit, lw=1.4)
-            axes.fill_between(mean.index, each.min(axis=1), each.max(axis=1), color=colour, alpha=0.25)
+            axes.fill_between(
+                mean.index, each.min(axis=1), each.max(axis=1), color=colour, alpha=0.25
+            )
         axes.axvline(best, color="0.85", zorder=0)
         axes.set(title=name, xlabel="layer", ylim=(0, None))
     panels[0].legend(frameon=False, fontsize=8)
@@ -96,7 +98,9 @@ def changes(effects: pd.DataFrame) -> plt.Figure:
 def _bars(axes: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:
     rows = 100 * rows.loc[list(names), ["value", "ci_low", "ci_high"]]
     error = [rows["value"] - rows["ci_low"], rows["ci_high"] - rows["value"]]
-    axes.errorbar(rows["value"], range(len(names)), xerr=error, fmt="o", ms=4, lw=1.2, color="black")
+    axes.errorbar(
+        rows["value"], range(len(names)), xerr=error, fmt="o", ms=4, lw=1.2, color="black"
+    )
     axes.axvline(0, color="0.6", lw=0.8)
     axes.set_yticks(range(len(names)), names)
 

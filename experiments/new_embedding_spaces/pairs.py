@@ -26,9 +26,7 @@ _PAWS = {
 }
 
 
-def english_pairs(
-    language: str, n: int, data: Path = DATA
-) -> Iterator[tuple[str, ParallelCorpus]]:
+def english_pairs(language: str, n: int, data: Path = DATA) -> Iterator[tuple[str, ParallelCorpus]]:
     """Each benchmark that pairs a language with English and is there: its name and the pair."""
     if language == ENGLISH:
         return

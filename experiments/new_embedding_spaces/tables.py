@@ -94,7 +94,10 @@ def distance_table(ours: pd.DataFrame) -> str:
 def effect_table(table: pd.DataFrame, pairs: str) -> str:
     """Markdown: a row an edit, change from no edit at both layers by every metric."""
     means = over_targets(table[table["pairs"] == pairs]).set_index(["edit", "place", "metric"])
-    heads = ["state", *(f"{name}, {place}" for place in ("best", "last") for name in METRICS.values())]
+    heads = [
+        "state",
+        *(f"{name}, {place}" for place in ("best", "last") for name in METRICS.values()),
+    ]
     rows = []
     for edit in dict.fromkeys(table["edit"]):
         cells = [str(edit)]
@@ -192,7 +195,12 @@ def english_table(pairs: pd.DataFrame) -> str:
 def within_table(within: pd.DataFrame) -> str:
     """Markdown of Tables 3, 5 and 6: paraphrases within a language at the last layer."""
     at = within[within["place"] == "last"]
-    heads = ["language", "none / clamp / mixed", "random: edited / mixed", *published.MODELS.values()]
+    heads = [
+        "language",
+        "none / clamp / mixed",
+        "random: edited / mixed",
+        *published.MODELS.values(),
+    ]
     rows = []
     for language, rows_ in at.groupby("language", sort=False):
         means = rows_.groupby(["edit", "query"])["value"].mean()

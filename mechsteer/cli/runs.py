@@ -104,9 +104,12 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @RUN
 @click.option(
     "--edit",
-    default="clamp",
+    "edits",
+    multiple=True,
+    default=("clamp",),
     show_default=True,
-    help="clamp (to the median), clamp-mean, damp, zero, aura, or shift (of mean-pooled scores).",
+    help="clamp (to the median), clamp-mean, damp, zero, aura, shift (of mean-pooled scores), or a "
+    "file that `mechsteer edit` wrote; repeat it for several.",
 )
 @click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
 @click.option(
@@ -124,6 +127,16 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     "--text", help="Text whose bits per byte show what every dose costs: a corpus, or 'dev'."
 )
 @click.option("--seeds", default=5, show_default=True, help="Random controls per language.")
+@click.option("--tune", type=click.IntRange(2), help="Try doses on N sentences of dev only.")
+@click.option(
+    "--choose-at",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="The layer at which the best dose is chosen on dev.",
+)
+@click.option("--only-chosen", is_flag=True, help="Measure only the chosen doses on the test text.")
+@click.option("--quality", is_flag=True, help="Measure the space too: CKA, probes, hubs, isotropy.")
 def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""
     from mechsteer.pipeline import study_command

@@ -64,7 +64,7 @@ def report_data(
         doses=study.doses[study.doses["layer"] == study.best_layer],
         projection=study.projection,
         hubness=study.hubness,
-        chosen_layer={state.language: study.best_layer for state in study.chosen},
+        chosen_layer={state.language: study.best_layer for state in study.chosen if state.language},
         n_layers=study.n_layers,
         n_sentences=study.n_sentences,
         command=command,

@@ -55,13 +55,14 @@ class Maker:
     def options(
         self, targets: Sequence[str], ks: Sequence[float], strengths: Sequence[float]
     ) -> Iterator[State]:
-        """Every state to try: experts at each k and strength, the others at each strength."""
-        counts = [self.scores.resolve_k(k) for k in ks]
+        """Every state to try: experts at each k and strength, the others at each strength.
+
+        A finished edit belongs to the one target there is, or to none of several.
+        """
         for name, studied in self.edits.items():
-            whose = [""] if isinstance(studied, Edit) else targets
-            for target, k, strength in product(
-                whose, counts if _takes_experts(studied) else [0], strengths
-            ):
+            finished = isinstance(studied, Edit) and len(targets) > 1
+            counts = [self.scores.resolve_k(k) for k in ks] if _takes_experts(studied) else [0]
+            for target, k, strength in product([""] if finished else targets, counts, strengths):
                 yield State(name, target, k, strength)
 
     def experts(self, state: State) -> Experts:

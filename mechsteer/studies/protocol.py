@@ -53,7 +53,8 @@ class Study:
         projection: sentences on the base's first two principal components at the best layer:
             untouched, centred, and under every chosen edit.
         hubness: how often sentences are among the 10 nearest of a query, at the best layer.
-        best_layer: row of the base model's best layer for retrieval on dev.
+        best_layer: row of the base model's best layer for retrieval on dev, among those that an
+            edit can reach: not the embedding.
         chosen: the states at the k and strength with the best retrieval on dev, one an edit and
             language.
         n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
@@ -154,7 +155,7 @@ def study(
         targets: languages to steer to; all that were scored by default.
         edits: by name; clamping to the median by default. Constructors from experts to an edit;
             ``ByTarget``, constructors from a target language to an edit without experts (DiffMean,
-            say); or finished edits, the same for every target.
+            say); or finished edits, which belong to the one target there is, or to none of several.
         ks: numbers of experts, or fractions of all neurons.
         strengths: λ of the edits, one or several.
         by: ``"ap"`` or ``"auroc"``.
@@ -196,7 +197,7 @@ def study(
     tried = Bench(model, dev.rows(rows), maker, reading, directory and folder / "dev")
     base = tried.measured(BASE, lambda: _at(scored.dev_embeddings, rows))
     n_layers = len(base.pair_distance) - 2
-    best_layer = int(mean_top1(base).argmax())
+    best_layer = 1 + int(mean_top1(base)[1:].argmax())  # row 0 comes before every neuron
     at = (best_layer, n_layers)
     doses = {BASE: base} | try_doses(tried, options)
     chosen = choose(doses, options, best_layer if choose_at == "best" else n_layers)
