@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from mechsteer.reporting import report
     from mechsteer.scoring import score
     from mechsteer.steering import steer
+    from mechsteer.studies.bench import ByTarget
     from mechsteer.studies.protocol import Study, study
 
 _HOMES = {
+    "ByTarget": "studies.bench",
     "Experts": "experts",
     "LabelledCorpus": "corpus",
     "MechsteerError": "errors",
@@ -78,6 +80,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ByTarget",
     "Experts",
     "LabelledCorpus",
     "MechsteerError",

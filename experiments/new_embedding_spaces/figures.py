@@ -82,7 +82,7 @@ def doses(sweep: pd.DataFrame) -> plt.Figure:
 def changes(effects: pd.DataFrame) -> plt.Figure:
     """Change of top-1 from no edit, over all pairs and for the target's queries, with intervals."""
     rows = effects[effects["metric"] == "retrieval_top1.delta"]
-    names = [name for name in dict.fromkeys(rows["edit"])][::-1]
+    names = list(dict.fromkeys(rows["edit"]))[::-1]
     figure, panels = plt.subplots(1, 4, sharey=True, figsize=(11, 0.6 + 0.34 * len(names)))
     parts = [(pairs, place) for pairs in ("all", "query") for place in ("best", "last")]
     titles = {"all": "all pairs", "query": "target asks"}
