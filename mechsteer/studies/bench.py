@@ -34,7 +34,7 @@ RANDOM = "random"
 class ByTarget:
     """An edit that a target language decides, without experts: of the residual stream, say.
 
-    >>> ms.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))  # doctest: +SKIP
+    ``ms.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
     """
 
     make: Callable[[str], Edit]
