@@ -70,12 +70,20 @@ class Fitted:
     @cached_property
     def embeddings(self) -> dict[str, Tensor]:
         """The untouched model on all of dev: means, directions and maps are fitted on them."""
+        return self._embed(self.dev, "embeddings")
+
+    @cached_property
+    def test_embeddings(self) -> dict[str, Tensor]:
+        """The untouched model on devtest, for what is applied to embeddings after the model."""
+        return self._embed(self.test, "test-embeddings")
+
+    def _embed(self, corpus: ParallelCorpus, folder: str) -> dict[str, Tensor]:
         recording = record(
             self.model,
-            self.dev,
+            corpus,
             layers=(),
             embeddings=True,
-            directory=self.work / "embeddings",
+            directory=self.work / folder,
             **asdict(self.settings.reading),
         )
         return recording.embeddings_by_language()

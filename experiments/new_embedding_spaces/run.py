@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from experiments.new_embedding_spaces import figures, tables
+from experiments.new_embedding_spaces.baselines import compare
 from experiments.new_embedding_spaces.correlations import correlations
 from experiments.new_embedding_spaces.elsewhere import Elsewhere
 from experiments.new_embedding_spaces.fit import Fitted
@@ -31,7 +32,7 @@ from experiments.new_embedding_spaces.writing import language_written
 from mechsteer.artifacts import write_json
 from mechsteer.reporting import report, summary
 from mechsteer.runs import versions
-from mechsteer.studies.protocol import Study
+from mechsteer.studies.protocol import Study, spread
 from mechsteer.studies.quality import QUALITIES
 
 PRECISION = "%.6g"
@@ -64,6 +65,13 @@ def run(fitted: Fitted, output: Path) -> None:
         "written": written,
         "pairs": elsewhere.on_pairs(),
         "within": elsewhere.within_languages(),
+        "baselines": compare(
+            fitted.embeddings,
+            fitted.test_embeddings,
+            targets=fitted.settings.targets,
+            layers=elsewhere.layers,
+            tune=spread(fitted.dev.n_sentences, fitted.settings.tune),
+        ),
     }
     write_all(fitted, found, others, frames, output)
     report(found, fitted.work / "report.html", command=f"python -m {__package__}.run")
@@ -126,6 +134,7 @@ def page(
         "Retrieval with the target's queries (Figure 4)": tables.effect_table(
             frames["effects"], "query"
         ),
+        "Without any edit, after the model": tables.baseline_table(frames["baselines"], layers),
         "Against English on other text (Table 7)": tables.english_table(frames["pairs"]),
         f"Within a language, {within} (Tables 3, 5, 6)": tables.within_table(frames["within"]),
         "Distance and retrieval (Table 2)": tables.correlation_table(frames["correlations"]),

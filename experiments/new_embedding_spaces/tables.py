@@ -116,6 +116,26 @@ def _effect(means: pd.DataFrame, edit: str, place: str, metric: str) -> str:
     return f"{value} ({signed(delta.value)} [{signed(delta.ci_low)}, {signed(delta.ci_high)}])"
 
 
+def baseline_table(baselines: pd.DataFrame, layers: Sequence[str]) -> str:
+    """Markdown: a row a baseline, all pairs, change from none at both layers."""
+    all_pairs = baselines[baselines["pairs"] == "all"]
+    columns = ["value", "delta", "delta_low", "delta_high"]
+    means = all_pairs.groupby(["edit", "place", "metric"], sort=False)[columns].mean()
+    metrics = {"top1": "top-1", "margin": "margin top-1", "mexa": "MEXA"}
+    heads = ["baseline", *(f"{name}, {place}" for place in layers for name in metrics.values())]
+    rows = []
+    for edit in dict.fromkeys(all_pairs["edit"]):
+        found = [means.loc[(edit, place, metric)] for place in layers for metric in metrics]
+        rows.append([str(edit), *(_change(row, plain=edit == "none") for row in found)])
+    return markdown(heads, rows)
+
+
+def _change(row: pd.Series, *, plain: bool) -> str:
+    value = f"{100 * row.value:.1f}"
+    ends = f"[{signed(row.delta_low)}, {signed(row.delta_high)}]"
+    return value if plain else f"{value} ({signed(row.delta)} {ends})"
+
+
 def quality_table(results: pd.DataFrame, layers: dict[str, int], names: Sequence[str]) -> str:
     """Markdown: what the space is like, of the base, centring and the clamp (mean over targets)."""
     heads = ["quality", *(f"{e}, {p}" for p in layers for e in ("none", "centring", PLAIN))]

@@ -193,7 +193,7 @@ def study(
     maker = Maker(scores, dict(edits or {"clamp": clamp}), by)
     options = list(maker.options(targets, ks, strengths))
 
-    rows = _spread(dev.n_sentences, tune)
+    rows = spread(dev.n_sentences, tune)
     tried = Bench(model, dev.rows(rows), maker, reading, directory and folder / "dev")
     base = tried.measured(BASE, lambda: _at(scored.dev_embeddings, rows))
     n_layers = len(base.pair_distance) - 2
@@ -244,8 +244,12 @@ def study(
     )
 
 
-def _spread(n: int, tune: int | None) -> list[int]:
-    """Rows of dev to try doses on: from all of its documents, in their order."""
+def spread(n: int, tune: int | None) -> list[int]:
+    """Rows of dev to try doses on: from all of its documents, in their order.
+
+    Raises:
+        CorpusError: fewer than two rows, or more than there are.
+    """
     if tune is not None and not 2 <= tune <= n:
         raise CorpusError(f"expected to tune on 2 to {n} sentences of dev, got {tune}")
     wanted = n if tune is None else tune
