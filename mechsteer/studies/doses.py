@@ -36,12 +36,12 @@ def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int
 
     Equal doses: the smaller k, then the smaller strength.
     """
-    value: dict[tuple[str, int, float], float] = {}
+    found: dict[tuple[str, int, float], int] = {}
     for state in options:
         dose = (state.edit, state.k, state.strength)
-        hits = float(mean_top1(doses[state])[layer]) if state in doses else 0.0
-        value[dose] = value.get(dose, 0.0) + hits
-    ranked = sorted(value, key=lambda dose: (-value[dose], dose[1], dose[2]))
+        hits = int(doses[state].top1[layer].sum()) if state in doses else 0
+        found[dose] = found.get(dose, 0) + hits
+    ranked = sorted(found, key=lambda dose: (-found[dose], dose[1], dose[2]))
     best = {edit: (k, strength) for edit, k, strength in reversed(ranked)}
     return [state for state in options if (state.k, state.strength) == best[state.edit]]
 
