@@ -130,7 +130,8 @@ def cka_matrix(embeddings: Embeddings) -> Float[Tensor, "source target"]:
     if (n := len(next(iter(embeddings.values())))) < 4:
         raise MechsteerError(f"debiased CKA: expected four sentences or more, got {n}")
     kernels = torch.stack([_unit_kernel(x).flatten() for x in embeddings.values()])
-    return (kernels @ kernels.T).fill_diagonal_(1)
+    cka: Tensor = kernels @ kernels.T
+    return cka.fill_diagonal_(1)
 
 
 def pair_distances(embeddings: Embeddings) -> Float[Tensor, "source target sentence"]:
