@@ -1,6 +1,7 @@
 """What an edit does to the space of sentences: pure functions on parallel embeddings."""
 
 from mechsteer.analysis.alignment import (
+    cka_matrix,
     debiased_cka,
     mean_distances,
     medoid,
@@ -65,6 +66,7 @@ __all__ = [
     "by_pair",
     "centre",
     "centroid_accuracy",
+    "cka_matrix",
     "csls",
     "debiased_cka",
     "difference_margin",

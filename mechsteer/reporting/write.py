@@ -62,7 +62,7 @@ def report_data(
         experts=study.experts,
         counts=study.counts,
         overlap=study.overlap,
-        doses=study.doses,
+        doses=study.doses[study.doses["layer"] == study.best_layer],
         projection=study.projection,
         hubness=study.hubness,
         chosen_layer={state.language: study.best_layer for state in study.chosen},
