@@ -96,6 +96,7 @@ MEASURES = {
         pairwise(lambda x, y: analysis.translation_auroc(x, y, centred=False)), half, 0.01
     ),
     "debiased_cka": Measure(pairwise(analysis.debiased_cka)),
+    "cka_matrix": Measure(jointly(analysis.cka_matrix)),
     "biased_cka": Measure(pairwise(biased_cka), lambda n: 32 / (32 + n)),
     "neuron_correlation": Measure(pairwise(analysis.neuron_correlation)),
     "procrustes": Measure(pairwise(analysis.procrustes), least=0.03),

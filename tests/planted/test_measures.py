@@ -30,6 +30,7 @@ translation_margin raw    -     -     0      +      -     -      .       .      
 translation_auroc         =     =     0      +      -     .      .       -         0        =
 translation_auroc raw     -     -     0      +      -     -      .       -         0        +
 debiased_cka              =     =     =      +      -     .      +       .         0        =
+cka_matrix                =     =     =      +      -     .      +       .         0        =
 biased_cka                =     =     =      +      -     .      .       .         0        =
 neuron_correlation        =     =     0      +      -     .      .       =         0        =
 procrustes                =     =     =      +      -     .      .       -         -        =
