@@ -180,9 +180,18 @@ def mean_distances(embeddings: Embeddings) -> Float[Tensor, "source target"]:
 def medoid(distances: Float[Tensor, "source target"]) -> int:
     """Index of the language with the least summed distance to the others; the first of equals.
 
+    Raises:
+        MechsteerError: distances that are not square, or NaN or infinity among them.
+
     >>> medoid(torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]))
     1
     """
+    square = distances.ndim == 2 and len(distances) == distances.shape[1] > 0
+    if not square or not distances.isfinite().all():
+        raise MechsteerError(
+            f"expected finite distances [source, target], got {tuple(distances.shape)} with "
+            f"{int((~distances.isfinite()).sum())} that are not"
+        )
     return int(distances.sum(1).argmin())
 
 

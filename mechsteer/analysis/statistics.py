@@ -191,14 +191,14 @@ def holm(p: Float[Tensor, "test"]) -> Float[Tensor, "test"]:
     ``p~_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))`` over the sorted p; float64.
 
     Raises:
-        MechsteerError: a p-value outside [0, 1] or NaN.
+        MechsteerError: no p-value, or one outside [0, 1] or NaN.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
 
     >>> holm(torch.tensor([0.04, 0.01, 0.03], dtype=torch.float64))
     tensor([0.0600, 0.0300, 0.0600], dtype=torch.float64)
     """
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
         raise MechsteerError(f"expected a vector of p-values from 0 to 1, got {p}")
     ordered, order = p.double().sort()
     factors = torch.arange(len(p), 0, -1, dtype=torch.float64, device=p.device)
