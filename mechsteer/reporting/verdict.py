@@ -26,8 +26,8 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
     own, drawn, centred = (_of(table, name) for name in (edit, data.control_of(edit), "centring"))
     said = [
         _itself(data, edit, own),
-        _against_random(edit, own, drawn),
-        _against_centring(edit, own, centred, _of(against_centring(data, edit), edit)),
+        _against_random(data, edit, own, drawn),
+        _against_centring(data, edit, own, centred),
         _distances(data, edit, own),
     ]
     return [sentence for sentence in said if sentence]
@@ -52,15 +52,18 @@ def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
         "left {} undecided": unclear,
     }
     whose = isolated(data.steered[0]) if len(data.steered) == 1 else "one language"
-    moved = f"the {data.k_of(edit)} top experts of {whose}"
+    doing = _doing(data, edit, f"the {data.k_of(edit)} top experts of {whose}", whose=whose)
     first, name, rest = _at_both(did, "top-1 retrieval").partition("top-1 retrieval")
     outcome = f"{first}{name}{rest.replace(name, 'it')}" if name else first
-    return f"{_doing(edit).capitalize()} {moved} {outcome}{_listed(_chosen(own))}."
+    return f"{doing[0].upper()}{doing[1:]} {outcome}{_listed(_chosen(own))}."
 
 
-def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
+def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
+    if not data.k_of(edit):
+        return ""  # without experts there is nothing to draw in their place
+    doing = _doing(data, edit)
     if drawn.empty:
-        return f"No random neurons were run, so nothing shows that {_doing(edit)} experts matters."
+        return f"No random neurons were run, so nothing shows that {doing} matters."
     several = drawn["seeds"] > 1
     low = drawn["low"].where(several, drawn["value"]).reindex(own.index)
     high = drawn["high"].where(several, drawn["value"]).reindex(own.index)
@@ -68,16 +71,15 @@ def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
     lies = {"above": above, "below": below, "inside": ~(above | below)}
     return (
         f"As many random neurons in the same layers, {_plural(int(drawn['seeds'].max()), 'seed')}, "
-        f"changed it{_range(low, high)}; against their range, {_doing(edit)} experts came out "
+        f"changed it{_range(low, high)}; against their range, {doing} came out "
         f"{_at_both(lies)}."
     )
 
 
-def _against_centring(
-    edit: str, own: pd.DataFrame, centred: pd.DataFrame, gained: pd.DataFrame
-) -> str:
+def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
     if centred.empty:
         return "No centring was run, so nothing shows what a plain shift of each language would do."
+    doing, gained = _doing(data, edit), _of(against_centring(data, edit), edit)
     value = centred["value"].reindex(own.index)
     alone = (
         f"Subtracting each language's mean, which touches no neuron, changed it"
@@ -85,7 +87,7 @@ def _against_centring(
     )
     if gained.empty:
         did = {"more than {}": value > own["value"], "no more than {}": value <= own["value"]}
-        return f"{alone}, {_at_both(did, f'{_doing(edit)} experts')}."
+        return f"{alone}, {_at_both(did, doing)}."
     above, below = gained["low"] > 0, gained["high"] < 0
     same = (gained["low"] == 0) & (gained["high"] == 0)
     did = {
@@ -95,7 +97,7 @@ def _against_centring(
         "could not be told from that": ~(above | below | same),
     }
     listed = _listed(_chosen(gained), interval=True, what="difference ")
-    return f"{alone}; {_doing(edit)} experts {_at_both(did)}{listed}."
+    return f"{alone}; {doing} {_at_both(did)}{listed}."
 
 
 def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
@@ -121,8 +123,11 @@ def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     )
 
 
-def _doing(edit: str) -> str:
-    return "clamping" if edit == "clamp" else f"applying “{edit}” to"
+def _doing(data: ReportData, edit: str, what: str = "experts", *, whose: str = "") -> str:
+    """What was done, to which experts, or for which language where an edit has none."""
+    if not data.k_of(edit):
+        return f"applying “{edit}”" + (f" for {whose}" if whose else "")
+    return f"clamping {what}" if edit == "clamp" else f"applying “{edit}” to {what}"
 
 
 def _at_both(did: dict[str, pd.Series[bool]], what: str = "") -> str:

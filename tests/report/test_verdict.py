@@ -202,6 +202,18 @@ def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(da
     assert "more than clamping experts at the layer chosen on dev" in third
 
 
+def test_an_edit_without_experts_is_compared_with_no_random_neurons(data: ReportData):
+    rows = list(_rows("fra_Latn", (0.03, 0.01, 0.05), (), 0.1))
+    renamed = [("diffmean" if edit == "clamp" else edit, *rest) for edit, *rest in rows]
+    whole = study(rows, data)
+    results = pd.DataFrame(renamed, columns=list(COLUMNS)).assign(k=0)
+    first, second = sentences(
+        made := checked(replace(whole, results=results, k={"diffmean": 0})), effects(made)
+    )
+    assert plain(first).startswith("Applying “diffmean” for fra_Latn raised top-1 retrieval at")
+    assert "more than applying “diffmean” at the layer chosen on dev" in second
+
+
 def test_many_languages_are_given_by_their_extremes(data: ReportData):
     rows = [
         row for i in range(6) for row in _rows(f"l{i}", (0.01 * i, -1.0, 1.0), (0.0, 0.01), 0.1)
