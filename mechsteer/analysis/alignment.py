@@ -189,8 +189,8 @@ def medoid(distances: Float[Tensor, "source target"]) -> int:
     square = distances.ndim == 2 and len(distances) == distances.shape[1] > 0
     if not square or not distances.isfinite().all():
         raise MechsteerError(
-            f"expected finite distances [source, target], got {tuple(distances.shape)} with "
-            f"{int((~distances.isfinite()).sum())} that are not"
+            "expected finite distances between one language or more [source, target], got "
+            f"{tuple(distances.shape)}, {int((~distances.isfinite()).sum())} of them not finite"
         )
     return int(distances.sum(1).argmin())
 

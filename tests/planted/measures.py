@@ -67,11 +67,11 @@ def mean_reciprocal(n: int) -> float:
 
 
 MEASURES = {
-    "top1_hits": Measure(pairwise(analysis.top1_hits), one_in, 0.03),
-    "retrieval": Measure(jointly(lambda x: analysis.retrieval(x).margin), one_in, 0.02),
-    "ratio_margin": Measure(rescored(analysis.ratio_margin), one_in, 0.02),
-    "difference_margin": Measure(rescored(analysis.difference_margin), one_in, 0.02),
-    "csls": Measure(rescored(analysis.csls), one_in, 0.02),
+    "top1_hits": Measure(pairwise(analysis.top1_hits), one_in, 0.02),
+    "retrieval": Measure(jointly(lambda x: analysis.retrieval(x).margin), one_in, 0.01),
+    "ratio_margin": Measure(rescored(analysis.ratio_margin), one_in, 0.01),
+    "difference_margin": Measure(rescored(analysis.difference_margin), one_in, 0.01),
+    "csls": Measure(rescored(analysis.csls), one_in, 0.01),
     "mexa_hits": Measure(pairwise(analysis.mexa_hits), one_in, 0.03),
     "mixed_pool_hits": Measure(jointly(analysis.mixed_pool_hits), one_in, 0.01),
     "translation_ranks": Measure(
@@ -86,20 +86,21 @@ MEASURES = {
     "hits_at": Measure(
         pairwise(lambda x, y: analysis.hits_at(analysis.translation_ranks(x, y), 5)),
         lambda n: 5 / n,
+        0.03,
     ),
     "translation_margin": Measure(pairwise(analysis.translation_margin)),
     "translation_margin raw": Measure(
-        pairwise(lambda x, y: analysis.translation_margin(x, y, centred=False)), least=0.004
+        pairwise(lambda x, y: analysis.translation_margin(x, y, centred=False)), least=0.003
     ),
-    "translation_auroc": Measure(pairwise(analysis.translation_auroc), half, 0.01),
+    "translation_auroc": Measure(pairwise(analysis.translation_auroc), half, 0.005),
     "translation_auroc raw": Measure(
-        pairwise(lambda x, y: analysis.translation_auroc(x, y, centred=False)), half, 0.01
+        pairwise(lambda x, y: analysis.translation_auroc(x, y, centred=False)), half, 0.005
     ),
     "debiased_cka": Measure(pairwise(analysis.debiased_cka)),
     "cka_matrix": Measure(jointly(analysis.cka_matrix)),
     "biased_cka": Measure(pairwise(biased_cka), lambda n: 32 / (32 + n)),
     "neuron_correlation": Measure(pairwise(analysis.neuron_correlation)),
-    "procrustes": Measure(pairwise(analysis.procrustes), least=0.03),
+    "procrustes": Measure(pairwise(analysis.procrustes), least=0.02),
     "mutual_neighbours": Measure(
         pairwise(analysis.mutual_neighbours), lambda n: 10 / (n - 1), 0.03
     ),
@@ -109,7 +110,7 @@ MEASURES = {
         pairwise(lambda x, y: analysis.skewness(analysis.k_occurrence(x, y))), least=0.5
     ),
     "anti_hubs": Measure(
-        pairwise(lambda x, y: analysis.anti_hubs(analysis.k_occurrence(x, y))), least=0.03
+        pairwise(lambda x, y: analysis.anti_hubs(analysis.k_occurrence(x, y))), least=0.02
     ),
     "mean_cosine": Measure(each(analysis.mean_cosine), least=0.01),
     "participation_ratio": Measure(each(analysis.participation_ratio), least=1.0),
@@ -118,5 +119,7 @@ MEASURES = {
     "centroid_accuracy": Measure(analysis.centroid_accuracy),
     "silhouette": Measure(analysis.silhouette, least=0.03),
     "v_measure": Measure(analysis.v_measure),
-    "subspace_angles": Measure(pairwise(lambda x, y: analysis.subspace_angles(x, y, rank=5))),
+    "subspace_angles": Measure(
+        pairwise(lambda x, y: analysis.subspace_angles(x, y, rank=5)), least=0.04
+    ),
 }
