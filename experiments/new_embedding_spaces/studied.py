@@ -1,19 +1,26 @@
-"""The two studies: the paper's clamp with its choices and controls, and what else might do."""
+"""The studies: the paper's clamp with its choices and controls, and what else might do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
 from mechsteer.experts import NeuronScores
 from mechsteer.interventions import Edit
-from mechsteer.studies.bench import ByTarget, Studied
+from mechsteer.studies.bench import ByTarget, Maker, Studied
 from mechsteer.studies.protocol import Study, study
 from mechsteer.studies.states import State
 
 PLAIN = "clamp"
+
+
+def clamps(fitted: Fitted) -> Maker:
+    """The paper's edit of a state, and the same edit of random neurons."""
+    settings = fitted.settings
+    edits = {PLAIN: partial(ms.clamp, value=settings.value)}
+    return Maker(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
 
 
 def main_study(fitted: Fitted) -> Study:
@@ -22,64 +29,70 @@ def main_study(fitted: Fitted) -> Study:
     step = max(1, fitted.dev.n_sentences // settings.predicted)
     return study(
         fitted.model,
-        dev=fitted.dev,
-        test=fitted.test,
-        targets=settings.targets,
-        edits={PLAIN: partial(ms.clamp, value=settings.value)},
+        **_common(fitted),
+        edits=clamps(fitted).edits,
         ks=settings.ks,
         strengths=settings.strengths,
         by=settings.by,  # type: ignore[arg-type]
         seeds=range(settings.seeds),
-        reading=settings.reading,
-        scored=fitted.scored,
         text=fitted.dev.rows(range(0, fitted.dev.n_sentences, step)),
-        tune=settings.tune,
-        choose_at="last",
-        only_chosen=True,
         quality=True,
         directory=fitted.work / "clamp",
     )
 
 
-def other_studies(fitted: Fitted, chosen: Sequence[State], layer: int) -> list[Study]:
-    """What differs from the clamp in one thing, at its k and λ; and DiffMean at a λ of its own."""
-    settings, dose = fitted.settings, chosen[0]
-    by_target = partial(study, fitted.model, dev=fitted.dev, test=fitted.test)
-    common = {
+def variants(fitted: Fitted, dose: State) -> Study:
+    """What differs from the clamp in one thing, at the k and λ chosen for the clamp."""
+    return study(
+        fitted.model,
+        **_common(fitted),
+        edits=_variants(fitted, dose.k),
+        strengths=[dose.strength],
+        seeds=(),
+        directory=fitted.work / "others",
+    )
+
+
+def direction(fitted: Fitted, layer: int) -> Study:
+    """DiffMean after one layer, at the λ chosen for it: no neurons, one vector."""
+    towards = partial(ms.diffmean, fitted.model, fitted.embeddings, layers=layer)
+    return study(
+        fitted.model,
+        **_common(fitted),
+        edits={"DiffMean": ByTarget(lambda target: towards(target=target))},
+        strengths=fitted.settings.directions,
+        seeds=(),
+        directory=fitted.work / "others",
+    )
+
+
+def _common(fitted: Fitted) -> dict[str, Any]:
+    """The paper reads the last layer, so k and λ are chosen there."""
+    settings = fitted.settings
+    return {
+        "dev": fitted.dev,
+        "test": fitted.test,
         "targets": settings.targets,
         "reading": settings.reading,
         "scored": fitted.scored,
-        "seeds": (),
         "tune": settings.tune,
         "choose_at": "last",
         "only_chosen": True,
-        "directory": fitted.work / "others",
     }
-    edits: dict[str, Studied] = {
-        name: ByTarget(make) for name, make in _variants(fitted, dose.k).items()
-    }
-    direction = ByTarget(
-        lambda target: ms.diffmean(fitted.model, fitted.embeddings, target=target, layers=layer)
-    )
-    return [
-        by_target(edits=edits, strengths=(dose.strength,), **common),
-        by_target(edits={"DiffMean": direction}, strengths=settings.directions, **common),
-    ]
 
 
-def _variants(fitted: Fitted, k: int) -> dict[str, partial[Edit]]:
+def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     settings, main = fitted.settings, fitted.main_scores
     criterion = "ap" if settings.by == "auroc" else "auroc"
     site = "post" if settings.site == "linear" else "linear"
     value = "median" if settings.value == "mean" else "mean"
     shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
     clamped = partial(_clamped, k=k)
+    usual = {"by": settings.by, "value": settings.value}
     return {
-        f"clamp by {shown}": partial(clamped, main, by=criterion, value=settings.value),
-        f"clamp at {site}": partial(
-            clamped, fitted.scores(site), by=settings.by, value=settings.value
-        ),
-        f"clamp to the {value}": partial(clamped, main, by=settings.by, value=value),
+        f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
+        f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
+        f"clamp to the {value}": ByTarget(partial(clamped, main, **(usual | {"value": value}))),
     }
 
 
