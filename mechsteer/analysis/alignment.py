@@ -210,7 +210,8 @@ def _unit_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sent
     size = vector_norm(kernel)
     if size <= 0:
         raise MechsteerError("debiased CKA: a space whose sentences are all alike has none")
-    return kernel / size
+    unit: Tensor = kernel / size
+    return unit
 
 
 def _u_centred_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sentence"]:

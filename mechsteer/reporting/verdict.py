@@ -96,7 +96,8 @@ def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: p
         "did just as much": same,
         "could not be told from that": ~(above | below | same),
     }
-    listed = _listed(_chosen(gained), interval=True, what="difference ")
+    what = f"difference with {100 * data.confidence:g} % interval "
+    listed = _listed(_chosen(gained), interval=True, what=what)
     return f"{alone}; {doing} {_at_both(did)}{listed}."
 
 

@@ -135,6 +135,9 @@ def test_the_difference_to_centring_is_a_paired_bootstrap_by_sentence() -> None:
     for name in ("value", "low", "high"):
         assert row[name] == pytest.approx(getattr(expected, name).item(), abs=1e-6)
     numbers = [f"{abs(100 * row[name]):.1f}" for name in ("value", "low", "high")]
-    shown = re.search(r"difference at the layer chosen on dev: (.*) for fra_Latn", verdict(data)[2])
+    shown = re.search(
+        r"difference with 95 % interval at the layer chosen on dev: (.*) for fra_Latn",
+        verdict(data)[2],
+    )
     assert shown
     assert re.findall(r"\d+\.\d", shown[1]) == numbers

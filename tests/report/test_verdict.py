@@ -111,9 +111,9 @@ def test_the_difference_to_centring_is_given_with_its_paired_interval(compared: 
         "languages at the last layer"
     ) in third
     assert (
-        "(difference at the layer chosen on dev: \N{MINUS SIGN}7.0 points [\N{MINUS SIGN}9.0, "
-        "\N{MINUS SIGN}5.0] for fra_Latn, +2.0 points [+1.0, +3.0] for jpn_Jpan, "
-        "0.0 points [0.0, 0.0] for swh_Latn)"
+        "(difference with 95 % interval at the layer chosen on dev: \N{MINUS SIGN}7.0 points "
+        "[\N{MINUS SIGN}9.0, \N{MINUS SIGN}5.0] for fra_Latn, +2.0 points [+1.0, +3.0] for "
+        "jpn_Jpan, 0.0 points [0.0, 0.0] for swh_Latn)"
     ) in third
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 import mechsteer as ms
+from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.evidence import neuron_evidence
+from mechsteer.evidence_command import evidence_command
+from mechsteer.pipeline import score_command
 from mechsteer.recording import Recording
 from mechsteer.recording.store import Memory
 from mechsteer.scoring import score_recording
@@ -199,3 +204,20 @@ def test_scores_of_other_neurons_are_refused() -> None:
     other = replace(score_recording(made), pooling="mean")
     with pytest.raises(MechsteerError, match="neurons that were tested"):
         evidence.experts(other)
+
+
+def test_a_labelled_run_is_permuted_freely_from_its_recording(tmp_path: Path) -> None:
+    sentences = ParallelCorpus.embedded("dev", languages=["eng_Latn", "jpn_Jpan"]).sentences
+    text = tmp_path / "text"
+    text.mkdir()
+    for code, count in (("eng_Latn", 30), ("jpn_Jpan", 20)):
+        lines = "\n".join(sentences[code][:count])
+        (text / f"{code}.txt").write_text(lines + "\n", encoding="utf-8")
+    run = tmp_path / "run"
+    scores = score_command("embedded", str(text), run, labelled=True)
+    experts, file = evidence_command(run, "ja", 0.05, min_effect=1.5, draws=500)
+    assert "languages permuted freely" in experts.selection
+    assert 0 < len(experts) < scores.site.n_neurons
+    table = pd.read_csv(file)
+    assert table["neuron"].tolist() == experts.table()["neuron"].tolist()
+    assert (table["q"] <= 0.05).all()
