@@ -93,7 +93,7 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
 )  # fmt: skip
 @click.option(
     "--min-effect", default=1.0, show_default=True, type=click.FloatRange(0),
-    help="With --evidence: least |d| of an expert.",
+    help="With --evidence: least effect size (Cohen's d), of either sign.",
 )  # fmt: skip
 @click.option(
     "--draws", default=1000, show_default=True, type=click.IntRange(1),
