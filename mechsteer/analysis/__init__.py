@@ -37,7 +37,9 @@ from mechsteer.analysis.retrieval import (
     top1_hits,
 )
 from mechsteer.analysis.statistics import (
+    AgainstSeeds,
     Intervals,
+    against_seeds,
     bootstrap_difference,
     bootstrap_mean,
     holm,
@@ -52,9 +54,11 @@ from mechsteer.analysis.structure import (
 from mechsteer.analysis.subspaces import lir_basis, lsar_basis, remove
 
 __all__ = [
+    "AgainstSeeds",
     "Intervals",
     "LinearMap",
     "PairHits",
+    "against_seeds",
     "anti_hubs",
     "biased_cka",
     "bootstrap_difference",

@@ -181,9 +181,18 @@ def mean_distances(embeddings: Embeddings) -> Float[Tensor, "source target"]:
 def medoid(distances: Float[Tensor, "source target"]) -> int:
     """Index of the language with the least summed distance to the others; the first of equals.
 
+    Raises:
+        MechsteerError: distances that are not square, or NaN or infinity among them.
+
     >>> medoid(torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]))
     1
     """
+    square = distances.ndim == 2 and len(distances) == distances.shape[1] > 0
+    if not square or not distances.isfinite().all():
+        raise MechsteerError(
+            "expected finite distances between one language or more [source, target], got "
+            f"{tuple(distances.shape)}, {int((~distances.isfinite()).sum())} of them not finite"
+        )
     return int(distances.sum(1).argmin())
 
 
@@ -202,7 +211,8 @@ def _unit_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sent
     size = vector_norm(kernel)
     if size <= 0:
         raise MechsteerError("debiased CKA: a space whose sentences are all alike has none")
-    return kernel / size
+    unit: Tensor = kernel / size
+    return unit
 
 
 def _u_centred_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sentence"]:
