@@ -48,6 +48,7 @@ def tabulate(
         seed: of the bootstrap.
     """
     base, centred = measured.get(State()), measured.get(State("centring"))
+    pairs_at = None if pairs_at is None else sorted(pairs_at)
     rows_of = partial(_interval_rows, pairs_at=pairs_at, resamples=resamples, seed=seed)
     frames = []
     for state, measures in measured.items():
@@ -61,7 +62,7 @@ def tabulate(
                 beyond = (hits - _cells(getattr(centred, name)))[..., : 1 + 2 * len(languages)]
                 rows = rows_of(state, f"{metric}.vs_centring", beyond, languages, pairs_at=())
                 frames.append(rows)
-        if base is not None and state != State():
+        if base is not None and state != State() and pairs_at != []:
             frames.append(_p_rows(state, measures, base, languages, pairs_at))
         frames.append(_distance_rows(state, measures, languages, targets))
         if measures.quality.numel():
@@ -103,7 +104,7 @@ def _interval_rows(
 ) -> pd.DataFrame:
     """Means in every layer, single pairs in those asked for."""
     layers = range(values.shape[1])
-    some = layers if pairs_at is None else sorted(pairs_at)
+    some = layers if pairs_at is None else pairs_at
     source, target = _names(languages)
     n_means = 1 + 2 * len(languages)
     parts = ((layers, slice(n_means)), (some, slice(n_means, None)))
@@ -148,7 +149,7 @@ def _p_rows(
     n_layers, *_, n_sentences = measures.top1.shape
     pairs = [(s, t) for s in languages for t in languages if s != t]
     frames = []
-    for layer in range(n_layers) if pairs_at is None else sorted(pairs_at):
+    for layer in range(n_layers) if pairs_at is None else pairs_at:
         p = holm(mcnemar(by_pair(measures.top1[layer]), by_pair(base.top1[layer])))
         rows = pd.DataFrame(pairs, columns=["source", "target"])
         frames.append(rows.assign(layer=layer, value=p.numpy()))
