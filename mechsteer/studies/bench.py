@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,3 +181,37 @@ class Bench:
         if state not in (BASE, CENTRING):
             facts["edit"] = fingerprint(self.maker.edit(state))
         return content_hash(facts)
+
+
+class Album(Mapping[State, Measures]):
+    """What was measured on a bench, by state, in the order it was.
+
+    Where the bench has a folder a state is read from it each time it is looked at, so that memory
+    holds one state however many there are.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._read: dict[State, Callable[[], Measures]] = {}
+
+    def add(
+        self,
+        state: State,
+        how: Callable[[], LayerEmbeddings] | None = None,
+        *,
+        probed: Collection[int] = (),
+    ) -> None:
+        """Measure a state, by embedding the corpus in it unless told how."""
+        how = how or partial(self._bench.embeddings, state)
+        again = partial(self._bench.measured, state, how, probed=probed)
+        found = again()
+        self._read[state] = again if self._bench.folder else lambda: found
+
+    def __getitem__(self, state: State) -> Measures:
+        return self._read[state]()
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)

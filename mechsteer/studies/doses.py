@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from itertools import product
 
 import pandas as pd
@@ -15,20 +14,18 @@ from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import progress
-from mechsteer.studies.bench import BASE, Bench
+from mechsteer.studies.bench import BASE, Album, Bench
 from mechsteer.studies.states import Measures, State
 
 
-def try_doses(tried: Bench, options: Sequence[State]) -> dict[State, Measures]:
+def try_doses(album: Album, options: Sequence[State]) -> None:
     """Measure every dose on dev; nothing of an edit that has but one."""
     doses: dict[str, set[tuple[int, float]]] = {}
     for state in options:
         doses.setdefault(state.edit, set()).add((state.k, state.strength))
     several = [state for state in options if len(doses[state.edit]) > 1]
-    return {
-        state: tried.measured(state, partial(tried.embeddings, state))
-        for state in progress(several, "choosing the dose on dev", "state")
-    }
+    for state in progress(several, "choosing the dose on dev", "state"):
+        album.add(state)
 
 
 def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int) -> list[State]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from mechsteer.analysis.baselines import LayerEmbeddings, centre, language_means
+from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
 from mechsteer.errors import CorpusError
 from mechsteer.experts import Criterion, NeuronScores
 from mechsteer.interventions import clamp
@@ -18,7 +18,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
 from mechsteer.recording import record
 from mechsteer.scoring import score_recording
-from mechsteer.studies.bench import BASE, CENTRING, USUAL, Bench, Maker, Reading, Studied
+from mechsteer.studies.bench import BASE, CENTRING, USUAL, Album, Bench, Maker, Reading, Studied
 from mechsteer.studies.detail import (
     expert_overlap,
     experts_per_layer,
@@ -195,11 +195,13 @@ def study(
 
     rows = spread(dev.n_sentences, tune)
     tried = Bench(model, dev.rows(rows), maker, reading, directory and folder / "dev")
-    base = tried.measured(BASE, lambda: _at(scored.dev_embeddings, rows))
-    n_layers = len(base.pair_distance) - 2
-    best_layer = 1 + int(mean_top1(base)[1:].argmax())  # row 0 comes before every neuron
+    doses = Album(tried)
+    doses.add(BASE, lambda: _at(scored.dev_embeddings, rows))
+    try_doses(doses, options)
+    by_layer = mean_top1(doses[BASE])
+    n_layers = len(by_layer) - 2
+    best_layer = 1 + int(by_layer[1:].argmax())  # row 0 comes before every neuron
     at = (best_layer, n_layers)
-    doses = {BASE: base} | try_doses(tried, options)
     chosen = choose(doses, options, best_layer if choose_at == "best" else n_layers)
     table = dose_table(doses, {*at})
     if text is not None:
@@ -207,21 +209,13 @@ def study(
         table = pd.concat([table, costs], ignore_index=True)
 
     plane = Plane.fit(scored.dev_embeddings, best_layer)
-    bench = Bench(model, test, maker, reading, directory and folder / "test", plane)
-    untouched = cache(bench.embeddings)
-    probed = at if quality else ()
-    measured = {BASE: bench.measured(BASE, untouched, probed=probed)}
-    states = list(chosen if only_chosen else options)
-    if controls:
-        means = language_means(scored.dev_embeddings)
-        measured[CENTRING] = bench.measured(
-            CENTRING, lambda: centre(untouched(), means), probed=probed
-        )
-        states += [maker.control(state, seed) for state in chosen if state.k for seed in seeds]
-    untouched.cache_clear()
-    for state in progress(states, "steering and measuring", "state"):
-        looked = probed if state in chosen else ()
-        measured[state] = bench.measured(state, partial(bench.embeddings, state), probed=looked)
+    measured = _measured(
+        Bench(model, test, maker, reading, directory and folder / "test", plane),
+        chosen if only_chosen else options,
+        controls=[maker.control(state, seed) for state in chosen if state.k for seed in seeds],
+        means=language_means(scored.dev_embeddings) if controls else None,
+        probed=dict.fromkeys((BASE, CENTRING, *chosen), at) if quality else {},
+    )
     on_plane = [state for state in (BASE, *chosen, CENTRING) if state in measured]
     k = next((state.k for state in chosen if state.k), scores.resolve_k(ks[0]))
     return Study(
@@ -242,6 +236,31 @@ def study(
             "test": {"name": test.name, "fingerprint": test.fingerprint},
         },
     )
+
+
+def _measured(
+    bench: Bench,
+    edited: Sequence[State],
+    *,
+    controls: Sequence[State],
+    means: Means | None,
+    probed: Mapping[State, Collection[int]],
+) -> Album:
+    """Base, edits and controls on the test corpus; no control without the means to centre by."""
+    album, untouched = Album(bench), cache(bench.embeddings)
+    album.add(BASE, untouched, probed=probed.get(BASE, ()))
+    if means is not None:
+        centred = partial(_centred, untouched, means)
+        album.add(CENTRING, centred, probed=probed.get(CENTRING, ()))
+    untouched.cache_clear()
+    states = [*edited, *(controls if means is not None else ())]
+    for state in progress(states, "steering and measuring", "state"):
+        album.add(state, probed=probed.get(state, ()))
+    return album
+
+
+def _centred(untouched: Callable[[], LayerEmbeddings], means: Means) -> LayerEmbeddings:
+    return centre(untouched(), means)
 
 
 def spread(n: int, tune: int | None) -> list[int]:
