@@ -6,7 +6,8 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest interpreter aot docs notebooks bench recipes install clean
+.PHONY: demo test check lint types doctest interpreter aot docs notebooks protocol bench recipes \
+	install clean
 
 demo: install
 	$(BIN)/mechsteer demo
@@ -47,6 +48,11 @@ docs: install
 
 notebooks: install
 	$(BIN)/python -m pytest --nbmake experiments/notebooks
+
+# The whole protocol of the paper, made small; the full one is in the experiment's README.
+protocol: install
+	$(BIN)/python -m experiments.new_embedding_spaces.run embedded --quick \
+		--work build/protocol --output build/protocol/results
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only

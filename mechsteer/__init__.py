@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
+    from mechsteer.evidence import experts_by_evidence
     from mechsteer.experts import Experts, NeuronScores
     from mechsteer.interventions import (
         NeuronEdit,
@@ -41,9 +42,11 @@ if TYPE_CHECKING:
     from mechsteer.reporting import report
     from mechsteer.scoring import score
     from mechsteer.steering import steer
+    from mechsteer.studies.bench import ByTarget
     from mechsteer.studies.protocol import Study, study
 
 _HOMES = {
+    "ByTarget": "studies.bench",
     "Experts": "experts",
     "LabelledCorpus": "corpus",
     "MechsteerError": "errors",
@@ -59,6 +62,7 @@ _HOMES = {
     "damp": "interventions",
     "diffmean": "interventions",
     "embed": "recording",
+    "experts_by_evidence": "evidence",
     "gaussian_transport": "interventions",
     "linear_map": "interventions",
     "linear_transport": "interventions",
@@ -78,6 +82,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ByTarget",
     "Experts",
     "LabelledCorpus",
     "MechsteerError",
@@ -93,6 +98,7 @@ __all__ = [
     "damp",
     "diffmean",
     "embed",
+    "experts_by_evidence",
     "gaussian_transport",
     "linear_map",
     "linear_transport",

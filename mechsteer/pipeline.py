@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -16,14 +16,14 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import Criterion, Experts, NeuronScores
-from mechsteer.interventions import aura, clamp, damp, shift, zero
+from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
 from mechsteer.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.recording import record
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.sites import site_table
-from mechsteer.studies.bench import EditMaker, Reading
+from mechsteer.studies.bench import EditMaker, Reading, Studied
 from mechsteer.studies.files import how_to_repeat, load_study, save_study
 from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 
@@ -121,7 +121,7 @@ def study_command(
     path: Path,
     test: str,
     *,
-    edit: str = "clamp",
+    edits: Sequence[str] = ("clamp",),
     ks: Sequence[float] = (100,),
     strengths: Sequence[float] = (1.0,),
     by: Criterion = "ap",
@@ -130,10 +130,13 @@ def study_command(
     targets: Sequence[str] = (),
     seeds: int = 5,
     text: str | None = None,
+    tune: int | None = None,
+    choose_at: Literal["best", "last"] = "best",
+    only_chosen: bool = False,
+    quality: bool = False,
 ) -> Study:
     """Steer to each target and measure on another corpus; states already measured are kept."""
-    if edit not in EDITS:
-        raise MechsteerError(f"unknown edit {edit!r}: expected {' or '.join(EDITS)}")
+    made = _studied(edits)
     run = Run.open(path)
     run.stage("score")
     dev = _dev_corpus(run)
@@ -147,7 +150,7 @@ def study_command(
             dev=dev,
             test=held_out,
             targets=[canonical(code) for code in targets],
-            edits={edit: EDITS[edit]},
+            edits=made,
             ks=ks,
             strengths=strengths,
             by=by,
@@ -155,19 +158,37 @@ def study_command(
             reading=_reading(run),
             scored=_score(run, model, dev),
             text=_costed(text, dev),
+            tune=tune,
+            choose_at=choose_at,
+            only_chosen=only_chosen,
+            quality=quality,
             directory=path / "states",
         )
     arguments: dict[str, Any] = {
-        "edit": edit,
+        "edits": list(edits),
         "ks": list(ks),
         "strengths": list(strengths),
         "by": by,
         "test": test,
     }
     arguments |= {"split": split, "limit": limit, "targets": list(targets), "seeds": seeds}
-    arguments["text"] = text
+    arguments |= {"text": text, "tune": tune, "choose_at": choose_at}
+    arguments |= {"only_chosen": only_chosen, "quality": quality}
     save_study(run, found, arguments)
     return found
+
+
+def _studied(names: Sequence[str]) -> dict[str, Studied]:
+    """Edits by name: those that scores alone can make, and files that ``mechsteer edit`` wrote."""
+    made: dict[str, Studied] = {}
+    for name in names:
+        if name in EDITS:
+            made[name] = EDITS[name]
+        elif Path(name).suffix:
+            made[Path(name).stem] = load_edit(name)
+        else:
+            raise MechsteerError(f"unknown edit {name!r}: expected {' or '.join(EDITS)}, or a file")
+    return made
 
 
 def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> Cards:

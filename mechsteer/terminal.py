@@ -32,7 +32,7 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
 
 
 def print_verdict(run: Path) -> None:
-    """Print what the page says first: three sentences, and the effects in numbers."""
+    """Print what the page says first: a few sentences, and the effects in numbers."""
     from rich.console import Console
 
     from mechsteer.pipeline import summary_command

@@ -1,6 +1,7 @@
 """What an edit does to the space of sentences: pure functions on parallel embeddings."""
 
 from mechsteer.analysis.alignment import (
+    cka_matrix,
     debiased_cka,
     mean_distances,
     medoid,
@@ -36,7 +37,9 @@ from mechsteer.analysis.retrieval import (
     top1_hits,
 )
 from mechsteer.analysis.statistics import (
+    AgainstSeeds,
     Intervals,
+    against_seeds,
     bootstrap_difference,
     bootstrap_mean,
     holm,
@@ -51,9 +54,11 @@ from mechsteer.analysis.structure import (
 from mechsteer.analysis.subspaces import lir_basis, lsar_basis, remove
 
 __all__ = [
+    "AgainstSeeds",
     "Intervals",
     "LinearMap",
     "PairHits",
+    "against_seeds",
     "anti_hubs",
     "biased_cka",
     "bootstrap_difference",
@@ -61,6 +66,7 @@ __all__ = [
     "by_pair",
     "centre",
     "centroid_accuracy",
+    "cka_matrix",
     "csls",
     "debiased_cka",
     "difference_margin",

@@ -115,11 +115,23 @@ def debiased_cka(x: Float[Tensor, "sentence d"], y: Float[Tensor, "sentence d"])
     check_parallel({"x": x, "y": y})
     if len(x) < 4:
         raise MechsteerError(f"debiased CKA: expected four sentences or more, got {len(x)}")
-    of_x, of_y = _u_centred_kernel(x), _u_centred_kernel(y)
-    denominator = vector_norm(of_x) * vector_norm(of_y)
-    if denominator <= 0:
-        raise MechsteerError("debiased CKA: a space whose sentences are all alike has none")
-    return float((of_x * of_y).sum() / denominator)
+    return float((_unit_kernel(x) * _unit_kernel(y)).sum())
+
+
+def cka_matrix(embeddings: Embeddings) -> Float[Tensor, "source target"]:
+    """`debiased_cka` of every two languages, from one kernel a language; 1 on the diagonal.
+
+    Memory for one float64 matrix [sentence, sentence] a language.
+
+    Raises:
+        MechsteerError: as `debiased_cka`.
+    """
+    check_parallel(embeddings)
+    if (n := len(next(iter(embeddings.values())))) < 4:
+        raise MechsteerError(f"debiased CKA: expected four sentences or more, got {n}")
+    kernels = torch.stack([_unit_kernel(x).flatten() for x in embeddings.values()])
+    cka: Tensor = kernels @ kernels.T
+    return cka.fill_diagonal_(1)
 
 
 def pair_distances(embeddings: Embeddings) -> Float[Tensor, "source target sentence"]:
@@ -169,9 +181,18 @@ def mean_distances(embeddings: Embeddings) -> Float[Tensor, "source target"]:
 def medoid(distances: Float[Tensor, "source target"]) -> int:
     """Index of the language with the least summed distance to the others; the first of equals.
 
+    Raises:
+        MechsteerError: distances that are not square, or NaN or infinity among them.
+
     >>> medoid(torch.tensor([[0.0, 1.0, 3.0], [1.0, 0.0, 2.0], [3.0, 2.0, 0.0]]))
     1
     """
+    square = distances.ndim == 2 and len(distances) == distances.shape[1] > 0
+    if not square or not distances.isfinite().all():
+        raise MechsteerError(
+            "expected finite distances between one language or more [source, target], got "
+            f"{tuple(distances.shape)}, {int((~distances.isfinite()).sum())} of them not finite"
+        )
     return int(distances.sum(1).argmin())
 
 
@@ -183,6 +204,15 @@ def _centred_unit(x: Float[Tensor, "sentence d"], name: str) -> Float[Tensor, "s
             f"{name}: row {int(lost[0])} equals its language's mean; pass centred=False"
         )
     return exact_unit(moved)
+
+
+def _unit_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sentence"]:
+    kernel = _u_centred_kernel(x)
+    size = vector_norm(kernel)
+    if size <= 0:
+        raise MechsteerError("debiased CKA: a space whose sentences are all alike has none")
+    unit: Tensor = kernel / size
+    return unit
 
 
 def _u_centred_kernel(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence sentence"]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.analysis.similarity import check_embedding
+from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
 LayerEmbeddings = Mapping[str, Float[Tensor, "*layer sentence d"]]
@@ -24,10 +24,9 @@ def language_means(dev: LayerEmbeddings) -> dict[str, Float[Tensor, "*layer 1 d"
     Sentences need not be parallel, nor the languages equally many.
 
     Raises:
-        MechsteerError: see `mechsteer.analysis.similarity.check_embedding`.
+        MechsteerError: see `mechsteer.analysis.similarity.check_languages`.
     """
-    for language, x in dev.items():
-        check_embedding(x, language)
+    check_languages(dev)
     return {language: x.double().mean(-2, keepdim=True) for language, x in dev.items()}
 
 

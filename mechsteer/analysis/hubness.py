@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.analysis.similarity import Embeddings, check_parallel
+from mechsteer.analysis.similarity import Embeddings, check_languages, check_parallel
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import neighbours
 
@@ -22,11 +22,14 @@ def k_occurrence(
     Equal cosines by ascending index.
 
     Raises:
-        ValueError: rows that are zero or not finite, shapes that do not fit, k beyond the
-            candidates.
+        MechsteerError: see `mechsteer.analysis.similarity.check_languages`; also k outside 1 to
+            the number of candidates.
 
     Source: Radovanovic et al. 2010 (JMLR 11), section 2.
     """
+    check_languages({"queries": x, "candidates": y})
+    if not 1 <= k <= len(y):
+        raise MechsteerError(f"expected k from 1 to {len(y)} candidates, got {k}")
     index = neighbours(x.float(), y.float(), k=k).index
     return torch.bincount(index.flatten().cpu(), minlength=len(y))
 
@@ -56,10 +59,12 @@ def skewness(occurrence: Int[Tensor, "candidate"]) -> float:
     """Third standardised moment of ``N_k``; 0 without hubs, above 1 with strong ones.
 
     Raises:
-        MechsteerError: every candidate occurs equally often, which has no skewness.
+        MechsteerError: no candidate, or every candidate occurs equally often, which has no
+            skewness.
     """
     from scipy.stats import skew
 
+    _require_candidates(occurrence)
     if int(occurrence.min()) == int(occurrence.max()):
         raise MechsteerError("every sentence is a neighbour equally often: no skewness to speak of")
     return float(skew(occurrence.double().numpy()))
@@ -68,7 +73,16 @@ def skewness(occurrence: Int[Tensor, "candidate"]) -> float:
 def anti_hubs(occurrence: Int[Tensor, "candidate"]) -> float:
     """Share of candidates that are nobody's neighbour: retrieval can never find them.
 
+    Raises:
+        MechsteerError: no candidate.
+
     >>> anti_hubs(torch.tensor([0, 3, 0, 1]))
     0.5
     """
+    _require_candidates(occurrence)
     return float((occurrence == 0).double().mean())
+
+
+def _require_candidates(occurrence: Tensor) -> None:
+    if not occurrence.numel():
+        raise MechsteerError("expected the occurrence of one candidate or more, got none")

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.analysis.similarity import check_embedding
+from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
 
@@ -31,8 +31,10 @@ class LinearMap:
         """Map embeddings.
 
         Raises:
-            MechsteerError: embeddings of other layers or dimensions than the map was fitted on.
+            MechsteerError: embeddings of other layers or dimensions than the map was fitted on, or
+                what `mechsteer.analysis.similarity.check_embedding` refuses.
         """
+        check_embedding(x, "embeddings to map")
         if (*x.shape[:-2], x.shape[-1]) != (*self.mean.shape[:-2], self.mean.shape[-1]):
             raise MechsteerError(
                 f"the map was fitted on {tuple(self.mean.shape)}, which does not fit embeddings "
@@ -90,10 +92,12 @@ def whitening(dev: LayerEmbeddings) -> LinearMap:
     than dimensions the others become 0); the joint mean becomes 0.
 
     Raises:
-        MechsteerError: as `map_to`.
+        MechsteerError: sentences that are all alike, or what
+            `mechsteer.analysis.similarity.check_languages` refuses.
 
     Source: Kessy et al. 2018 (ZCA); as a multilingual baseline Hämmerl et al. 2023.
     """
+    check_languages(dev)
     moved, mean = _centred(torch.cat([*dev.values()], dim=-2), "all languages")
     spread = moved / moved.shape[-2] ** 0.5
     _, sizes, axes = torch.linalg.svd(spread, full_matrices=False)

@@ -38,7 +38,12 @@ def translation_ranks(
 def reciprocal_ranks(
     ranks: Int[Tensor, "*direction sentence"],
 ) -> Float[Tensor, "*direction sentence"]:
-    """``1 / rank`` of each sentence, whose mean is the mean reciprocal rank (MRR)."""
+    """``1 / rank`` of each sentence, whose mean is the mean reciprocal rank (MRR).
+
+    Raises:
+        MechsteerError: no ranks, or one below 1.
+    """
+    _check_ranks(ranks)
     return 1 / ranks.double()
 
 
@@ -48,8 +53,9 @@ def hits_at(
     """Whether the translation is among the k nearest; the mean is recall at k.
 
     Raises:
-        MechsteerError: k below 1.
+        MechsteerError: k below 1, no ranks, or one below 1.
     """
+    _check_ranks(ranks)
     if k < 1:
         raise MechsteerError(f"expected k of 1 or more, got {k}")
     return ranks <= k
@@ -79,3 +85,10 @@ def mixed_pool_hits(embeddings: Embeddings) -> Bool[Tensor, "source target sente
         hits[s] = (torch.stack(gold) > torch.stack(rivals).amax(0) + TIE).cpu()
         hits[s, s] = False
     return hits
+
+
+def _check_ranks(ranks: Tensor) -> None:
+    if ranks.is_floating_point() or not ranks.numel() or int(ranks.min()) < 1:
+        raise MechsteerError(
+            f"expected whole ranks of 1 or more, got {ranks.dtype} {tuple(ranks.shape)}"
+        )

@@ -123,8 +123,8 @@ def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHBOURHO
     ``cos(x, y) / (sum_{z in NN_k(x)} cos(x, z) / 2k + sum_{z in NN_k(y)} cos(y, z) / 2k)``.
 
     Raises:
-        MechsteerError: k beyond the sentences, or a denominator that is not positive, as happens
-            after centring: use `difference_margin`.
+        MechsteerError: NaN, k beyond the sentences, or a denominator that is not positive, as
+            happens after centring: use `difference_margin`.
 
     Source: Artetxe and Schwenk 2019 (Margin-based Parallel Corpus Mining), section 3.1.
     """
@@ -141,7 +141,7 @@ def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHB
     """Cosine minus the mean cosine of both sentences' k nearest neighbours.
 
     Raises:
-        MechsteerError: k beyond the sentences.
+        MechsteerError: NaN, or k beyond the sentences.
 
     Source: Artetxe and Schwenk 2019, section 3.1 ("distance").
     """
@@ -154,7 +154,7 @@ def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
     r is the mean cosine to the k nearest neighbours, hence twice the difference margin.
 
     Raises:
-        MechsteerError: k beyond the sentences.
+        MechsteerError: NaN, or k beyond the sentences.
 
     Source: Conneau et al. 2018 (Word Translation Without Parallel Data), section 2.3.
     """
@@ -164,5 +164,7 @@ def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
 def _neighbourhood(cosine: Float[Tensor, "source target"], k: int) -> Tensor:
     if not 1 <= k <= min(cosine.shape):
         raise MechsteerError(f"expected k from 1 to {min(cosine.shape)} sentences, got {k}")
+    if not cosine.isfinite().all():
+        raise MechsteerError("expected finite cosines, got NaN or infinity")
     forth, back = neighbourhoods(cosine, k)
     return (forth[:, None] + back) / 2

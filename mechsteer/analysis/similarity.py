@@ -46,6 +46,26 @@ def check_embedding(x: Float[Tensor, "*layer sentence d"], language: str) -> Non
         raise MechsteerError(f"{language}: {_first(norm == 0)} is zero and has no direction")
 
 
+def check_languages(embeddings: Mapping[str, Float[Tensor, "*layer sentence d"]]) -> None:
+    """Refuse all but checked embeddings of the same layers and width; sentences need not match.
+
+    Raises:
+        MechsteerError: no language, shapes that differ in more than the number of sentences, or
+            what `check_embedding` refuses.
+    """
+    if not embeddings:
+        raise MechsteerError("expected embeddings of one language or more, got none")
+    for language, x in embeddings.items():
+        check_embedding(x, language)
+    first, x = next(iter(embeddings.items()))
+    for language, y in embeddings.items():
+        if (*x.shape[:-2], x.shape[-1]) != (*y.shape[:-2], y.shape[-1]):
+            raise MechsteerError(
+                "expected embeddings of the same layers and width, got "
+                f"{tuple(x.shape)} for {first} and {tuple(y.shape)} for {language}"
+            )
+
+
 def check_parallel(embeddings: Embeddings) -> None:
     """Refuse all but checked embeddings of two or more languages with rows side by side.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
@@ -35,6 +35,24 @@ class Intervals:
     mean: float
     mean_low: float
     mean_high: float
+
+
+@dataclass(frozen=True)
+class AgainstSeeds:
+    """An edit beside its random control, drawn once a seed; all by cell.
+
+    Attributes:
+        difference: The edit minus the mean over the seeds, with its paired interval over sentences.
+            The seeds are held: how far they scatter is told by `rank` and `effect`.
+        rank: Place of the edit among the seeds, 1 the highest; a tie counts against the edit.
+            ``rank / (1 + seeds)`` is a p-value, never below ``1 / (1 + seeds)``.
+        effect: ``(edit - mean of seeds) / standard deviation of seeds`` (ddof 1); infinite where
+            the seeds do not scatter and the edit differs, 0 where it does not.
+    """
+
+    difference: Intervals
+    rank: Int[Tensor, "cell"]
+    effect: Float[Tensor, "cell"]
 
 
 def bootstrap_mean(
@@ -100,6 +118,49 @@ def bootstrap_difference(
     return bootstrap_mean(difference, resamples=resamples, seed=seed, confidence=confidence)
 
 
+def against_seeds(
+    after: Float[Tensor, "sentence cell"] | Bool[Tensor, "sentence cell"],
+    seeds: Float[Tensor, "seed sentence cell"] | Bool[Tensor, "seed sentence cell"],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> AgainstSeeds:
+    """How an edit compares with random controls: difference, rank and standardised effect.
+
+    Args:
+        after: The edit's hits or numbers.
+        seeds: Those of the control, once a seed, over the same sentences and cells.
+        resamples: As in `bootstrap_mean`, like the rest.
+        seed: Of the draws.
+        confidence: Of the intervals.
+
+    Raises:
+        MechsteerError: fewer than two seeds, shapes that differ, or what `bootstrap_mean` refuses.
+
+    >>> hits, none = torch.ones(4, 1), torch.zeros(3, 4, 1)
+    >>> found = against_seeds(hits, none)
+    >>> found.difference.value.item(), found.rank.item(), found.effect.item()
+    (1.0, 1, inf)
+    """
+    if seeds.ndim != 3 or len(seeds) < 2:
+        raise MechsteerError(
+            f"expected controls [seed, sentence, cell] of two seeds or more, got "
+            f"{tuple(seeds.shape)}"
+        )
+    for control in seeds:
+        _check_paired(after, control)
+    drawn = seeds.detach().cpu().double()
+    difference = bootstrap_difference(
+        after.detach().cpu(), drawn.mean(0), resamples=resamples, seed=seed, confidence=confidence
+    )
+    own, others = after.detach().cpu().double().mean(0), drawn.mean(1)
+    scatter = torch.where(others.amax(0) > others.amin(0), others.std(0), 0.0)
+    gap = torch.where((others == own).all(0), 0.0, own - others.mean(0))
+    effect = torch.where(gap == 0, 0.0, gap / scatter)
+    return AgainstSeeds(difference, 1 + (others >= own).sum(0), effect)
+
+
 def mcnemar(
     after: Bool[Tensor, "sentence cell"], before: Bool[Tensor, "sentence cell"]
 ) -> Float[Tensor, "cell"]:
@@ -130,14 +191,14 @@ def holm(p: Float[Tensor, "test"]) -> Float[Tensor, "test"]:
     ``p~_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))`` over the sorted p; float64.
 
     Raises:
-        MechsteerError: a p-value outside [0, 1] or NaN.
+        MechsteerError: no p-value, or one outside [0, 1] or NaN.
 
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
 
     >>> holm(torch.tensor([0.04, 0.01, 0.03], dtype=torch.float64))
     tensor([0.0600, 0.0300, 0.0600], dtype=torch.float64)
     """
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
         raise MechsteerError(f"expected a vector of p-values from 0 to 1, got {p}")
     ordered, order = p.double().sort()
     factors = torch.arange(len(p), 0, -1, dtype=torch.float64, device=p.device)

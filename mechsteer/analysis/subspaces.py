@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings, language_means
-from mechsteer.analysis.similarity import check_embedding
+from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
 Basis = Float[Tensor, "*layer d rank"]
@@ -25,13 +25,12 @@ def lir_basis(dev: LayerEmbeddings, rank: int) -> dict[str, Basis]:
 
     Raises:
         MechsteerError: fewer directions than ``rank`` in a language, or what
-            `mechsteer.analysis.similarity.check_embedding` refuses.
+            `mechsteer.analysis.similarity.check_languages` refuses.
 
     Source: Yang et al. 2021 (A Simple and Effective Method To Eliminate the Self Language Bias in
     Multilingual Representations), equation 1: ``X_l = U S V'``, ``x <- x - U_r U_r' x``.
     """
-    for language, x in dev.items():
-        check_embedding(x, language)
+    check_languages(dev)
     return {language: _main(x.double().mT, rank, language) for language, x in dev.items()}
 
 
@@ -46,7 +45,7 @@ def lsar_basis(dev: LayerEmbeddings, rank: int) -> Basis:
 
     Raises:
         MechsteerError: ``rank`` is not below the number of languages, their means span fewer
-            directions, or what `mechsteer.analysis.similarity.check_embedding` refuses.
+            directions, or what `mechsteer.analysis.similarity.check_languages` refuses.
 
     Source: Xie et al. 2022 (Discovering Low-rank Subspaces for Language-agnostic Multilingual
     Representations), algorithm 1.

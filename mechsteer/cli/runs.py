@@ -86,17 +86,48 @@ def score(model: str, corpus: str, output: Path, **options: Any) -> None:
 @cli.command()
 @RUN
 @click.option("--language", required=True, help="Language of the experts.")
-@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option("--k", type=float, help="A number, or a fraction of all neurons.")
+@click.option(
+    "--evidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="LEVEL",
+    help="Instead of k: all neurons at this false discovery rate (permutation test).",
+)  # fmt: skip
+@click.option(
+    "--min-effect", default=1.0, show_default=True, type=click.FloatRange(0),
+    help="With --evidence: least effect size (Cohen's d), of either sign.",
+)  # fmt: skip
+@click.option(
+    "--draws", default=1000, show_default=True, type=click.IntRange(1),
+    help="With --evidence: relabellings of the test.",
+)  # fmt: skip
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
-def select(run: Path, language: str, k: float, by: Criterion) -> None:
-    """Select the k best experts of a language."""
-    from mechsteer.pipeline import select_command
+def select(
+    run: Path,
+    language: str,
+    *,
+    k: float | None,
+    evidence: float | None,
+    min_effect: float,
+    draws: int,
+    by: Criterion,
+) -> None:
+    """Select the experts of a language: the k best, or all with evidence enough."""
+    if evidence is None and k is not None:
+        from mechsteer.pipeline import select_command
 
-    experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
+        experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
+    elif evidence is not None and k is None:
+        from mechsteer.evidence_command import evidence_command
+
+        experts, file = evidence_command(
+            run, language, evidence, by=by, min_effect=min_effect, draws=draws
+        )
+    else:
+        raise click.UsageError("expected either --k or --evidence")
     print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
-    click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
+    if k is not None:
+        click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
     click.echo(f"experts: {file}")
 
 
@@ -104,9 +135,12 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
 @RUN
 @click.option(
     "--edit",
-    default="clamp",
+    "edits",
+    multiple=True,
+    default=("clamp",),
     show_default=True,
-    help="clamp (to the median), clamp-mean, damp, zero, aura, or shift (of mean-pooled scores).",
+    help="clamp (to the median), clamp-mean, damp, zero, aura, shift (of mean-pooled scores), or a "
+    "file that `mechsteer edit` wrote; repeat it for several.",
 )
 @click.option("--k", "ks", default="100", show_default=True, callback=_ks, help="One or several.")
 @click.option(
@@ -124,6 +158,16 @@ def select(run: Path, language: str, k: float, by: Criterion) -> None:
     "--text", help="Text whose bits per byte show what every dose costs: a corpus, or 'dev'."
 )
 @click.option("--seeds", default=5, show_default=True, help="Random controls per language.")
+@click.option("--tune", type=click.IntRange(2), help="Try doses on N sentences of dev only.")
+@click.option(
+    "--choose-at",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="The layer at which the best dose is chosen on dev.",
+)
+@click.option("--only-chosen", is_flag=True, help="Measure only the chosen doses on the test text.")
+@click.option("--quality", is_flag=True, help="Measure the space too: CKA, probes, hubs, isotropy.")
 def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""
     from mechsteer.pipeline import study_command

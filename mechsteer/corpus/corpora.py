@@ -235,8 +235,14 @@ class ParallelCorpus(LabelledCorpus):
 
     def slice(self, start: int, stop: int) -> Self:
         """Sentences ``start`` to ``stop`` (exclusive, as in Python) of every language."""
-        sentences = {name: texts[start:stop] for name, texts in self.sentences.items()}
-        lines = {name: numbers[start:stop] for name, numbers in self.lines.items()}
+        return self.rows(range(self.n_sentences)[start:stop])
+
+    def rows(self, numbers: Sequence[int]) -> Self:
+        """The sentences of these numbers in every language, in this order."""
+        sentences = {
+            name: tuple(texts[i] for i in numbers) for name, texts in self.sentences.items()
+        }
+        lines = {name: [each[i] for i in numbers] for name, each in self.lines.items()}
         return replace(self, sentences=sentences, lines=lines)
 
     @classmethod

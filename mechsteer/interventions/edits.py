@@ -6,9 +6,10 @@ up and down. The constructors are in ``neuron``, ``transport`` and ``residual``.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float, Int
@@ -150,6 +151,21 @@ class ResidualEdit:
 
 
 Edit = NeuronEdit | ResidualEdit
+
+
+def fingerprint(edit: Edit) -> str:
+    """SHA-256 of all that an edit does to an activation, whatever model it was fitted on."""
+    digest = hashlib.sha256()
+    for field_ in fields(edit):
+        if field_.name not in ("model", "provenance"):
+            value = getattr(edit, field_.name)
+            digest.update(f"{field_.name}:".encode())
+            if isinstance(value, Tensor):
+                digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
+                digest.update(value.contiguous().numpy().tobytes())
+            else:
+                digest.update(repr(value).encode())
+    return digest.hexdigest()
 
 
 def _require_finite(strength: float) -> None:

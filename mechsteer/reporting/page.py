@@ -17,9 +17,10 @@ from jinja2 import Environment, StrictUndefined, Template
 from mechsteer.reporting import experts, figures, matrices, space
 from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.reporting.effects import effects
 from mechsteer.reporting.svg import CLASSES
 from mechsteer.reporting.tables import Table, table
-from mechsteer.reporting.verdict import effects, sentences
+from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.results import edits_of, is_control
 
 __all__ = ["ReportData", "render", "write_report"]

@@ -1,61 +1,44 @@
-"""The answer first: what the edit did, compared with its controls, in three computed sentences."""
+"""The answer first: what the edit did, compared with its controls, in a few computed sentences."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pandas as pd
 
-from mechsteer.reporting.data import HEADLINE, ReportData
-from mechsteer.studies.results import change, edits_of
+from mechsteer.reporting.data import ReportData
+from mechsteer.reporting.effects import against_centring, effects
+from mechsteer.studies.results import series
 
 FEW = 4  # languages; up to here a sentence names them all
-COLUMNS = ["language", "place", "layer", "edit", "value", "low", "high", "seeds"]
-
-
-def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> pd.DataFrame:
-    """Change of a metric against no edit, for each steered language, at two layers.
-
-    Args:
-        data: what was measured; rows at the k and strength shown.
-        metric: a metric of the results.
-        pairs: ``all`` ordered pairs, or those with the steered language as ``query`` or ``target``.
-
-    Returns:
-        Columns language, place (chosen | last), layer, edit, value, low, high, seeds.
-    """
-    parts = []
-    for language in data.steered:
-        where = {
-            "language": language,
-            "source": language if pairs == "query" else "*",
-            "target": language if pairs == "target" else "*",
-        }
-        for edit in (edit for edit in edits_of(data.shown) if edit != "none"):
-            line = change(data.shown, edit=edit, metric=metric, **where)
-            for place, layer in data.places(language).items():
-                here = line[line["layer"] == layer]
-                parts.append(here.assign(language=language, place=place, edit=edit))
-    full = [part for part in parts if len(part)]
-    table = pd.concat(full, ignore_index=True) if full else pd.DataFrame(columns=COLUMNS)
-    return table[COLUMNS]
+Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[float]")
+NOTABLE = 0.05  # distances have no interval: a change is spoken of from this share of them
 
 
 def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
-    """Three sentences: the edit itself, against random neurons, against centring.
+    """The edit itself, against random neurons, against centring; and what distances do not show.
 
     Args:
-        data: for the number of experts and the level of the intervals.
+        data: for the number of experts, the comparison with centring and the distances.
         table: what :func:`effects` returned.
     """
     edit = data.edits[0]
-    own, drawn, centred = (
-        table[table["edit"] == name].set_index(["place", "language"])
-        for name in (edit, data.control_of(edit), "centring")
-    )
-    return [
+    own, drawn, centred = (_of(table, name) for name in (edit, data.control_of(edit), "centring"))
+    said = [
         _itself(data, edit, own),
-        _against_random(edit, own, drawn),
-        _against_centring(edit, own, centred),
+        _against_random(data, edit, own, drawn),
+        _against_centring(data, edit, own, centred),
+        _distances(data, edit, own),
     ]
+    return [sentence for sentence in said if sentence]
+
+
+def _of(table: pd.DataFrame, edit: str) -> pd.DataFrame:
+    return table[table["edit"] == edit].set_index(["place", "language"])
+
+
+def _chosen(rows: Rows) -> Rows:
+    return rows[rows.index.get_level_values("place") == "chosen"]
 
 
 def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
@@ -68,17 +51,19 @@ def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
         "did not change {}": same,
         "left {} undecided": unclear,
     }
-    chosen = own[own.index.get_level_values("place") == "chosen"]
     whose = isolated(data.steered[0]) if len(data.steered) == 1 else "one language"
-    moved = f"the {data.k_of(edit)} top experts of {whose}"
+    doing = _doing(data, edit, f"the {data.k_of(edit)} top experts of {whose}", whose=whose)
     first, name, rest = _at_both(did, "top-1 retrieval").partition("top-1 retrieval")
     outcome = f"{first}{name}{rest.replace(name, 'it')}" if name else first
-    return f"{_doing(edit).capitalize()} {moved} {outcome}{_listed(chosen)}."
+    return f"{doing[0].upper()}{doing[1:]} {outcome}{_listed(_chosen(own))}."
 
 
-def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
+def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
+    if not data.k_of(edit):
+        return ""  # without experts there is nothing to draw in their place
+    doing = _doing(data, edit)
     if drawn.empty:
-        return f"No random neurons were run, so nothing shows that {_doing(edit)} experts matters."
+        return f"No random neurons were run, so nothing shows that {doing} matters."
     several = drawn["seeds"] > 1
     low = drawn["low"].where(several, drawn["value"]).reindex(own.index)
     high = drawn["high"].where(several, drawn["value"]).reindex(own.index)
@@ -86,24 +71,64 @@ def _against_random(edit: str, own: pd.DataFrame, drawn: pd.DataFrame) -> str:
     lies = {"above": above, "below": below, "inside": ~(above | below)}
     return (
         f"As many random neurons in the same layers, {_plural(int(drawn['seeds'].max()), 'seed')}, "
-        f"changed it{_range(low, high)}; against their range, {_doing(edit)} experts came out "
+        f"changed it{_range(low, high)}; against their range, {doing} came out "
         f"{_at_both(lies)}."
     )
 
 
-def _against_centring(edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
+def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
     if centred.empty:
         return "No centring was run, so nothing shows what a plain shift of each language would do."
+    doing, gained = _doing(data, edit), _of(against_centring(data, edit), edit)
     value = centred["value"].reindex(own.index)
-    did = {"more than {}": value > own["value"], "no more than {}": value <= own["value"]}
-    return (
+    alone = (
         f"Subtracting each language's mean, which touches no neuron, changed it"
-        f"{_range(value, value)}, {_at_both(did, f'{_doing(edit)} experts')}."
+        f"{_range(value, value)}"
+    )
+    if gained.empty:
+        did = {"more than {}": value > own["value"], "no more than {}": value <= own["value"]}
+        return f"{alone}, {_at_both(did, doing)}."
+    above, below = gained["low"] > 0, gained["high"] < 0
+    same = (gained["low"] == 0) & (gained["high"] == 0)
+    did = {
+        "did better": above,
+        "fell short of that": below,
+        "did just as much": same,
+        "could not be told from that": ~(above | below | same),
+    }
+    what = f"difference with {100 * data.confidence:g} % interval "
+    listed = _listed(_chosen(gained), interval=True, what=what)
+    return f"{alone}; {doing} {_at_both(did)}{listed}."
+
+
+def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
+    """Where translations came closer, and no measure that survives an offset surely rose."""
+    moved = _of(effects(data, metric="distance_pairs"), edit)
+    if moved.empty:
+        return ""
+    base = series(data.shown, edit="none", language="", metric="distance_pairs")
+    share = (moved["value"] / moved["layer"].map(base.set_index("layer")["value"])).astype(float)
+    share = share.reindex(own.index)
+    mexa = _of(effects(data, metric="mexa"), edit)["low"].reindex(own.index)
+    bare = _chosen(share[(share < -NOTABLE) & (own["low"] <= 0) & (mexa <= 0)])
+    if bare.empty:
+        return ""
+    ends = dict.fromkeys(f"{-100 * change:.0f} %" for change in (bare.max(), bare.min()))
+    everyone = len(bare) == len(_chosen(share))
+    whose = "all" if everyone else f"{len(bare)} of"
+    of = f" for {whose} {len(data.steered)} languages" if len(data.steered) > 1 else ""
+    return (
+        f"The mean distance between translations shrank by {' to '.join(ends)}{of} at the layer "
+        "chosen on dev, and neither retrieval nor MEXA surely rose with it: any constant offset "
+        "shrinks distances, so this shows no alignment."
     )
 
 
-def _doing(edit: str) -> str:
-    return "clamping" if edit == "clamp" else f"applying “{edit}” to"
+def _doing(data: ReportData, edit: str, what: str = "experts", *, whose: str = "") -> str:
+    """What was done, to which experts, or for which language where an edit has none."""
+    if not data.k_of(edit):
+        return f"applying “{edit}”" + (f" for {whose}" if whose else "")
+    return f"clamping {what}" if edit == "clamp" else f"applying “{edit}” to {what}"
 
 
 def _at_both(did: dict[str, pd.Series[bool]], what: str = "") -> str:
@@ -134,16 +159,23 @@ def _tally(did: dict[str, pd.Series[bool]], place: str, what: str = "") -> str:
     return f"{' and '.join(parts)}{of} languages"
 
 
-def _listed(rows: pd.DataFrame) -> str:
+def _listed(rows: pd.DataFrame, *, what: str = "", interval: bool = False) -> str:
     """Every language's change, or the extremes of many; names isolated from the text around."""
-    ordered = rows["value"].droplevel("place")
+    ordered = rows.droplevel("place")
     if len(ordered) > FEW:
-        ordered = ordered.sort_values().iloc[[0, -1]]
-    named = [f"{signed(value)} points for {isolated(str(code))}" for code, value in ordered.items()]
+        ordered = ordered.sort_values("value").iloc[[0, -1]]
+    named = [
+        f"{signed(value)} points{_between(low, high) if interval else ''} for {isolated(str(code))}"
+        for code, value, low, high in ordered[["value", "low", "high"]].itertuples()
+    ]
     if not named:
         return ""
     listed = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[1]}"
-    return f" (at the layer chosen on dev: {listed})"
+    return f" ({what}at the layer chosen on dev: {listed})"
+
+
+def _between(low: float, high: float) -> str:
+    return f" [{signed(low)}, {signed(high)}]"
 
 
 def _range(low: pd.Series[float], high: pd.Series[float]) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 from mechsteer.artifacts import write_table
 from mechsteer.cards import Cards
 from mechsteer.reporting.data import ReportData, checked
+from mechsteer.reporting.effects import effects
 from mechsteer.reporting.page import numbers, write_report
-from mechsteer.reporting.verdict import effects, sentences
+from mechsteer.reporting.verdict import sentences
 from mechsteer.runs import versions
 from mechsteer.studies.protocol import TABLES, Study
 
@@ -61,10 +62,10 @@ def report_data(
         experts=study.experts,
         counts=study.counts,
         overlap=study.overlap,
-        doses=study.doses,
+        doses=study.doses[study.doses["layer"] == study.best_layer],
         projection=study.projection,
         hubness=study.hubness,
-        chosen_layer={state.language: study.best_layer for state in study.chosen},
+        chosen_layer={state.language: study.best_layer for state in study.chosen if state.language},
         n_layers=study.n_layers,
         n_sentences=study.n_sentences,
         command=command,

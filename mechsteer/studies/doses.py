@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -14,18 +14,18 @@ from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import progress
-from mechsteer.studies.bench import BASE, Bench
+from mechsteer.studies.bench import BASE, Album, Bench
 from mechsteer.studies.states import Measures, State
 
 
-def try_doses(tried: Bench, options: Sequence[State]) -> dict[State, Measures]:
-    """Measure every dose on dev; nothing where there is no choice."""
-    if len({(state.k, state.strength) for state in options}) == 1:
-        return {}
-    return {
-        state: tried.measured(state, partial(tried.embeddings, state))
-        for state in progress(options, "choosing the dose on dev", "state")
-    }
+def try_doses(album: Album, options: Sequence[State]) -> None:
+    """Measure every dose on dev; nothing of an edit that has but one."""
+    doses: dict[str, set[tuple[int, float]]] = {}
+    for state in options:
+        doses.setdefault(state.edit, set()).add((state.k, state.strength))
+    several = [state for state in options if len(doses[state.edit]) > 1]
+    for state in progress(several, "choosing the dose on dev", "state"):
+        album.add(state)
 
 
 def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int) -> list[State]:
@@ -33,32 +33,39 @@ def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int
 
     Equal doses: the smaller k, then the smaller strength.
     """
-    if not any(state in doses for state in options):
-        return list(options)
-    value: dict[tuple[str, int, float], float] = {}
+    found: dict[tuple[str, int, float], int] = {}
     for state in options:
         dose = (state.edit, state.k, state.strength)
-        value[dose] = value.get(dose, 0.0) + float(mean_top1(doses[state])[layer])
-    ranked = sorted(value, key=lambda dose: (-value[dose], dose[1], dose[2]))
+        hits = int(doses[state].top1[layer].sum()) if state in doses else 0
+        found[dose] = found.get(dose, 0) + hits
+    ranked = sorted(found, key=lambda dose: (-found[dose], dose[1], dose[2]))
     best = {edit: (k, strength) for edit, k, strength in reversed(ranked)}
     return [state for state in options if (state.k, state.strength) == best[state.edit]]
 
 
 def cost_table(
-    tried: Bench, options: Sequence[State], text: LabelledCorpus, layer: int
+    tried: Bench,
+    options: Sequence[State],
+    text: LabelledCorpus,
+    layer: int,
+    *,
+    targets: Sequence[str],
 ) -> pd.DataFrame:
     """Bits per byte of the text in each steered language, without an edit and under every dose.
 
     Columns as in `dose_table`, without intervals; n counts the texts. The base has a row a
-    language.
+    language, and so has an edit that is the same for all.
 
     Raises:
         MechsteerError: the text lacks a steered language.
     """
-    languages = list(dict.fromkeys(state.language for state in options))
-    if missing := [code for code in languages if code not in text.languages]:
+    if missing := [code for code in targets if code not in text.languages]:
         raise MechsteerError(f"the text lacks {', '.join(missing)}, which the study steers to")
-    states = [*((BASE, code) for code in languages), *((s, s.language) for s in options)]
+    states = [
+        (state, code)
+        for state in (BASE, *options)
+        for code in ([state.language] if state.language else targets)
+    ]
     rows = []
     for state, language in progress(states, "predicting text", "state"):
         texts = text.sentences[language]
@@ -76,16 +83,19 @@ def mean_top1(measures: Measures) -> Float[Tensor, " layer"]:
     return measures.top1.double().mean((1, 2, 3)) * n_languages / (n_languages - 1)
 
 
-def dose_table(measured: Mapping[State, Measures], layer: int, *, seed: int = 0) -> pd.DataFrame:
-    """What each k and strength gives at one layer: means over all ordered pairs, with intervals.
+def dose_table(
+    measured: Mapping[State, Measures], layers: Collection[int], *, seed: int = 0
+) -> pd.DataFrame:
+    """What each k and strength gives at some layers: means over all ordered pairs, with intervals.
 
-    Columns edit, language, k, strength, layer, metric, value, ci_low, ci_high, n: one row a state
-    and metric. Intervals are 95 % percentile bootstraps over sentence ids.
+    Columns edit, language, k, strength, layer, metric, value, ci_low, ci_high, n: one row a
+    state, layer and metric. Intervals are 95 % percentile bootstraps over sentence ids.
     """
     rows = []
     for state, measures in measured.items():
         named = {name: getattr(state, name) for name in ("edit", "language", "k", "strength")}
-        for metric, hits in (("retrieval_top1", measures.top1), ("mexa", measures.mexa)):
+        shown = {"retrieval_top1": measures.top1, "mexa": measures.mexa}
+        for layer, (metric, hits) in product(sorted(layers), shown.items()):
             different = ~torch.eye(hits.shape[1], dtype=torch.bool)
             found = bootstrap_mean(hits[layer][different].T, seed=seed)
             ends = {"value": found.mean, "ci_low": found.mean_low, "ci_high": found.mean_high}

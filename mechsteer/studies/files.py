@@ -43,7 +43,8 @@ def how_to_repeat(run: Run) -> str:
     score += ["--split", inputs["corpus"]["split"]] if inputs["corpus"]["split"] else []
     score += ["--limit", str(inputs["corpus"]["limit"])] if inputs["corpus"]["limit"] else []
     score += ["--site", inputs["site"], "--pooling", inputs["pooling"], "-o", "RUN"]
-    study_ = ["mechsteer study RUN --edit", arguments["edit"], "--by", arguments["by"]]
+    study_ = ["mechsteer study RUN", *(f"--edit {edit}" for edit in arguments["edits"])]
+    study_ += ["--by", arguments["by"]]
     study_ += ["--k", ",".join(map(str, arguments["ks"]))]
     study_ += ["--strength", ",".join(map(str, arguments["strengths"]))]
     study_ += ["--test", arguments["test"]]
@@ -52,6 +53,11 @@ def how_to_repeat(run: Run) -> str:
     study_ += ["--target", ",".join(arguments["targets"])] if arguments["targets"] else []
     study_ += ["--seeds", str(arguments["seeds"])]
     study_ += ["--text", arguments["text"]] if arguments["text"] else []
+    study_ += ["--tune", str(arguments["tune"])] if arguments["tune"] else []
+    study_ += ["--choose-at last"] if arguments["choose_at"] == "last" else []
+    study_ += [
+        f"--{name.replace('_', '-')}" for name in ("only_chosen", "quality") if arguments[name]
+    ]
     lines = [" ".join(score), " ".join(study_)]
     if cards := run.manifest["stages"].get("cards"):
         asked = [f"--neuron {name}" for name in cards["neurons"]]

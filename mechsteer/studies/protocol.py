@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from mechsteer.analysis.baselines import LayerEmbeddings, centre, language_means
+from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
 from mechsteer.errors import CorpusError
 from mechsteer.experts import Criterion, NeuronScores
 from mechsteer.interventions import clamp
@@ -19,7 +18,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
 from mechsteer.recording import record
 from mechsteer.scoring import score_recording
-from mechsteer.studies.bench import BASE, CENTRING, USUAL, Bench, EditMaker, Maker, Reading
+from mechsteer.studies.bench import BASE, CENTRING, USUAL, Album, Bench, Maker, Reading, Studied
 from mechsteer.studies.detail import (
     expert_overlap,
     experts_per_layer,
@@ -44,16 +43,18 @@ class Study:
 
     Attributes:
         results: the tidy table, see ``mechsteer.studies.results``.
-        experts: one row an expert of each steered language, at the k that was chosen; ``value`` is
-            where its edit moves an activation of 0, ``prevalence`` the chance level of AP.
+        experts: one row an expert of each steered language and edit of experts, at the k that was
+            chosen; ``value`` is where its edit moves an activation of 0, ``prevalence`` the chance
+            level of AP.
         counts: experts of each scored language in each layer, and how well the layer detects it.
         overlap: experts that each two languages share.
-        doses: retrieval on dev at every k and strength, at the best layer; without choices of dose
-            the base alone.
+        doses: retrieval on dev at every k and strength, at the best and the last layer; without
+            choices of dose the base alone.
         projection: sentences on the base's first two principal components at the best layer:
             untouched, centred, and under every chosen edit.
         hubness: how often sentences are among the 10 nearest of a query, at the best layer.
-        best_layer: row of the base model's best layer for retrieval on dev; all choices use it.
+        best_layer: row of the base model's best layer for retrieval on dev, among those that an
+            edit can reach: not the embedding.
         chosen: the states at the k and strength with the best retrieval on dev, one an edit and
             language.
         n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
@@ -122,7 +123,7 @@ def study(
     dev: ParallelCorpus,
     test: ParallelCorpus,
     targets: Sequence[str] | None = None,
-    edits: Mapping[str, EditMaker] | None = None,
+    edits: Mapping[str, Studied] | None = None,
     ks: Sequence[float] = (100,),
     strengths: Sequence[float] = (1.0,),
     by: Criterion = "ap",
@@ -133,6 +134,10 @@ def study(
     reading: Reading = USUAL,
     scored: Scored | None = None,
     text: LabelledCorpus | None = None,
+    tune: int | None = None,
+    choose_at: Literal["best", "last"] = "best",
+    only_chosen: bool = False,
+    quality: bool = False,
     directory: Path | None = None,
 ) -> Study:
     """Steer a model to each target language and measure what that does, beside the controls.
@@ -148,7 +153,9 @@ def study(
         dev: parallel text for scoring and for every choice.
         test: parallel text for the reported numbers, in languages of ``dev``.
         targets: languages to steer to; all that were scored by default.
-        edits: constructors from experts to an edit, by name; clamping to the median by default.
+        edits: by name; clamping to the median by default. Constructors from experts to an edit;
+            ``ByTarget``, constructors from a target language to an edit without experts (DiffMean,
+            say); or finished edits, which belong to the one target there is, or to none of several.
         ks: numbers of experts, or fractions of all neurons.
         strengths: λ of the edits, one or several.
         by: ``"ap"`` or ``"auroc"``.
@@ -160,6 +167,12 @@ def study(
         scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
         text: held-out text in the targets' languages, whose bits per byte under every dose join
             ``doses``: what an edit costs the model itself.
+        tune: sentences of ``dev`` on which doses are tried, evenly spread; all by default.
+        choose_at: whether the dose is the best at the layer chosen on dev, or at the last one.
+        only_chosen: whether to measure on ``test`` each edit at its chosen dose only, which is what
+            takes time; all doses by default.
+        quality: whether to measure the qualities of the space too (see
+            ``mechsteer.studies.quality``), for the base, centring and every chosen edit.
         directory: folder that makes the study resumable; None keeps everything in memory.
 
     Raises:
@@ -178,40 +191,38 @@ def study(
     targets = tuple(targets or scores.languages)
     _require_fit(dev, test, scores, targets)
     maker = Maker(scores, dict(edits or {"clamp": clamp}), by)
-    options = [
-        State(name, target, scores.resolve_k(k), strength)
-        for name, target, k, strength in product(maker.edits, targets, ks, strengths)
-    ]
+    options = list(maker.options(targets, ks, strengths))
 
-    tried = Bench(model, dev, maker, reading, directory and folder / "dev")
-    base = tried.measured(BASE, lambda: scored.dev_embeddings)
-    best_layer = int(mean_top1(base).argmax())
-    doses = {BASE: base} | try_doses(tried, options)
-    chosen = choose(doses, options, best_layer)
-    table = dose_table(doses, best_layer)
+    rows = spread(dev.n_sentences, tune)
+    tried = Bench(model, dev.rows(rows), maker, reading, directory and folder / "dev")
+    doses = Album(tried)
+    doses.add(BASE, lambda: _at(scored.dev_embeddings, rows))
+    try_doses(doses, options)
+    by_layer = mean_top1(doses[BASE])
+    n_layers = len(by_layer) - 2
+    best_layer = 1 + int(by_layer[1:].argmax())  # row 0 comes before every neuron
+    at = (best_layer, n_layers)
+    chosen = choose(doses, options, best_layer if choose_at == "best" else n_layers)
+    table = dose_table(doses, {*at})
     if text is not None:
-        costs = cost_table(tried, options, text, best_layer)
+        costs = cost_table(tried, options, text, best_layer, targets=targets)
         table = pd.concat([table, costs], ignore_index=True)
 
     plane = Plane.fit(scored.dev_embeddings, best_layer)
-    bench = Bench(model, test, maker, reading, directory and folder / "test", plane)
-    untouched = cache(bench.embeddings)
-    measured = {BASE: bench.measured(BASE, untouched)}
-    if controls:
-        means = language_means(scored.dev_embeddings)
-        measured[CENTRING] = bench.measured(CENTRING, lambda: centre(untouched(), means))
-        options += [maker.control(state, seed) for state in chosen for seed in seeds]
-    untouched.cache_clear()
-    for state in progress(options, "steering and measuring", "state"):
-        measured[state] = bench.measured(state, partial(bench.embeddings, state))
-    n_layers = len(base.pair_distance) - 2
-    at = (best_layer, n_layers)
+    measured = _measured(
+        Bench(model, test, maker, reading, directory and folder / "test", plane),
+        chosen if only_chosen else options,
+        controls=[maker.control(state, seed) for state in chosen if state.k for seed in seeds],
+        means=language_means(scored.dev_embeddings) if controls else None,
+        probed=dict.fromkeys((BASE, CENTRING, *chosen), at) if quality else {},
+    )
     on_plane = [state for state in (BASE, *chosen, CENTRING) if state in measured]
+    k = next((state.k for state in chosen if state.k), scores.resolve_k(ks[0]))
     return Study(
         results=tabulate(measured, test.languages, targets=targets, pairs_at={*at}),
-        experts=pd.concat([maker.table(state) for state in chosen], ignore_index=True),
-        counts=experts_per_layer(scores, chosen[0].k, by=by),
-        overlap=expert_overlap(scores, chosen[0].k, by=by),
+        experts=_experts(maker, chosen),
+        counts=experts_per_layer(scores, k, by=by),
+        overlap=expert_overlap(scores, k, by=by),
         doses=table,
         projection=projection_table(measured, on_plane, test.languages, plane),
         hubness=hubness_table(measured, best_layer),
@@ -225,6 +236,54 @@ def study(
             "test": {"name": test.name, "fingerprint": test.fingerprint},
         },
     )
+
+
+def _measured(
+    bench: Bench,
+    edited: Sequence[State],
+    *,
+    controls: Sequence[State],
+    means: Means | None,
+    probed: Mapping[State, Collection[int]],
+) -> Album:
+    """Base, edits and controls on the test corpus; no control without the means to centre by."""
+    album, untouched = Album(bench), cache(bench.embeddings)
+    album.add(BASE, untouched, probed=probed.get(BASE, ()))
+    if means is not None:
+        centred = partial(_centred, untouched, means)
+        album.add(CENTRING, centred, probed=probed.get(CENTRING, ()))
+    untouched.cache_clear()
+    states = [*edited, *(controls if means is not None else ())]
+    for state in progress(states, "steering and measuring", "state"):
+        album.add(state, probed=probed.get(state, ()))
+    return album
+
+
+def _centred(untouched: Callable[[], LayerEmbeddings], means: Means) -> LayerEmbeddings:
+    return centre(untouched(), means)
+
+
+def spread(n: int, tune: int | None) -> list[int]:
+    """Rows of dev to try doses on: from all of its documents, in their order.
+
+    Raises:
+        CorpusError: fewer than two rows, or more than there are.
+    """
+    if tune is not None and not 2 <= tune <= n:
+        raise CorpusError(f"expected to tune on 2 to {n} sentences of dev, got {tune}")
+    wanted = n if tune is None else tune
+    return [row * n // wanted for row in range(wanted)]
+
+
+def _at(embeddings: LayerEmbeddings, rows: Sequence[int]) -> LayerEmbeddings:
+    return {language: x[:, list(rows)] for language, x in embeddings.items()}
+
+
+def _experts(maker: Maker, chosen: Sequence[State]) -> pd.DataFrame:
+    """Tables of all states that have experts; with none of them no rows."""
+    tables = [maker.table(state) for state in chosen if state.k]
+    none = maker.scores.top(maker.scores.languages[0], 0).table().assign(value=[], prevalence=[])
+    return pd.concat(tables or [none], ignore_index=True)
 
 
 def _require_fit(

@@ -32,7 +32,8 @@ def chance(metric: str, n_sentences: int) -> float | None:
     >>> chance("retrieval_top1", 50), chance("mexa", 3), chance("distance_pairs", 50)
     (0.02, 0.2, None)
     """
-    levels = {"retrieval_top1": 1 / n_sentences, "mexa": 1 / (2 * n_sentences - 1)}
+    found = 1 / n_sentences
+    levels = {"retrieval_top1": found, "retrieval_margin": found, "mexa": 1 / (2 * n_sentences - 1)}
     return levels.get(metric)
 
 

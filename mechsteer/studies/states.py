@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mechsteer.analysis.retrieval import retrieval
 from mechsteer.artifacts import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.studies.plane import Plane
+from mechsteer.studies.quality import qualities
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class State:
         'random fra_Latn k=50 λ=1 seed=2'
         """
         parts = [self.edit.replace("/", "-"), self.language]
-        parts += [f"k={self.k} λ={self.strength:g}"] if self.k else []
+        parts += [f"k={self.k}"] if self.k else []
+        parts += [f"λ={self.strength:g}"] if self.edit not in ("none", "centring") else []
         parts += [f"seed={self.seed}"] if self.seed >= 0 else []
         return " ".join(part for part in parts if part)
 
@@ -48,6 +50,7 @@ class Measures:
 
     Attributes:
         top1: whether a sentence of ``source`` finds its translation in ``target``.
+        margin: the same by ratio margin, see ``mechsteer.analysis.retrieval``.
         mexa: whether a pair beats all its rivals (the same in both directions).
         pair_distance: mean over language pairs and sentences of 1 - cosine.
         medoid_distance: 1 - cosine between each language's mean and the medoid of the means.
@@ -55,15 +58,18 @@ class Measures:
         occurrence: how many sentences are among the 10 nearest of 0, 1, … queries at the layer of
             the plane, see ``mechsteer.analysis.hubness``; empty without a plane.
         place: where each sentence lies on the plane; empty without one.
+        quality: what ``mechsteer.studies.quality`` measures of the space; empty if not asked for.
     """
 
     top1: Bool[Tensor, "layer source target sentence"]
+    margin: Bool[Tensor, "layer source target sentence"]
     mexa: Bool[Tensor, "layer source target sentence"]
     pair_distance: Float[Tensor, " layer"]
     medoid_distance: Float[Tensor, "layer language"]
     mean_distance: Float[Tensor, "layer source target"]
     occurrence: Int[Tensor, " occurrence"]
     place: Float[Tensor, "language sentence 2"]
+    quality: Float[Tensor, "quality layer"]
 
     def save(self, path: Path, key: str) -> None:
         """Write to safetensors with the ``key`` of the inputs it was measured from."""
@@ -81,8 +87,16 @@ class Measures:
             return None  # damaged: measure again
 
 
-def measure(embeddings: LayerEmbeddings, plane: Plane | None = None) -> Measures:
+def measure(
+    embeddings: LayerEmbeddings, plane: Plane | None = None, *, probed: Collection[int] = ()
+) -> Measures:
     """Retrieval, MEXA and the three distances at every layer; hubs and places at the plane's.
+
+    Args:
+        embeddings: of parallel sentences, by language.
+        plane: where the sentences are shown.
+        probed: layers at which the costly qualities of the space are measured; with none of them
+            no quality is.
 
     Raises:
         MechsteerError: fewer than two languages or sentences, NaN, zero embeddings.
@@ -91,13 +105,14 @@ def measure(embeddings: LayerEmbeddings, plane: Plane | None = None) -> Measures
     rows = [
         _at_layer({code: x[layer] for code, x in embeddings.items()}) for layer in range(n_layers)
     ]
-    names = ("top1", "mexa", "pair_distance", "medoid_distance", "mean_distance")
+    names = ("top1", "margin", "mexa", "pair_distance", "medoid_distance", "mean_distance")
     columns = zip(names, map(torch.stack, zip(*rows, strict=True)), strict=True)
     hubs, place = torch.zeros(0, dtype=torch.int64), torch.zeros(0, 0, 2)
     if plane is not None:
         hubs = occurrence_histogram({code: x[plane.layer] for code, x in embeddings.items()})
         place = plane.project(embeddings)
-    return Measures(**dict(columns), occurrence=hubs, place=place)
+    quality = qualities(embeddings, probed) if probed else torch.zeros(0, 0)
+    return Measures(**dict(columns), occurrence=hubs, place=place, quality=quality)
 
 
 def _at_layer(embeddings: Mapping[str, Float[Tensor, "sentence d"]]) -> tuple[Tensor, ...]:
@@ -105,4 +120,4 @@ def _at_layer(embeddings: Mapping[str, Float[Tensor, "sentence d"]]) -> tuple[Te
     between = mean_distances(embeddings).float()
     different = ~torch.eye(len(embeddings), dtype=torch.bool)
     pairs = pair_distances(embeddings)[different].mean()
-    return hits.top1, hits.mexa, pairs, between[medoid(between)], between
+    return hits.top1, hits.margin, hits.mexa, pairs, between[medoid(between)], between

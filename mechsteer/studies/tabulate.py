@@ -14,10 +14,11 @@ from torch import Tensor
 
 from mechsteer.analysis.retrieval import by_pair
 from mechsteer.analysis.statistics import bootstrap_mean, holm, mcnemar
-from mechsteer.studies.results import COLUMNS
+from mechsteer.studies.quality import QUALITIES
+from mechsteer.studies.results import COLUMNS, is_control
 from mechsteer.studies.states import Measures, State
 
-HITS = {"retrieval_top1": "top1", "mexa": "mexa"}
+HITS = {"retrieval_top1": "top1", "retrieval_margin": "margin", "mexa": "mexa"}
 
 
 def tabulate(
@@ -32,10 +33,11 @@ def tabulate(
     """Rows of every state: means and intervals per layer, over all pairs, per language, per pair.
 
     Intervals are 95 % percentile bootstraps over sentence ids, the same resamples for every cell
-    and state. ``METRIC.delta`` is the paired difference to the state ``none``, and
-    ``retrieval_top1.p`` the p-value of that of a pair: exact McNemar, Holm-corrected over all
-    ordered pairs of the state and layer. Sources and targets ``*`` are means over ordered pairs of
-    different languages.
+    and state. ``METRIC.delta`` is the paired difference to the state ``none``,
+    ``METRIC.vs_centring`` that of an edit to the state ``centring`` (means only, no single pairs),
+    and ``retrieval_top1.p`` the p-value of the first for a pair: exact McNemar, Holm-corrected over
+    all ordered pairs of the state and layer. Sources and targets ``*`` are means over ordered pairs
+    of different languages. Qualities of a space (``mechsteer.studies.quality``) have no interval.
 
     Args:
         measured: the states; differences need ``none`` among them.
@@ -45,7 +47,8 @@ def tabulate(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    base = measured.get(State())
+    base, centred = measured.get(State()), measured.get(State("centring"))
+    pairs_at = None if pairs_at is None else sorted(pairs_at)
     rows_of = partial(_interval_rows, pairs_at=pairs_at, resamples=resamples, seed=seed)
     frames = []
     for state, measures in measured.items():
@@ -54,11 +57,16 @@ def tabulate(
             frames.append(rows_of(state, metric, hits, languages))
             if base is not None and state != State():
                 delta = hits - _cells(getattr(base, name))
-                rows = rows_of(state, f"{metric}.delta", delta, languages)
+                frames.append(rows_of(state, f"{metric}.delta", delta, languages))
+            if centred is not None and not is_control(state.edit) and state != State():
+                beyond = (hits - _cells(getattr(centred, name)))[..., : 1 + 2 * len(languages)]
+                rows = rows_of(state, f"{metric}.vs_centring", beyond, languages, pairs_at=())
                 frames.append(rows)
-        if base is not None and state != State():
+        if base is not None and state != State() and pairs_at != []:
             frames.append(_p_rows(state, measures, base, languages, pairs_at))
         frames.append(_distance_rows(state, measures, languages, targets))
+        if measures.quality.numel():
+            frames.append(_quality_rows(state, measures))
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
 
 
@@ -96,7 +104,7 @@ def _interval_rows(
 ) -> pd.DataFrame:
     """Means in every layer, single pairs in those asked for."""
     layers = range(values.shape[1])
-    some = layers if pairs_at is None else sorted(pairs_at)
+    some = layers if pairs_at is None else pairs_at
     source, target = _names(languages)
     n_means = 1 + 2 * len(languages)
     parts = ((layers, slice(n_means)), (some, slice(n_means, None)))
@@ -141,7 +149,7 @@ def _p_rows(
     n_layers, *_, n_sentences = measures.top1.shape
     pairs = [(s, t) for s in languages for t in languages if s != t]
     frames = []
-    for layer in range(n_layers) if pairs_at is None else sorted(pairs_at):
+    for layer in range(n_layers) if pairs_at is None else pairs_at:
         p = holm(mcnemar(by_pair(measures.top1[layer]), by_pair(base.top1[layer])))
         rows = pd.DataFrame(pairs, columns=["source", "target"])
         frames.append(rows.assign(layer=layer, value=p.numpy()))
@@ -167,3 +175,15 @@ def _distance_rows(
             rows += [(layer, s, target, "distance_target", v) for s, v in named if s != target]
     frame = pd.DataFrame(rows, columns=["layer", "source", "target", "metric", "value"])
     return frame.assign(**asdict(state), ci_low=np.nan, ci_high=np.nan, n=n)
+
+
+def _quality_rows(state: State, measures: Measures) -> pd.DataFrame:
+    """One row a quality and layer that was measured."""
+    n = measures.top1.shape[-1]
+    rows = [
+        (layer, "*", "*", name, value)
+        for name, line in zip(QUALITIES, measures.quality.tolist(), strict=True)
+        for layer, value in enumerate(line)
+    ]
+    frame = pd.DataFrame(rows, columns=["layer", "source", "target", "metric", "value"])
+    return frame.dropna().assign(**asdict(state), ci_low=np.nan, ci_high=np.nan, n=n)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from hypothesis import given
@@ -151,3 +153,54 @@ def test_mcnemar_says_one_where_nothing_changed_and_refuses_numbers() -> None:
 def test_holm_refuses_what_is_no_probability(p: list[float]) -> None:
     with pytest.raises(MechsteerError, match="from 0 to 1"):
         analysis.holm(torch.tensor(p))
+
+
+def test_ten_thousand_resamples_of_all_pairs_of_22_languages_take_seconds() -> None:
+    values = hits(1012, 22 * 22, 0.4, 0)
+    start = time.perf_counter()
+    found = analysis.bootstrap_mean(values, resamples=10_000)
+    assert time.perf_counter() - start < 10  # 0.8 s on one core
+    assert (found.low < found.high).all()
+
+
+def test_against_seeds_equals_its_definition() -> None:
+    after = hits(300, 4, 0.5, 0)
+    seeds = torch.stack([hits(300, 4, rate, 9) for rate in (0.3, 0.5, 0.45, 0.4, 0.6)])
+    found = analysis.against_seeds(after, seeds, resamples=500, seed=3)
+    means = seeds.double().mean(1).numpy()
+    own = after.double().mean(0).numpy()
+    expected = analysis.bootstrap_mean(
+        after.double() - seeds.double().mean(0), resamples=500, seed=3
+    )
+    assert torch.equal(found.difference.low, expected.low)
+    assert found.difference.value.tolist() == pytest.approx(own - means.mean(0), abs=1e-12)
+    assert found.effect.tolist() == pytest.approx(
+        (own - means.mean(0)) / means.std(0, ddof=1), abs=1e-9
+    )
+    assert found.rank.tolist() == [1 + sum(m[c] >= own[c] for m in means) for c in range(4)]
+
+
+def test_a_tie_with_a_seed_counts_against_the_edit() -> None:
+    after = hits(40, 2, 0.5, 0)
+    found = analysis.against_seeds(after, torch.stack([after, after, ~after]))
+    assert found.rank.tolist()[0] >= 3
+    alike = analysis.against_seeds(after, torch.stack([after] * 3))
+    assert alike.effect.tolist() == [0.0, 0.0]
+    assert alike.rank.tolist() == [4, 4]
+    assert not alike.difference.value.any()
+
+
+def test_seeds_without_scatter_make_any_difference_infinite() -> None:
+    none = torch.zeros(3, 40, 1)
+    worse = analysis.against_seeds(torch.full((40, 1), -0.1), none)
+    assert worse.effect.item() == -torch.inf
+    assert worse.rank.item() == 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((1, 9, 2), "two seeds"), ((9, 2), "two seeds"), ((3, 8, 2), "same sentences")],
+)
+def test_controls_that_do_not_fit_are_refused(shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(MechsteerError, match=words):
+        analysis.against_seeds(torch.rand(9, 2), torch.rand(shape))

@@ -168,6 +168,26 @@ def test_selected_experts_open_as_csv(run: Path) -> None:
     assert {"layer", "neuron", "auroc", "median"} <= set(table.columns)
 
 
+def test_experts_by_evidence_are_selected_from_the_run(run: Path) -> None:
+    done = mechsteer(
+        "select", str(run), "--language", "ja", "--evidence", "0.05", "--min-effect", "2",
+        "--draws", "200",
+    )  # fmt: skip
+    assert "permuted within each sentence" in done.stdout
+    table = pd.read_csv(run / "experts" / "jpn_Jpan.q0.05.d2.ap.csv")
+    assert len(table) > 10
+    assert (table["effect_size"].abs() >= 2).all()
+    assert (table["q"] <= 0.05).all()
+    assert table["ap"].is_monotonic_decreasing
+
+
+def test_select_takes_k_or_evidence_and_not_both(run: Path) -> None:
+    both = ("--k", "5", "--evidence", "0.05")
+    for options in ((), both):
+        done = mechsteer("select", str(run), "--language", "ja", *options, code=2)
+        assert "either --k or --evidence" in done.stderr
+
+
 def test_an_interrupted_run_says_so_and_resumes(tmp_path: Path, run: Path) -> None:
     args = [
         "score", "embedded", "--corpus", "embedded", "--split", "dev",

@@ -74,6 +74,9 @@ def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -
                         if edit != "none" and not metric.startswith("distance"):
                             paired = (*head, *where, f"{metric}.delta")
                             yield _row(paired, move, interval=True)
+                        if edit == "clamp" and not metric.startswith("distance"):
+                            paired = (*head, *where, f"{metric}.vs_centring")
+                            yield _row(paired, move - SHIFT["centring"], interval=True)
             if edit in ("none", "clamp"):
                 for source, target in permutations(languages, 2):
                     level = _level("retrieval_top1", n_layers // 2, n_layers) + rng.normal(

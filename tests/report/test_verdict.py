@@ -7,7 +7,8 @@ import pytest
 
 from mechsteer.reporting import ReportData
 from mechsteer.reporting.data import checked
-from mechsteer.reporting.verdict import effects, sentences
+from mechsteer.reporting.effects import effects
+from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.results import COLUMNS
 
 CHOSEN, LAST = 2, 4
@@ -76,6 +77,109 @@ def test_the_third_sentence_compares_with_centring(mixed: ReportData):
     ) in third
 
 
+def _compared(language: str, value: float, low: float, high: float) -> list[tuple]:
+    """Paired differences to centring at the chosen layer; at the last one they are undecided."""
+    edit = ("clamp", language, 10, 1.0, -1)
+    metric = ("*", "*", "retrieval_top1.vs_centring")
+    return [
+        (*edit, CHOSEN, *metric, value, low, high, 9),
+        (*edit, LAST, *metric, 0.0, -0.01, 0.01, 9),
+    ]
+
+
+@pytest.fixture
+def compared(mixed: ReportData, data: ReportData) -> ReportData:
+    rows = [
+        *_compared("fra_Latn", -0.07, -0.09, -0.05),
+        *_compared("jpn_Jpan", 0.02, 0.01, 0.03),
+        *_compared("swh_Latn", 0.0, 0.0, 0.0),
+    ]
+    paired = study(rows, data).results
+    return checked(replace(mixed, results=pd.concat([mixed.results, paired])))
+
+
+def plain(text: str) -> str:
+    return text.translate({0x2068: None, 0x2069: None})
+
+
+def test_the_difference_to_centring_is_given_with_its_paired_interval(compared: ReportData):
+    third = plain(sentences(compared, effects(compared))[2])
+    assert "which touches no neuron, changed it by +0.1 to +10.0 points" in third
+    assert (
+        "clamping experts did better for 1 and fell short of that for 1 and did just as much for 1 "
+        "of 3 languages at the layer chosen on dev, and could not be told from that for all 3 "
+        "languages at the last layer"
+    ) in third
+    assert (
+        "(difference with 95 % interval at the layer chosen on dev: \N{MINUS SIGN}7.0 points "
+        "[\N{MINUS SIGN}9.0, \N{MINUS SIGN}5.0] for fra_Latn, +2.0 points [+1.0, +3.0] for "
+        "jpn_Jpan, 0.0 points [0.0, 0.0] for swh_Latn)"
+    ) in third
+
+
+def test_the_comparison_does_not_read_the_difference_of_the_two_changes(data: ReportData):
+    # the changes say +3 against +10 points; the paired rows, which know better, say +1
+    rows = [*_rows("fra_Latn", (0.03, 0.01, 0.05), (0.0, 0.01), 0.1)]
+    both = study([*rows, *_compared("fra_Latn", 0.01, 0.005, 0.02)], data)
+    third = plain(sentences(both, effects(both))[2])
+    assert "clamping experts did better at the layer chosen on dev, and could not be told" in third
+    assert "+1.0 points [+0.5, +2.0] for fra_Latn" in third
+
+
+def _closer(language: str, mexa: float, distance: float, edit: str = "clamp") -> list[tuple]:
+    """MEXA's paired change, surely of its sign, and the distance of translations after the edit."""
+    rows = []
+    for layer in (CHOSEN, LAST):
+        state = (edit, language, 10, 1.0, -1, layer, "*", "*")
+        rows.append((*state, "mexa.delta", mexa, mexa - 0.001, mexa + 0.001, 9))
+        rows.append((*state, "distance_pairs", distance, float("nan"), float("nan"), 9))
+        base = ("none", "", 0, 1.0, -1, layer, "*", "*", "distance_pairs")
+        if language == "fra_Latn":
+            rows.append((*base, 0.5, float("nan"), float("nan"), 9))
+    return rows
+
+
+def _verdict_of_distances(data: ReportData, *cases: tuple[str, float, float, float]) -> list[str]:
+    rows = []
+    for language, retrieval, mexa, distance in cases:
+        change = (retrieval, retrieval - 0.01, retrieval + 0.01)
+        rows += [*_rows(language, change, (0.0, 0.01), 0.1), *_closer(language, mexa, distance)]
+    made = study(rows, data)
+    return sentences(made, effects(made))
+
+
+def test_a_shrinkage_that_no_robust_measure_shares_is_called_no_alignment(data: ReportData):
+    *_, last = _verdict_of_distances(data, ("fra_Latn", 0.0, -0.01, 0.3))
+    assert last == (
+        "The mean distance between translations shrank by 40 % at the layer chosen on dev, and "
+        "neither retrieval nor MEXA surely rose with it: any constant offset shrinks distances, so "
+        "this shows no alignment."
+    )
+
+
+def test_languages_whose_distances_alone_shrank_are_counted(data: ReportData):
+    *_, last = _verdict_of_distances(
+        data,
+        ("fra_Latn", 0.0, 0.0, 0.4),
+        ("jpn_Jpan", -0.1, -0.1, 0.1),
+        ("swh_Latn", 0.3, 0.3, 0.1),
+    )
+    assert "shrank by 20 % to 80 % for 2 of 3 languages at the layer" in last
+
+
+@pytest.mark.parametrize(
+    ("retrieval", "mexa", "distance"),
+    [(0.3, 0.0, 0.3), (0.0, 0.3, 0.3), (0.0, 0.0, 0.49), (0.0, 0.0, 0.7)],
+    ids=["retrieval rose", "mexa rose", "hardly shrank", "grew"],
+)
+def test_distances_are_not_spoken_of_otherwise(
+    data: ReportData, retrieval: float, mexa: float, distance: float
+):
+    said = _verdict_of_distances(data, ("fra_Latn", retrieval, mexa, distance))
+    assert len(said) == 3
+    assert not any("distance" in sentence for sentence in said)
+
+
 def test_agreement_of_all_languages_is_said_once(data: ReportData):
     alike = [
         row
@@ -96,6 +200,18 @@ def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(da
     )
     assert "came out inside at the chosen and the last layer" in second
     assert "more than clamping experts at the layer chosen on dev" in third
+
+
+def test_an_edit_without_experts_is_compared_with_no_random_neurons(data: ReportData):
+    rows = list(_rows("fra_Latn", (0.03, 0.01, 0.05), (), 0.1))
+    renamed = [("diffmean" if edit == "clamp" else edit, *rest) for edit, *rest in rows]
+    whole = study(rows, data)
+    results = pd.DataFrame(renamed, columns=list(COLUMNS)).assign(k=0)
+    first, second = sentences(
+        made := checked(replace(whole, results=results, k={"diffmean": 0})), effects(made)
+    )
+    assert plain(first).startswith("Applying “diffmean” for fra_Latn raised top-1 retrieval at")
+    assert "more than applying “diffmean” at the layer chosen on dev" in second
 
 
 def test_many_languages_are_given_by_their_extremes(data: ReportData):

@@ -128,6 +128,14 @@ def test_pairs_are_kept_where_asked_and_means_everywhere() -> None:
     )
 
 
+def test_without_single_pairs_there_are_the_means() -> None:
+    measured = {State(): measure(embeddings(0)), State("clamp"): measure(embeddings(1))}
+    means = tabulate(measured, LANGUAGES, targets=[], resamples=100, pairs_at=[])
+    single = (means["source"] != "*") & (means["target"] != "*")
+    assert not single.any()
+    assert "retrieval_top1.delta" in set(means["metric"])
+
+
 def test_a_study_stores_every_dose(found: ms.Study) -> None:
     doses = found.doses[found.doses["edit"] == "clamp"]
     got = set(doses[["k", "strength"]].itertuples(index=False, name=None))

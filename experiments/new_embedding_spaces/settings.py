@@ -1,0 +1,131 @@
+"""What a run of the protocol depends on, read from one YAML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mechsteer.errors import MechsteerError
+from mechsteer.studies.bench import Reading
+
+HERE = Path(__file__).parent
+DATA = Path(os.environ.get("MECHSTEER_DATA", HERE.parents[2] / "shared" / "data"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One model under the protocol.
+
+    Attributes:
+        name: of the results folder.
+        model: a published name, a folder, or ``embedded``.
+        published: the paper's model whose numbers stand beside ours, or none.
+        device: of the model; where there is a GPU it by default.
+        dtype: of the model; float32 on a CPU and the checkpoint's own elsewhere by default.
+        languages: evaluated; those of the paper's 22 that the model knows.
+        targets: whose experts are found and moved.
+        negatives: languages that only count as negatives of the scores.
+        site: where neurons are read and moved; the paper's lineage takes every linear module.
+        pooling: of activations over a sentence.
+        by: criterion of the experts.
+        value: what experts are held at.
+        ks: experts moved, as shares of all neurons.
+        strengths: λ of the clamp.
+        directions: λ tried for DiffMean.
+        scored: sentences of dev that experts are found on; all by default.
+        tune: sentences of dev on which k, λ and the layer are chosen.
+        tested: sentences of devtest; all by default.
+        seeds: random controls of each target.
+        pairs: sentences of each Tatoeba pair.
+        predicted: dev sentences whose bits per byte are measured.
+        generations: texts written from nothing under each dose.
+        new_tokens: of each of them.
+        batch_tokens: tokens of a batch.
+    """
+
+    name: str
+    model: str
+    languages: tuple[str, ...]
+    targets: tuple[str, ...]
+    negatives: tuple[str, ...]
+    ks: tuple[float, ...]
+    strengths: tuple[float, ...] = (0.5, 1.0)
+    directions: tuple[float, ...] = (0.5, 1.0, 2.0)
+    published: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    site: str = "linear"
+    pooling: str = "max"
+    by: str = "auroc"
+    value: str = "mean"
+    scored: int | None = None
+    tune: int = 200
+    tested: int | None = None
+    seeds: int = 5
+    pairs: int = 1000
+    predicted: int = 100
+    generations: int = 512
+    new_tokens: int = 40
+    batch_tokens: int = 4096
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read a configuration.
+
+        Raises:
+            MechsteerError: a key that is unknown, or missing.
+        """
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(content.keys() - known):
+            raise MechsteerError(f"{path}: unknown {', '.join(unknown)}; known: {sorted(known)}")
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        try:
+            return cls(name=path.stem, **given)
+        except TypeError as error:
+            raise MechsteerError(f"{path}: {error}") from None
+
+    def quick(self) -> Settings:
+        """The same road in minutes: few languages, sentences, doses and seeds."""
+        return replace(
+            self,
+            name=f"{self.name}-quick",
+            languages=_first(self.languages, self.targets[:2], 3),
+            targets=self.targets[:2],
+            ks=(self.ks[0], self.ks[-1]),
+            strengths=(1.0,),
+            directions=(1.0,),
+            scored=64,
+            tune=32,
+            tested=48,
+            seeds=2,
+            pairs=64,
+            predicted=8,
+            generations=16,
+            new_tokens=16,
+        )
+
+    @property
+    def reading(self) -> Reading:
+        """How sentences are read, the same everywhere."""
+        return Reading(batch_tokens=self.batch_tokens)
+
+    @property
+    def all_languages(self) -> tuple[str, ...]:
+        """Evaluated, scored or negative, each once."""
+        return tuple(dict.fromkeys((*self.languages, *self.targets, *self.negatives)))
+
+    def facts(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
+
+
+def _first(languages: Sequence[str], needed: Sequence[str], n: int) -> tuple[str, ...]:
+    """The needed languages and the first others, n together, in the order of the list."""
+    others = [code for code in languages if code not in needed][: n - len(needed)]
+    return tuple(code for code in languages if code in (*needed, *others))

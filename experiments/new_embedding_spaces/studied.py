@@ -1,0 +1,100 @@
+"""The studies: the paper's clamp with its choices and controls, and what else might do."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import mechsteer as ms
+from experiments.new_embedding_spaces.fit import Fitted
+from mechsteer.experts import NeuronScores
+from mechsteer.interventions import Edit
+from mechsteer.studies.bench import Maker, Studied
+from mechsteer.studies.protocol import Study, study
+from mechsteer.studies.states import State
+
+PLAIN = "clamp"
+
+
+def clamps(fitted: Fitted) -> Maker:
+    """The paper's edit of a state, and the same edit of random neurons."""
+    settings = fitted.settings
+    edits = {PLAIN: partial(ms.clamp, value=settings.value)}
+    return Maker(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
+
+
+def main_study(fitted: Fitted) -> Study:
+    """The clamp at every k and λ on dev, at the chosen ones on test, beside all controls."""
+    settings = fitted.settings
+    step = max(1, fitted.dev.n_sentences // settings.predicted)
+    return study(
+        fitted.model,
+        **_common(fitted),
+        edits=clamps(fitted).edits,
+        ks=settings.ks,
+        strengths=settings.strengths,
+        by=settings.by,  # type: ignore[arg-type]
+        seeds=range(settings.seeds),
+        text=fitted.dev.rows(range(0, fitted.dev.n_sentences, step)),
+        quality=True,
+        directory=fitted.work / "clamp",
+    )
+
+
+def variants(fitted: Fitted, dose: State) -> Study:
+    """What differs from the clamp in one thing, at the k and λ chosen for the clamp."""
+    return study(
+        fitted.model,
+        **_common(fitted),
+        edits=_variants(fitted, dose.k),
+        strengths=[dose.strength],
+        seeds=(),
+        directory=fitted.work / "others",
+    )
+
+
+def direction(fitted: Fitted, layer: int) -> Study:
+    """DiffMean after one layer, at the λ chosen for it: no neurons, one vector."""
+    towards = partial(ms.diffmean, fitted.model, fitted.embeddings, layers=layer)
+    return study(
+        fitted.model,
+        **_common(fitted),
+        edits={"DiffMean": ms.ByTarget(lambda target: towards(target=target))},
+        strengths=fitted.settings.directions,
+        seeds=(),
+        directory=fitted.work / "others",
+    )
+
+
+def _common(fitted: Fitted) -> dict[str, Any]:
+    """The paper reads the last layer, so k and λ are chosen there."""
+    settings = fitted.settings
+    return {
+        "dev": fitted.dev,
+        "test": fitted.test,
+        "targets": settings.targets,
+        "reading": settings.reading,
+        "scored": fitted.scored,
+        "tune": settings.tune,
+        "choose_at": "last",
+        "only_chosen": True,
+    }
+
+
+def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
+    settings, main = fitted.settings, fitted.main_scores
+    criterion = "ap" if settings.by == "auroc" else "auroc"
+    site = "post" if settings.site == "linear" else "linear"
+    value = "median" if settings.value == "mean" else "mean"
+    shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
+    clamped = partial(_clamped, k=k)
+    usual = {"by": settings.by, "value": settings.value}
+    return {
+        f"clamp by {shown}": ms.ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
+        f"clamp at {site}": ms.ByTarget(partial(clamped, fitted.scores(site), **usual)),
+        f"clamp to the {value}": ms.ByTarget(partial(clamped, main, **(usual | {"value": value}))),
+    }
+
+
+def _clamped(scores: NeuronScores, target: str, *, k: int, by: str, value: str) -> Edit:
+    return ms.clamp(scores.top(target, k, by=by), value=value)  # type: ignore[arg-type]

@@ -1,0 +1,270 @@
+"""The tables of the paper and of what goes beyond it, each a tidy frame and a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from experiments.new_embedding_spaces import published
+from experiments.new_embedding_spaces.studied import PLAIN
+from mechsteer.reporting.verdict import signed
+from mechsteer.studies.states import State
+
+METRICS = {"retrieval_top1": "top-1", "retrieval_margin": "margin top-1", "mexa": "MEXA"}
+
+
+def distances(results: pd.DataFrame, targets: Sequence[str], layer: int) -> pd.DataFrame:
+    """Table 1: the three distances before and after, mean over targets with its standard error.
+
+    Columns row, before, after, and their standard errors before_sem, after_sem.
+    """
+    parts = [_distances_of(results, target, layer) for target in targets]
+    table = pd.concat(parts, ignore_index=True).groupby("row", sort=False)[["before", "after"]]
+    sem = table.sem().add_suffix("_sem")
+    return table.mean().join(sem).reset_index()
+
+
+def _distances_of(results: pd.DataFrame, target: str, layer: int) -> pd.DataFrame:
+    at = results[(results["layer"] == layer) & (results["seed"] == -1)]
+    rows: dict[str, dict[str, float]] = {}
+    for when, edit, language in (("before", "none", ""), ("after", PLAIN, target)):
+        here = at[(at["edit"] == edit) & (at["language"] == language)]
+        pairs = here[here["metric"] == "distance_pairs"]["value"]
+        medoid = here[here["metric"] == "distance_medoid"].set_index("source")["value"]
+        to = here[(here["metric"] == "distance_target") & (here["target"] == target)]["value"]
+        for name, value in (
+            ("all languages", pairs.mean()),
+            ("target to medoid", medoid[target]),
+            ("others to medoid", medoid.drop(target).mean()),
+            ("others to target", to.mean()),
+        ):
+            rows.setdefault(name, {})[when] = float(value)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row").reset_index()
+
+
+def effects(results: pd.DataFrame, layers: dict[str, int]) -> pd.DataFrame:
+    """Means over ordered pairs at the best and the last layer, of every state and question asked.
+
+    ``pairs`` is ``all``, ``query`` (the target language asks, as in the paper's figure 4) or
+    ``target`` (it is asked). Columns edit, language, seed, place, pairs, metric, value, ci_low,
+    ci_high, n, where metrics with ``.delta`` and ``.vs_centring`` are paired differences.
+    """
+    frames = []
+    for place, layer in layers.items():
+        at = results[results["layer"] == layer]
+        languages = at["language"].where(at["language"] != "", other="*")
+        for pairs, source, target in (
+            ("all", "*", "*"),
+            ("query", languages, "*"),
+            ("target", "*", languages),
+        ):
+            wanted = (at["source"] == source) & (at["target"] == target)
+            wanted &= (pairs == "all") | (at["language"] != "")
+            frames.append(at[wanted].assign(place=place, pairs=pairs))
+        for language in languages[languages != "*"].unique():  # of states without a language
+            plain = at[at["language"] == ""]
+            asks = plain[(plain["source"] == language) & (plain["target"] == "*")]
+            asked = plain[(plain["source"] == "*") & (plain["target"] == language)]
+            for pairs, rows in (("query", asks), ("target", asked)):
+                frames.append(rows.assign(place=place, pairs=pairs, language=language))
+    columns = ["edit", "language", "k", "strength", "seed", "place", "pairs", "metric"]
+    columns += ["value", "ci_low", "ci_high", "n"]
+    return pd.concat(frames, ignore_index=True)[columns]
+
+
+def over_targets(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over targets (and seeds of a control) of an effects table; ends are means of ends."""
+    keys = ["edit", "place", "pairs", "metric"]
+    return table.groupby(keys, sort=False)[["value", "ci_low", "ci_high"]].mean().reset_index()
+
+
+def distance_table(ours: pd.DataFrame) -> str:
+    """Markdown of Table 1, the paper's three models beside."""
+    heads = ["distance (last layer)", "here", *published.MODELS.values()]
+    rows = [
+        [row.row, f"{row.before:.2f}±{row.before_sem:.2f} → {row.after:.2f}±{row.after_sem:.2f}"]
+        + [_arrow(published.DISTANCES[model][row.row]) for model in published.MODELS]
+        for row in ours.itertuples()
+    ]
+    return markdown(heads, rows)
+
+
+def effect_table(table: pd.DataFrame, pairs: str) -> str:
+    """Markdown: a row an edit, change from no edit at both layers by every metric."""
+    means = over_targets(table[table["pairs"] == pairs]).set_index(["edit", "place", "metric"])
+    heads = [
+        "state",
+        *(f"{name}, {place}" for place in ("best", "last") for name in METRICS.values()),
+    ]
+    rows = []
+    for edit in dict.fromkeys(table["edit"]):
+        cells = [str(edit)]
+        for place in ("best", "last"):
+            for metric in METRICS:
+                cells.append(_effect(means, str(edit), place, metric))
+        rows.append(cells)
+    return markdown(heads, rows)
+
+
+def _effect(means: pd.DataFrame, edit: str, place: str, metric: str) -> str:
+    value = f"{100 * means.loc[(edit, place, metric), 'value']:.1f}"
+    if (edit, place, f"{metric}.delta") not in means.index:
+        return value
+    delta = means.loc[(edit, place, f"{metric}.delta")]
+    return f"{value} ({signed(delta.value)} [{signed(delta.ci_low)}, {signed(delta.ci_high)}])"
+
+
+def baseline_table(baselines: pd.DataFrame, layers: Sequence[str]) -> str:
+    """Markdown: a row a baseline, all pairs, change from none at both layers."""
+    all_pairs = baselines[baselines["pairs"] == "all"]
+    columns = ["value", "delta", "delta_low", "delta_high"]
+    means = all_pairs.groupby(["edit", "place", "metric"], sort=False)[columns].mean()
+    metrics = {"top1": "top-1", "margin": "margin top-1", "mexa": "MEXA"}
+    heads = ["baseline", *(f"{name}, {place}" for place in layers for name in metrics.values())]
+    rows = []
+    for edit in dict.fromkeys(all_pairs["edit"]):
+        found = [means.loc[(edit, place, metric)] for place in layers for metric in metrics]
+        rows.append([str(edit), *(_change(row, plain=edit == "none") for row in found)])
+    return markdown(heads, rows)
+
+
+def _change(row: pd.Series, *, plain: bool) -> str:
+    value = f"{100 * row.value:.1f}"
+    ends = f"[{signed(row.delta_low)}, {signed(row.delta_high)}]"
+    return value if plain else f"{value} ({signed(row.delta)} {ends})"
+
+
+def quality_table(results: pd.DataFrame, layers: dict[str, int], names: Sequence[str]) -> str:
+    """Markdown: what the space is like, of the base, centring and the clamp (mean over targets)."""
+    heads = ["quality", *(f"{e}, {p}" for p in layers for e in ("none", "centring", PLAIN))]
+    all_pairs = results[(results["source"] == "*") & (results["target"] == "*")]
+    means = all_pairs.groupby(["metric", "layer", "edit"])["value"].mean()
+    rows = [
+        [name]
+        + [
+            f"{means[(name, layer, edit)]:.3g}"
+            for layer in layers.values()
+            for edit in ("none", "centring", PLAIN)
+        ]
+        for name in names
+        if name in means.index.get_level_values("metric")
+    ]
+    return markdown(heads, rows)
+
+
+def sweep(doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int) -> pd.DataFrame:
+    """The choice of k: on dev, means over targets at λ = 1 and the base (k = 0).
+
+    Columns k, share (of all neurons), best, last (top-1 at either layer), bits_per_byte, language
+    (probability of the target language of what the model writes).
+    """
+    at = doses[doses["strength"] == 1.0]
+    top1 = at[at["metric"] == "retrieval_top1"].groupby(["k", "layer"])["value"].mean().unstack()
+    top1.columns = ["best", "last"] if len(top1.columns) == 2 else ["best"]
+    bits = at[at["metric"] == "bits_per_byte"].groupby("k")["value"].mean()
+    spoken = written.groupby("k")["value"].mean()
+    table = top1.assign(bits_per_byte=bits, language=spoken).reset_index()
+    table.insert(1, "share", table["k"] / n_neurons)
+    return table
+
+
+def sweep_table(table: pd.DataFrame, chosen: State) -> str:
+    """Markdown of the choice of k, the chosen one marked."""
+    heads = ["k", "of all neurons", "top-1, best layer", "top-1, last", "bits per byte", "language"]
+    rows = [
+        [
+            f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
+            f"{100 * row.share:.2f} %",
+            f"{100 * row.best:.1f}",
+            f"{100 * getattr(row, 'last', np.nan):.1f}",
+            f"{row.bits_per_byte:.3f}",
+            f"{100 * row.language:.1f} %",
+        ]
+        for row in table.itertuples()
+    ]
+    return markdown(heads, rows)
+
+
+def english_table(pairs: pd.DataFrame) -> str:
+    """Markdown of Table 7: the target against English at the last layer, before and after."""
+    at = pairs[(pairs["place"] == "last") & (pairs["query"] == "language")]
+    heads = ["pair", "none → clamp", "random", "centring", "margin alone", "best layer alone"]
+    heads += list(published.MODELS.values())
+    rows = []
+    for (benchmark, language), rows_ in at.groupby(["benchmark", "language"], sort=False):
+        top1 = rows_[rows_["metric"] == "top-1"].groupby("edit")["value"].mean()
+        margin = rows_[(rows_["metric"] == "margin") & (rows_["edit"] == "none")]["value"]
+        best = pairs[(pairs["benchmark"] == benchmark) & (pairs["language"] == language)]
+        best = best[(best["place"] == "best") & (best["query"] == "language")]
+        best = best[(best["edit"] == "none") & (best["metric"] == "top-1")]["value"]
+        known = published.TATOEBA if benchmark == "Tatoeba" else published.BUCC
+        rows.append(
+            [
+                f"{benchmark}, {language}",
+                _arrow((top1["none"], top1[PLAIN]), 3),
+                *(f"{value:.3f}" for value in (top1["random"], top1["centring"])),
+                *(f"{value:.3f}" for value in (margin.iloc[0], best.iloc[0])),
+                *(_arrow(known[model].get(str(language)), 3) for model in published.MODELS),
+            ]
+        )
+    return markdown(heads, rows)
+
+
+def within_table(within: pd.DataFrame) -> str:
+    """Markdown of Tables 3, 5 and 6: paraphrases within a language at the last layer."""
+    at = within[within["place"] == "last"]
+    heads = [
+        "language",
+        "none / clamp / mixed",
+        "random: edited / mixed",
+        *published.MODELS.values(),
+    ]
+    rows = []
+    for language, rows_ in at.groupby("language", sort=False):
+        means = rows_.groupby(["edit", "query"])["value"].mean()
+        ours = (means[("none", "same")], means[(PLAIN, "same")], means[(PLAIN, "mixed")])
+        random = (means[("random", "same")], means[("random", "mixed")])
+        paper = [_slashes(published.WITHIN[m].get(str(language))) for m in published.MODELS]
+        rows.append([str(language), _slashes(ours), _slashes(random), *paper])
+    return markdown(heads, rows)
+
+
+def correlation_table(table: pd.DataFrame) -> str:
+    """Markdown of Table 2: ours with intervals, the paper's range over models beside."""
+    languages = list(dict.fromkeys(table["language"]))
+    heads = ["r over candidate languages", *languages, "paper (three models)"]
+    rows = []
+    for pair, rows_ in table.groupby("pair", sort=False):
+        cells = rows_.set_index("language")
+        values = [v for m in published.CORRELATIONS.values() for v in m[str(pair)].values()]
+        known = [value for value in values if value is not None]
+        rows.append(
+            [
+                str(pair),
+                *(_r(cells.loc[language]) for language in languages),
+                f"{min(known):.2f} to {max(known):.2f}",
+            ]
+        )
+    return markdown(heads, rows)
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _r(row: pd.Series) -> str:
+    if pd.isna(row["value"]):
+        return "–"
+    return f"{row['value']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+
+
+def _arrow(values: tuple[float, float] | None, digits: int = 2) -> str:
+    return "" if values is None else f"{values[0]:.{digits}f} → {values[1]:.{digits}f}"
+
+
+def _slashes(values: Sequence[float] | None) -> str:
+    return "" if values is None else " / ".join(f"{value:.2f}" for value in values)

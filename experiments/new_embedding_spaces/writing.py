@@ -1,0 +1,57 @@
+"""Does the model write the target language? Texts from nothing, judged by a language identifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import mechsteer as ms
+from experiments.new_embedding_spaces.fit import Fitted
+from mechsteer.analysis.statistics import bootstrap_mean
+from mechsteer.artifacts import content_hash, read_json, write_json
+from mechsteer.costs import language_probability, sample
+from mechsteer.interventions import Edit
+from mechsteer.interventions.edits import fingerprint
+from mechsteer.progress import progress
+from mechsteer.runs import versions
+from mechsteer.studies.bench import BASE, Maker
+from mechsteer.studies.states import State
+
+TOP_P = 0.9  # section 3.3 of the paper, as is the temperature of 1
+
+
+def language_written(fitted: Fitted, maker: Maker) -> pd.DataFrame:
+    """Probability of each target, of what the model writes as it is and at each k (λ = 1)."""
+    settings = fitted.settings
+    doses = list(maker.options(settings.targets, settings.ks, (1.0,)))
+    rows: list[dict[str, Any]] = []
+    for state in progress([BASE, *doses], "writing", "state"):
+        texts = _written(fitted, state, () if state == BASE else (maker.edit(state),))
+        for target in [state.language] if state.language else settings.targets:
+            rows.append({"language": target, "k": state.k} | _probability(texts, target))
+    return pd.DataFrame(rows)
+
+
+def _probability(texts: Sequence[str], target: str) -> dict[str, Any]:
+    found = bootstrap_mean(language_probability(texts, target)[:, None])
+    ends = {"ci_low": found.mean_low, "ci_high": found.mean_high}
+    return {"value": found.mean} | ends | {"n": len(texts)}
+
+
+def _written(fitted: Fitted, state: State, edits: tuple[Edit, ...]) -> list[str]:
+    """The texts of a state, kept in the work folder."""
+    settings = fitted.settings
+    options = {"max_new_tokens": settings.new_tokens, "top_p": TOP_P, "seed": 0}
+    model = fitted.main_scores.model
+    facts = [settings.generations, options, versions(), model and model.weights_hash]
+    key = content_hash([*facts, *map(fingerprint, edits)])
+    path = Path(fitted.work, "written", f"{state.label}.json")
+    if path.exists() and (known := read_json(path)).get("key") == key:
+        return list(known["texts"])
+    with ms.steer(fitted.model, *edits):
+        texts = list(sample(fitted.model, settings.generations, **options).texts)
+    write_json(path, {"key": key, "texts": texts})
+    return texts

@@ -1,0 +1,55 @@
+"""What ``mechsteer select --evidence`` does: experts by evidence, from the recording of a run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mechsteer.artifacts import write_bytes
+from mechsteer.corpus import ParallelCorpus
+from mechsteer.evidence import neuron_evidence
+from mechsteer.experts import Criterion, Experts
+from mechsteer.languages import canonical
+from mechsteer.pipeline import _dev_corpus, _load, _reading, run_scores
+from mechsteer.recording import record
+from mechsteer.runs import Run
+
+
+def evidence_command(
+    path: Path,
+    language: str,
+    level: float,
+    *,
+    by: Criterion = "ap",
+    min_effect: float = 1.0,
+    draws: int = 1000,
+) -> tuple[Experts, Path]:
+    """Write the experts with their q as ``RUN/experts/LANGUAGE.qLEVEL.dEFFECT.BY.csv``.
+
+    The recording of the run is read back; languages are permuted within a sentence where its text
+    is parallel, freely where it is labelled.
+    """
+    run = Run.open(path)
+    scores = run_scores(run)
+    code = canonical(language)
+    scores.row(code)
+    dev = _dev_corpus(run)
+    recording = record(
+        _load(run),
+        dev,
+        site=scores.site.name,
+        pooling=scores.pooling,
+        embeddings=True,
+        directory=path / "recording",
+        **asdict(_reading(run)),
+    )
+    parallel = isinstance(dev, ParallelCorpus)
+    with run.timed("evidence"):
+        evidence = neuron_evidence(
+            recording, code, level=level, by=by, parallel=parallel, draws=draws
+        )
+    experts = evidence.experts(scores, min_effect=min_effect)
+    table = experts.table().assign(q=evidence.q[experts.index].numpy())
+    file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{by}.csv"
+    write_bytes(file, table.to_csv(index=False).encode())
+    return experts, file

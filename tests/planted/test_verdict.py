@@ -1,0 +1,143 @@
+"""The report's verdict on studies whose truth was planted: from embeddings to the sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+import pandas as pd
+import pytest
+import torch
+
+from mechsteer.analysis import bootstrap_difference, centre, language_means
+from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
+from mechsteer.reporting.effects import against_centring, effects
+from mechsteer.reporting.verdict import sentences
+from mechsteer.studies.states import Measures, State, measure
+from mechsteer.studies.tabulate import tabulate
+from tests.planted.made import LANGUAGES, Space, space
+
+N, N_LAYERS, CHOSEN = 120, 2, 1
+STEERED = "fra_Latn"
+CENTRED = {"centred": 1.0}
+NEAR = tuple({"noise": 0.9 + step} for step in (-0.02, 0.0, 0.02))
+
+
+def layers(half: int, **knobs: float) -> Space:
+    """Float32 ``[layer, sentence, d]`` of each language: half 0 is dev, half 1 is test."""
+    rows = [space(seed, n=2 * N, **knobs) for seed in range(N_LAYERS + 2)]
+    part = slice(half * N, (half + 1) * N)
+    return {code: torch.stack([x[code][part] for x in rows]).float() for code in LANGUAGES}
+
+
+@cache
+def measured(knobs: tuple[tuple[str, float], ...]) -> Measures:
+    """One state: the space with these knobs, or centred with means of its dev half."""
+    options = dict(knobs)
+    centred = options.pop("centred", 0.0)
+    test = layers(1, **options)
+    return measure(centre(test, language_means(layers(0, **options))) if centred else test)
+
+
+def state(**knobs: float) -> Measures:
+    return measured(tuple(sorted(knobs.items())))
+
+
+def report(
+    base: Mapping[str, float], edit: Mapping[str, float], drawn: tuple[Mapping[str, float], ...]
+) -> ReportData:
+    states = {
+        State(): state(**base),
+        State("clamp", STEERED, 10): state(**edit),
+        State("centring"): state(**base, **CENTRED),
+    }
+    states |= {
+        State("random", STEERED, 10, 1.0, seed): state(**knobs) for seed, knobs in enumerate(drawn)
+    }
+    results = tabulate(states, LANGUAGES, targets=[STEERED], pairs_at={CHOSEN})
+    return checked(
+        ReportData(
+            manifest={},
+            results=results,
+            experts=pd.DataFrame(columns=list(EXPERT_COLUMNS)),
+            counts=pd.DataFrame(columns=["language", "layer", "count"]),
+            chosen_layer={STEERED: CHOSEN},
+            n_layers=N_LAYERS,
+            n_sentences=N,
+            command="",
+        )
+    )
+
+
+def verdict(data: ReportData) -> list[str]:
+    isolates = {0x2068: None, 0x2069: None}
+    return [sentence.translate(isolates) for sentence in sentences(data, effects(data))]
+
+
+APART = {"own": 2.0}  # languages far from each other, where centring does much
+APART_DRAWN = tuple({"own": 2.0 + step} for step in (-0.02, 0.0, 0.02))
+CASES = {
+    # name: base, edit, random; what the edit did, against random, against centring, distances only
+    "common offset": ({}, {"common": 3.0}, NEAR, "lowered", "below", "fell short of that", True),
+    "true alignment": ({}, {"noise": 0.5}, NEAR, "raised", "above", "did better", False),
+    "harm": ({}, {"noise": 1.6}, NEAR, "lowered", "below", "fell short of that", False),
+    "nothing": ({}, {}, NEAR, "did not change", "inside", "fell short of that", False),
+    "any neurons": (
+        *({}, {"noise": 0.7}, tuple({"noise": 0.7 + step} for step in (-0.04, 0.04))),
+        *("raised", "inside", "did better", False),
+    ),
+    "less than centring": (
+        *(APART, {"own": 1.5}, APART_DRAWN),
+        *("raised", "above", "fell short of that", False),
+    ),
+    "centring itself": (
+        *(APART, APART | CENTRED, APART_DRAWN),
+        *("raised", "above", "did just as much", False),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_says_what_was_planted(case: str) -> None:
+    base, edit, drawn, did, lies, compared, bare = CASES[case]
+    first, second, third, *rest = verdict(report(base, edit, drawn))
+    both = "at the chosen and the last layer"
+    assert f"Clamping the 10 top experts of fra_Latn {did} top-1 retrieval {both}" in first
+    assert f"clamping experts came out {lies} {both}" in second
+    assert f"clamping experts {compared} {both}" in third
+    assert bool(rest) == bare
+    if bare:
+        assert "shrank" in rest[0]
+        assert "shows no alignment" in rest[0]
+
+
+def test_alignment_shrinks_distances_too_and_is_not_called_an_offset() -> None:
+    base, edit, drawn, *_ = CASES["true alignment"]
+    data = report(base, edit, drawn)
+    distance = effects(data, metric="distance_pairs").set_index(["edit", "place"])["value"]
+    assert distance["clamp", "chosen"] < -0.1
+    assert len(verdict(data)) == 3
+
+
+def test_the_difference_to_centring_is_a_paired_bootstrap_by_sentence() -> None:
+    base, edit, drawn, *_ = CASES["less than centring"]
+    data = report(base, edit, drawn)
+    found = against_centring(data, "clamp").set_index("place")
+    different = ~torch.eye(len(LANGUAGES), dtype=torch.bool)
+
+    def hits(measures: Measures) -> torch.Tensor:
+        return measures.top1[CHOSEN][different].double().mean(0)[:, None]  # [sentence, 1]
+
+    expected = bootstrap_difference(hits(state(**edit)), hits(state(**base, **CENTRED)))
+    row = found.loc["chosen"]
+    # means of few pairs are taken in float32
+    for name in ("value", "low", "high"):
+        assert row[name] == pytest.approx(getattr(expected, name).item(), abs=1e-6)
+    numbers = [f"{abs(100 * row[name]):.1f}" for name in ("value", "low", "high")]
+    shown = re.search(
+        r"difference with 95 % interval at the layer chosen on dev: (.*) for fra_Latn",
+        verdict(data)[2],
+    )
+    assert shown
+    assert re.findall(r"\d+\.\d", shown[1]) == numbers
