@@ -29,7 +29,7 @@ from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
-from mechsteer.sites import HookSite, find_site, require_width
+from mechsteer.sites import HookSite, find_site, require_tokens, require_width
 from mechsteer.teacher_forcing import decoder_real
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
     def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
         def pool_activation(z: Tensor) -> None:
             require_width(point, z)
+            require_tokens(point, z, batch.real)
             seen = fires(z) if point.kind == FIRING else z
             real = shifted if point.stack == "decoder" else batch.real
             values = pool_tokens(seen, real, how=poolings)

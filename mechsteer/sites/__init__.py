@@ -1,6 +1,13 @@
 """Where neurons live in a model: hook points of every layer, checked against the weights."""
 
-from mechsteer.sites.find import SITES, SiteRow, find_site, require_width, site_table
+from mechsteer.sites.find import (
+    SITES,
+    SiteRow,
+    find_site,
+    require_tokens,
+    require_width,
+    site_table,
+)
 from mechsteer.sites.places import HookSite, Site
 from mechsteer.sites.residual import residual_points
 from mechsteer.sites.stacks import Stack, block_of, final_norm, stacks_of
@@ -14,6 +21,7 @@ __all__ = [
     "block_of",
     "final_norm",
     "find_site",
+    "require_tokens",
     "require_width",
     "residual_points",
     "site_table",

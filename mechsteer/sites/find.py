@@ -113,6 +113,19 @@ def require_width(point: HookSite, z: Tensor) -> None:
         )
 
 
+def require_tokens(point: HookSite, z: Tensor, real: Tensor) -> None:
+    """Refuse an activation of other tokens than the batch has.
+
+    Raises:
+        SiteError: their number differs.
+    """
+    if z.shape[:2] != real.shape:
+        raise SiteError(
+            f"{point.hook} has {z.shape[1]} tokens where the batch has {real.shape[1]}: this "
+            "architecture pads or merges tokens by itself, so they belong to no word for certain"
+        )
+
+
 def _wanted(model: Any, name: str) -> tuple[str, list[Stack]]:
     """The kind of neurons that a site's name asks for, and of which stacks."""
     one, _, kind = name.rpartition(".")

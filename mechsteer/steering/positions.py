@@ -34,6 +34,7 @@ class Where:
         self.nothing = False
         self._positions = positions
         self._special = _special_ids(tokenizer) if positions == "content" else []
+        self._decodes = stack == "decoder"
         reader = _reader(model.original_model, stack)
         self._names = tuple(inspect.signature(reader.forward).parameters)
         self._model = model if positions in ("last", "generated") else None
@@ -58,6 +59,8 @@ class Where:
         real = None if mask is None else mask[:, past:]
         if self._positions == "content":
             real = _content(tokens, real, self._special)
+            if self._decodes and past == 0:
+                real[:, 0] = False  # the start token, which need not be a special one
         elif self._positions != "all":
             self._find_prompt(past, read.shape[1])
             real = self._from_prompt(mask, past, read)

@@ -70,6 +70,7 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     **encoder_decoders.CONFIGS,
+    "led": encoder_decoders.LED,
     **plain_models.CONFIGS,
     **mixture_models.CONFIGS,
 }

@@ -43,6 +43,18 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mbart": ("MBartConfig", "MBartForConditionalGeneration", BART),
     "bart": ("BartConfig", "BartForConditionalGeneration", BART),
 }
+# its encoder pads sentences to whole windows of attention
+LED = (
+    "LEDConfig",
+    "LEDForConditionalGeneration",
+    BART
+    | {
+        "decoder_start_token_id": 2,
+        "attention_window": 8,
+        "max_encoder_position_embeddings": 64,
+        "max_decoder_position_embeddings": 64,
+    },
+)
 STARTS = {"t5": 0, "mt5": 0, "m2m100": 2, "mbart": 2, "bart": 2}
 
 

@@ -184,7 +184,7 @@ def test_an_edit_of_either_stack_equals_plain_hooks(
     # </s> stands last in the encoder; the decoder opens with its start token
     special = {"encoder": batch.ids == 2, "decoder": torch.zeros_like(mask)}[stack]
     if stack == "decoder":
-        special[:, 0] = STARTS[family] in (1, 2)
+        special[:, 0] = True
     where = mask if positions == "all" else mask & ~special
 
     def clamp(name: str, layer: int, z: Tensor) -> Tensor:
@@ -295,3 +295,10 @@ def test_a_decoder_without_a_start_token_is_refused(bridge, monkeypatch) -> None
     ids = torch.tensor([[20, 30, 2]])
     with pytest.raises(ModelError, match="no decoder_start_token_id"):
         decoder_inputs(model, ids, torch.ones_like(ids))
+
+
+def test_an_encoder_with_tokens_of_its_own_is_refused(bridge, corpus) -> None:
+    model = bridge("led", template=ENDS)
+    for read_all in (record, embed):
+        with pytest.raises(SiteError, match=r"has 24 tokens where the batch has 22.*no word"):
+            read_all(model, corpus, batch_tokens=1)
