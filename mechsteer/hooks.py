@@ -54,6 +54,27 @@ def read(
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
 
 
+@torch.inference_mode()
+def observed(model: Any, names: Iterable[str]) -> dict[str, list[torch.Size]]:
+    """The shapes of an activation each time it passes its hook point, on a single token."""
+    points, attached = hook_points(model), []
+    shapes: dict[str, list[torch.Size]] = {name: [] for name in names}
+
+    def counter(name: str) -> Callable[..., None]:
+        return lambda z, hook: shapes[name].append(z.shape)
+
+    ids = torch.zeros(1, 1, dtype=torch.long, device=input_device(model.original_model))
+    mask = torch.ones_like(ids)
+    try:
+        for name in shapes:
+            attached.append((points[name], points[name].add_hook(counter(name))))
+        inputs = {"attention_mask": mask, **decoder_inputs(model.original_model, ids, mask)}
+        model(ids, **inputs, return_type=None, use_cache=False)
+    finally:
+        detach(attached)
+    return shapes
+
+
 def input_device(model: Any) -> torch.device:
     """Where a plain Hugging Face model takes its tokens: beside the embedding.
 

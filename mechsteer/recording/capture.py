@@ -29,7 +29,7 @@ from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
-from mechsteer.sites import HookSite, find_site, require_tokens, require_width
+from mechsteer.sites import HookSite, find_site, require_once, require_tokens, require_width
 from mechsteer.teacher_forcing import decoder_real
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ def embed(
 
 
 def _fill(store: Store, model: Any, plan: Plan, taps: Taps, *, progress: bool) -> None:
+    require_once(model, taps)
     device = input_device(model.original_model)
     for number, batch in _watched(plan, store.missing(), show=progress):
         store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))

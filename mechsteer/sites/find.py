@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from mechsteer.errors import SiteError
-from mechsteer.hooks import hook_points, input_device, read
+from mechsteer.hooks import hook_points, observed
 from mechsteer.plain import features
 from mechsteer.sites.mixtures import tap
 from mechsteer.sites.places import HookSite, Site
@@ -25,6 +26,7 @@ SITES = {
     "shared": "as post, of the shared expert of each mixture",
 }
 _MIXED = ("experts", "shared")
+_once: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # hook points seen to run once
 # how TransformerLens's canonical name ends when an alias leads to the right activation
 _CANONICAL = {
     "post": (".out.hook_in", ".dense_out.hook_in"),
@@ -92,12 +94,31 @@ def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
             except SiteError as refusal:
                 where = stack.component(kind), layer, stack.hook(layer, "mlp")
                 rows.append(SiteRow(*where, "", None, None, str(refusal)))
-    widths = _observed_widths(model, [row for row in rows if isinstance(row, HookSite)])
+    shapes = observed(model, [row.hook for row in rows if isinstance(row, HookSite)])
     points = hook_points(model)  # those of experts are new
     return tuple(
-        row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, widths[row.hook])
+        row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, shapes[row.hook])
         for row in rows
     )
+
+
+def require_once(model: Any, points: Iterable[HookSite]) -> None:
+    """Refuse hook points that a forward pass runs through more than once, or never.
+
+    A pass over one token, and none for points that were seen to run once before.
+
+    Raises:
+        SiteError: blocks are run in a loop, say, so that a neuron has several activations a token.
+    """
+    known = _once.setdefault(model, set())
+    new = [point.hook for point in points if point.hook not in known]
+    for hook, shapes in (observed(model, new) if new else {}).items():
+        if len(shapes) != 1:
+            raise SiteError(
+                f"{hook} runs {len(shapes)} times in a forward pass of {model.cfg.architecture}, "
+                "so that its neurons have no one activation for a token"
+            )
+    known.update(new)
 
 
 def require_width(point: HookSite, z: Tensor) -> None:
@@ -200,20 +221,9 @@ def _shape(mlp: Any, name: str) -> tuple[int, int] | None:
     return said if weight is None else (int(weight.shape[0]), int(weight.shape[1]))
 
 
-@torch.inference_mode()
-def _observed_widths(model: Any, points: list[HookSite]) -> dict[str, int]:
-    """Width of each hook point in a forward pass over a single token."""
-    widths: dict[str, int] = {}
-
-    def reader(hook: str) -> Any:
-        return lambda z: widths.__setitem__(hook, z.shape[-1])
-
-    token = torch.zeros(1, 1, dtype=torch.long, device=input_device(model.original_model))
-    if points:
-        read(model, token, torch.ones_like(token), {p.hook: reader(p.hook) for p in points})
-    return widths
-
-
-def _row(point: HookSite, canonical: str, width: int) -> SiteRow:
+def _row(point: HookSite, canonical: str, shapes: Sequence[torch.Size]) -> SiteRow:
+    width = shapes[0][-1] if shapes else None
     verdict = "ok" if width == point.width else f"is {width} wide, the weights say {point.width}"
+    if len(shapes) != 1:
+        verdict = f"runs {len(shapes)} times in a pass, so that one neuron has several activations"
     return SiteRow(point.component, point.layer, point.hook, canonical, width, point.width, verdict)

@@ -102,6 +102,7 @@ def test_embeddings_are_the_encoders_and_the_decoder_is_not_run(
     bridge, checkpoint, corpus, family: str
 ) -> None:
     model = bridge(family, template=ENDS)
+    embed(model, corpus)  # the first time, hook points are checked on a token
     ran: list[Any] = []
     decoder = model.original_model.get_decoder()
     handle = decoder.register_forward_pre_hook(lambda *_: ran.append(1))
@@ -125,6 +126,7 @@ def test_embeddings_are_the_encoders_and_the_decoder_is_not_run(
 
 def test_recording_the_encoder_alone_does_not_run_the_decoder(bridge, corpus) -> None:
     model = bridge("t5", template=ENDS)
+    record(model, corpus)  # the first time, hook points are checked on a token
     ran: list[Any] = []
     decoder = model.original_model.get_decoder()
     handle = decoder.register_forward_pre_hook(lambda *_: ran.append(1))

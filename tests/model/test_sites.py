@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mechsteer.errors import SiteError
-from mechsteer.models import load_model
+from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.recording import embed, record
 from mechsteer.sites import (
     HookSite,
     Site,
@@ -76,6 +77,27 @@ def test_the_table_of_a_mixture_of_experts_shows_the_refusal_of_each_layer(bridg
 def test_an_unknown_site_names_the_known_ones(bridge) -> None:
     with pytest.raises(SiteError, match=r"'residual'.*'post', 'linear'"):
         find_site(bridge("llama"), "residual")
+
+
+def test_blocks_that_run_in_a_loop_are_refused(checkpoint, corpus) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+    from transformers import LlamaForCausalLM
+
+    class Twice(LlamaForCausalLM):
+        def forward(self, *args, **kwargs):
+            super().forward(*args, **kwargs)
+            return super().forward(*args, **kwargs)
+
+    folder = checkpoint("llama")
+    tokenizer = plain_tokenizer(load_model(folder, device="cpu"))
+    looped = Twice.from_pretrained(folder).eval()
+    model = TransformerBridge.boot_transformers(
+        "looped", hf_model=looped, tokenizer=tokenizer, device="cpu"
+    )
+    assert {row.verdict.split(",")[0] for row in site_table(model)} == {"runs 2 times in a pass"}
+    for read_all in (record, embed):
+        with pytest.raises(SiteError, match="runs 2 times in a forward pass"):
+            read_all(model, corpus, tokenizer=tokenizer)
 
 
 def test_an_activation_of_another_width_is_refused() -> None:
