@@ -39,7 +39,9 @@ def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any)
         return _plain(name, architecture, dtype=dtype, **where)
     try:
         return _bridge(name, architecture, dtype=dtype, **where)
-    except (ValueError, NotImplementedError) as refusal:  # stacks of unequal depth, for example
+    except OSError:  # missing, gated or damaged
+        raise
+    except Exception as refusal:  # an adapter that fits only some sizes, for example
         try:
             return _plain(name, architecture, dtype=dtype, **where)
         except ModelError:
