@@ -57,7 +57,7 @@ def load_model(
 
     name = _source(name_or_path)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    with _quiet():
+    with quiet():
         try:
             config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
             tokenizer = AutoTokenizer.from_pretrained(
@@ -195,7 +195,7 @@ def _source(name_or_path: str | Path | None) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the loaders' prints and progress bars off the terminal."""
     from transformers.utils import logging
 
