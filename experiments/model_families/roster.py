@@ -88,11 +88,12 @@ def _llama_like(
     title: str,
     examples: str,
     name: str,
+    *,
     sizes: Mapping[str, Any] = _LLAMA,
-    mlp: Mlp = _GATED,
+    mlp: Mlp | None = _GATED,
     **options: Any,
 ) -> Family:
-    """A decoder whose classes are ``{name}Config`` and ``{name}ForCausalLM``."""
+    """A family whose classes are ``{name}Config`` and ``{name}ForCausalLM``."""
     classes = f"{name}Config", f"{name}ForCausalLM"
     return Family(key, title, examples, *classes, sizes, mlp, **options)
 

@@ -29,8 +29,9 @@ def agreement(subject: Subject, plain: Plain) -> Iterator[Check]:
     reference = Reference(subject, plain)
     for site in subject.sites:
         gaps = [reference.gap(subject.activations[p.hook], p.hook) for p in site.points]
-        yield _check(f"hooks: {site.name}", f"hook points, and forward hooks of {plain.how}",
-                     gaps, reference)
+        yield _check(
+            f"hooks: {site.name}", f"hook points, and forward hooks of {plain.how}", gaps, reference
+        )
     yield _residual(subject, reference)
     yield _logits(subject, reference)
 

@@ -121,9 +121,9 @@ def tap(model: Any, plain: Plain, point: HookSite) -> Tap:
     return _fused(modules, module, point)
 
 
-def rebuilt(model: Any, copy: nn.Module, run: Callable[[], Any], run_plain: Callable[[], Any]) -> (
-    tuple[str, ...]
-):
+def rebuilt(
+    model: Any, copy: nn.Module, run: Callable[[], Any], run_plain: Callable[[], Any]
+) -> tuple[str, ...]:
     """Classes of plain modules that run in the copy and not in the bridge, which replaced them."""
     inner: dict[str, nn.Module] = {}
     for name, part in model.original_model.named_modules():

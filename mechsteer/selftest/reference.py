@@ -53,7 +53,9 @@ class Reference:
     def exact(self) -> dict[str, Tensor]:
         """What it computes in float64; the copy stays in float64."""
         _ = self.values, self.rebuilt  # these need it as it was
-        return _read(self._copy.double(), self._taps, self.subject.inputs, _rows(self.subject.model))
+        return _read(
+            self._copy.double(), self._taps, self.subject.inputs, _rows(self.subject.model)
+        )
 
     def gap(self, found: Tensor, name: str) -> Gap:
         """How far a value is from the plain model's at real tokens, and how far it may be."""

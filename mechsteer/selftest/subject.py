@@ -60,7 +60,8 @@ class Subject:
         given: dict[str, Tensor] = {}
 
         def note(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
-            given.update({k: v for k, v in kwargs.items() if k.startswith("decoder_input")})
+            decoder = {k: v for k, v in kwargs.items() if k.startswith("decoder_")}
+            given.update({k: v for k, v in decoder.items() if isinstance(v, Tensor)})
 
         handle = self.model.original_model.register_forward_pre_hook(note, with_kwargs=True)
         try:
@@ -107,9 +108,7 @@ def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subje
     return Subject(model, tokenizer, sites, batch.ids, batch.mask)
 
 
-def activations(
-    model: Any, hooks: Iterable[str], ids: Tensor, mask: Tensor
-) -> dict[str, Tensor]:
+def activations(model: Any, hooks: Iterable[str], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """What passes some hook points, copied, in the order that they fire."""
     seen: dict[str, Tensor] = {}
 
@@ -119,4 +118,3 @@ def activations(
     with torch.inference_mode():
         read(model, ids, mask, {hook: keeper(hook) for hook in hooks})
     return seen
-
