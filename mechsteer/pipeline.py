@@ -22,7 +22,6 @@ from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.recording import record
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
-from mechsteer.sites import site_table
 from mechsteer.studies.bench import EditMaker, Reading, Studied
 from mechsteer.studies.files import how_to_repeat, load_study, save_study
 from mechsteer.studies.protocol import Scored, Study, score_for_study, study
@@ -247,11 +246,6 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
     from mechsteer.reporting import summary
 
     return summary(load_study(Run.open(path)))
-
-
-def check_command(model: str, site: str) -> pd.DataFrame:
-    """The neurons of a model, verified layer by layer; refused layers have their reason."""
-    return pd.DataFrame([asdict(row) for row in site_table(open_model(model), site)])
 
 
 def _dev_corpus(run: Run) -> LabelledCorpus:

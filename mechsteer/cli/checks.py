@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -15,23 +16,25 @@ if TYPE_CHECKING:
 
 @cli.command()
 @MODEL
-@click.option("--site", default="post", show_default=True, help="Where neurons are read.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-def check(model: str, site: str, as_json: bool) -> None:
-    """Show which neurons of a model can be read, verified layer by layer."""
-    from mechsteer.errors import SiteError
-    from mechsteer.pipeline import check_command
+@click.option("--site", "sites", multiple=True, help="post or linear; both by default.")
+@click.option("--device", help="cpu, cuda, …")
+@click.option("--dtype", help="float32, bfloat16 or float16.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | None) -> None:
+    """Test in seconds whether a model's neurons are read and edited as promised."""
+    from mechsteer.check_command import check_command
+    from mechsteer.errors import ModelError
 
-    table = check_command(model, site)
+    checked = check_command(model, sites or ("post", "linear"), **options)
     if as_json:
-        click.echo(table.to_json(orient="records"))
+        click.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
     else:
-        print_table(table, f"{model}: site {site}")
-    refused = table.loc[table["verdict"] != "ok", "verdict"]
-    if len(refused):
-        raise SiteError(
-            f"{len(refused)} of {len(table)} hook points cannot be read: {refused.iat[0]}"
-        )
+        title = f"{checked.model}: {checked.architecture}, {checked.dtype}, {checked.device}"
+        print_table(checked.sites_table(), title)
+        print_table(checked.checks_table(), "self-test")
+    bad = [check for check in checked.checks if check.verdict in ("failed", "refused")]
+    if bad:
+        raise ModelError(f"{checked.verdict}: {bad[0].name}: {bad[0].reason or bad[0].compared}")
 
 
 @cli.command()

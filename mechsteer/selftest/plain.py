@@ -1,0 +1,196 @@
+"""The Hugging Face model itself, read through PyTorch's own forward hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mechsteer.errors import SiteError
+from mechsteer.hooks import hook_points
+from mechsteer.loading import quiet
+from mechsteer.plain import PlainModel
+from mechsteer.sites import HookSite, Site, block_of
+
+COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
+_WRAPPED = "._original_component"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A model to compare with, and how it was come by.
+
+    Attributes:
+        copy: a second copy that TransformerLens never touched; None where the modules inside the
+            bridge are read in place, and then ``how`` says why.
+        how: in words, for the table.
+        headless: the checkpoint has no prediction head, so a random one was put on it.
+    """
+
+    copy: nn.Module | None
+    how: str
+    headless: bool = False
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where a hook point lies in the plain model: before or after a module, or a part of that."""
+
+    module: nn.Module
+    before: bool
+    columns: tuple[int, int | None] = 0, None
+
+    @contextmanager
+    def reading(self, keep: Callable[[Tensor], None]) -> Iterator[None]:
+        """Hand what passes here to ``keep``."""
+        if self.before:
+            handle = self.module.register_forward_pre_hook(lambda _, args: keep(args[0]))
+        else:
+            handle = self.module.register_forward_hook(
+                lambda _, args, out: keep(out[..., slice(*self.columns)])
+            )
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def plain_model(model: Any) -> Plain:
+    """Load a second copy of the wrapped model where its source is known and its size is sensible.
+
+    The copy is of the same class and dtype with eager attention, and is only used when every weight
+    it shares with the bridge is equal.
+    """
+    wrapped = model.original_model
+    source = getattr(wrapped.config, "_name_or_path", "")
+    if reason := _why_no_copy(wrapped, source):
+        return Plain(None, f"the modules inside the bridge, in place: {reason}")
+    first = next(wrapped.parameters())
+    try:
+        with quiet():
+            copy, info = type(wrapped).from_pretrained(
+                source,
+                revision=getattr(wrapped.config, "_commit_hash", None),
+                attn_implementation="eager",
+                dtype=first.dtype,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Plain(None, f"the modules inside the bridge, in place: no second copy ({text})")
+    random = set(info["missing_keys"])
+    copy = copy.to(first.device).eval()
+    if not _same_weights(copy, wrapped, leave_out=random):
+        return Plain(None, f"the modules inside the bridge, in place: {source} has other weights")
+    return Plain(copy, "a second copy of the plain model, eager attention", bool(random))
+
+
+def has_modules(site: Site) -> bool:
+    """Whether the neurons of a site lie at modules; those of routed experts lie between them."""
+    return not {"experts", "shared"} & {point.kind for point in site.points}
+
+
+def linear_module(model: Any, point: HookSite) -> nn.Module:
+    """The module inside the model under test at which a hook point lies.
+
+    Raises:
+        SiteError: the hook point belongs to no module.
+    """
+    if isinstance(model, PlainModel):
+        mlp = block_of(model, point).mlp
+        part: nn.Module = getattr(mlp, {"up": "in", "gate": "gate"}.get(point.kind, "out"))
+        return part
+    path = str(hook_points(model)[point.hook].name).rpartition(".")[0]
+    try:
+        found: nn.Module = model.get_submodule(path).original_component
+    except AttributeError:
+        raise SiteError(f"{point.hook} lies at {path}, which wraps no module") from None
+    return found
+
+
+def tap(model: Any, plain: Plain, point: HookSite) -> Tap:
+    """Find a hook point in the plain model, by the name of its module or, fused, by its weights.
+
+    Raises:
+        SiteError: the plain model has no such module.
+    """
+    module = linear_module(model, point)
+    before = point.kind == "post"
+    if plain.copy is None:
+        return Tap(module, before)
+    names = {id(part): name for name, part in model.original_model.named_modules()}
+    modules = dict(plain.copy.named_modules())
+    name = names.get(id(module), "").replace(_WRAPPED, "")
+    if name in modules:
+        return Tap(modules[name], before)
+    return _fused(modules, module, point)
+
+
+def rebuilt(
+    model: Any, copy: nn.Module, run: Callable[[], Any], run_plain: Callable[[], Any]
+) -> tuple[str, ...]:
+    """Classes of plain modules that run in the copy and not in the bridge, which replaced them."""
+    inner: dict[str, nn.Module] = {}
+    for name, part in model.original_model.named_modules():
+        inner[name.replace(_WRAPPED, "")] = part  # the innermost comes last
+    modules = dict(copy.named_modules())
+    fired = _fired(modules, run_plain) - _fired(inner, run)
+    return tuple(sorted({type(modules[name]).__name__ for name in fired}))
+
+
+def _why_no_copy(wrapped: nn.Module, source: str) -> str:
+    parameters = list(wrapped.parameters())
+    size = sum(p.numel() * p.element_size() for p in parameters)
+    if getattr(wrapped, "is_quantized", False):
+        return "its weights are quantised"
+    if len({p.device for p in parameters}) > 1 or parameters[0].device.type not in ("cpu", "cuda"):
+        return "it is not on one CPU or one GPU"
+    if not source:
+        return "where it was loaded from is not known"
+    if size > COPY_LIMIT:
+        return f"a second copy would take {size / 1e9:.1f} GB"
+    return ""
+
+
+def _same_weights(copy: nn.Module, wrapped: nn.Module, *, leave_out: set[str]) -> bool:
+    theirs = {name.replace(_WRAPPED, ""): p for name, p in wrapped.named_parameters()}
+    return all(
+        torch.equal(parameter, theirs[name])
+        for name, parameter in copy.named_parameters()
+        if name in theirs and name not in leave_out
+    )
+
+
+def _fused(modules: Mapping[str, nn.Module], part: nn.Module, point: HookSite) -> Tap:
+    """The columns of a wider module's output whose weights are those of ``part``."""
+    weight: Tensor = part.weight  # type: ignore[assignment]
+    for module in modules.values():
+        whole = getattr(module, "weight", None)
+        if whole is None or whole.ndim != 2 or whole.shape[1] != weight.shape[1]:
+            continue
+        for start in range(0, len(whole) - len(weight) + 1, len(weight)):
+            columns = start, start + len(weight)
+            if torch.equal(whole[slice(*columns)], weight):
+                return Tap(module, before=False, columns=columns)
+    raise SiteError(f"{point.hook} has no counterpart in the plain model")
+
+
+def _fired(modules: Mapping[str, nn.Module], run: Callable[[], Any]) -> set[str]:
+    seen: set[str] = set()
+
+    def noting(name: str) -> Any:
+        return lambda *_: seen.add(name)
+
+    handles = [part.register_forward_hook(noting(name)) for name, part in modules.items()]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen

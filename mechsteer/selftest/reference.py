@@ -1,0 +1,100 @@
+"""The plain model on the subject's batch: what it computes, and how well.
+
+Where TransformerLens rebuilds a module (it splits fused projections and computes attention itself),
+sums may run in another order. Then a value may differ from the plain one by 4 times the plain
+model's own rounding error, which is measured against the plain model in float64: both are roundings
+of one function, so the bridge's error is of that size (3 times it, for the luck of the draw), and
+the plain one's adds 1. Half an ulp of the largest value is the least error asked for. A bridge that
+runs the model's own modules must be bit-identical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mechsteer.selftest.check import Gap, relative
+from mechsteer.selftest.plain import Plain, Tap, has_modules, rebuilt, tap
+from mechsteer.selftest.subject import Subject
+from mechsteer.sites import HookSite, residual_points
+
+_ROUNDINGS = 4.0
+LOGITS = "logits"
+
+
+class Reference:
+    """Activations, rows of the residual stream and logits of a second copy of the model."""
+
+    def __init__(self, subject: Subject, plain: Plain) -> None:
+        if plain.copy is None:
+            raise ValueError("expected a second copy of the model")
+        self.plain = plain
+        self.subject = subject
+        self._copy: nn.Module = plain.copy
+        sites = [site for site in subject.sites if has_modules(site)]
+        points = [point for site in sites for point in site.points]
+        self._taps = {p.hook: tap(subject.model, plain, p) for p in points}
+
+    @cached_property
+    def values(self) -> dict[str, Tensor]:
+        """What the copy computes in its own precision."""
+        return _read(self._copy, self._taps, self.subject.inputs, _rows(self.subject.model))
+
+    @cached_property
+    def rebuilt(self) -> tuple[str, ...]:
+        """Classes of the plain model's modules that the bridge replaced by its own."""
+        model, inputs = self.subject.model, self.subject.inputs
+        return rebuilt(model, self._copy, self.subject.logits, lambda: self._copy(**inputs))
+
+    @cached_property
+    def exact(self) -> dict[str, Tensor]:
+        """What it computes in float64; the copy stays in float64."""
+        _ = self.values, self.rebuilt  # these need it as it was
+        return _read(
+            self._copy.double(), self._taps, self.subject.inputs, _rows(self.subject.model)
+        )
+
+    def gap(self, found: Tensor, name: str) -> Gap:
+        """How far a value is from the plain model's at real tokens, and how far it may be."""
+        plain = self._real(self.values, name)
+        difference = relative(self._real({name: found}, name), plain)
+        if difference == 0 or not self.rebuilt:
+            return Gap(difference, 0.0)
+        error = relative(plain, self._real(self.exact, name))
+        return Gap(difference, _ROUNDINGS * max(error, torch.finfo(self.subject.dtype).eps / 2))
+
+    def _real(self, values: Mapping[str, Tensor], name: str) -> Tensor:
+        return values[name].reshape(*self.subject.mask.shape, -1)[self.subject.real]
+
+
+def _rows(model: Any) -> tuple[HookSite, ...]:
+    """Rows of the residual stream that ``hidden_states`` holds too: not the last block's output."""
+    *rows, _, final = residual_points(model)
+    return (*rows, final)
+
+
+@torch.inference_mode()
+def _read(
+    copy: nn.Module,
+    taps: Mapping[str, Tap],
+    inputs: Mapping[str, Tensor],
+    rows: tuple[HookSite, ...],
+) -> dict[str, Tensor]:
+    values: dict[str, Tensor] = {}
+    with ExitStack() as scope:
+        for hook, place in taps.items():
+            scope.enter_context(place.reading(_keeper(values, hook)))
+        out = copy(**inputs, output_hidden_states=True)
+    hidden = getattr(out, "encoder_hidden_states", None) or out.hidden_states
+    values |= {row.hook: h for row, h in zip(rows, hidden, strict=True)}
+    logits = getattr(out, "logits", None)
+    return values if logits is None else {**values, LOGITS: logits}
+
+
+def _keeper(values: dict[str, Tensor], name: str) -> Any:
+    return lambda z: values.__setitem__(name, z.detach().clone())

@@ -1,0 +1,120 @@
+"""The model under test, on a few sentences that every model can be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mechsteer.corpus import LabelledCorpus
+from mechsteer.errors import ModelError
+from mechsteer.hooks import read
+from mechsteer.models import context_length, plain_tokenizer
+from mechsteer.recording.batches import plan_batches
+from mechsteer.sites import HookSite, Site
+
+# Scripts and lengths as unlike each other as fits a few lines.
+SENTENCES = LabelledCorpus(
+    {
+        "eng_Latn": ("The cat sleeps by the door, and the dog waits for the rain to end.",),
+        "fra_Latn": ("Le chat dort.",),
+        "rus_Cyrl": ("Кошка спит у двери.",),
+        "arb_Arab": ("القطة نائمة",),
+        "hin_Deva": ("बिल्ली सो रही है।",),
+        "cmn_Hans": ("猫在门边睡觉。",),
+    },
+    name="the self-test's sentences",
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, the sites it has, and one batch of sentences padded on the right."""
+
+    model: Any
+    tokenizer: Any
+    sites: tuple[Site, ...]
+    ids: Int[Tensor, "sentence token"]
+    mask: Int[Tensor, "sentence token"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the activations."""
+        found: torch.dtype = next(self.model.parameters()).dtype
+        return found
+
+    @cached_property
+    def activations(self) -> dict[str, Tensor]:
+        """Every neuron on the batch, by hook point in the order that they fire."""
+        hooks = [point.hook for point in self.points]
+        return activations(self.model, hooks, self.ids, self.mask)
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """What a whole pass takes: tokens, mask, and what a decoder beside an encoder reads."""
+        given: dict[str, Tensor] = {}
+
+        def note(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
+            decoder = {k: v for k, v in kwargs.items() if k.startswith("decoder_")}
+            given.update({k: v for k, v in decoder.items() if isinstance(v, Tensor)})
+
+        handle = self.model.original_model.register_forward_pre_hook(note, with_kwargs=True)
+        try:
+            activations(self.model, [self.points[-1].hook], self.ids, self.mask)
+        finally:
+            handle.remove()
+        return {"input_ids": self.ids, "attention_mask": self.mask, **given}
+
+    @torch.inference_mode()
+    def logits(self) -> Tensor:
+        """What a whole pass of the bridge ends in."""
+        options = {name: value for name, value in self.inputs.items() if name != "input_ids"}
+        found: Tensor = self.model(self.ids, return_type="logits", **options)
+        return found
+
+    @property
+    def points(self) -> tuple[HookSite, ...]:
+        """The hook points of all sites."""
+        return tuple(point for site in self.sites for point in site.points)
+
+    @property
+    def real(self) -> Tensor:
+        """``[sentence, token]``, True where a token is not padding."""
+        return self.mask.bool()
+
+
+def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subject:
+    """Tokenise the sentences for a model.
+
+    Raises:
+        ModelError: the tokenizer gives tokens that the model has no embedding of.
+    """
+    tokenizer = tokenizer or plain_tokenizer(model)
+    plan = plan_batches(
+        SENTENCES, tokenizer, context=context_length(model, tokenizer), truncate=True
+    )
+    batch = plan.batch(0).to(next(model.parameters()).device)
+    known = model.original_model.get_input_embeddings().weight.shape[0]
+    if int(batch.ids.max()) >= known:
+        raise ModelError(
+            f"the tokenizer gives token {int(batch.ids.max())}, and the model embeds {known}: "
+            "expected the tokenizer the model was trained with"
+        )
+    return Subject(model, tokenizer, sites, batch.ids, batch.mask)
+
+
+def activations(model: Any, hooks: Iterable[str], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What passes some hook points, copied, in the order that they fire."""
+    seen: dict[str, Tensor] = {}
+
+    def keeper(hook: str) -> Any:
+        return lambda z: seen.__setitem__(hook, z.detach().clone())
+
+    with torch.inference_mode():
+        read(model, ids, mask, {hook: keeper(hook) for hook in hooks})
+    return seen
