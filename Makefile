@@ -6,7 +6,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest interpreter aot docs notebooks protocol bench recipes \
+.PHONY: demo test check lint types doctest interpreter aot docs notebooks protocol families bench recipes \
 	install clean
 
 demo: install
@@ -48,6 +48,10 @@ docs: install
 
 notebooks: install
 	$(BIN)/python -m pytest --nbmake experiments/notebooks
+
+# The README's table of supported models, from self-tests of tiny checkpoints.
+families: install
+	$(BIN)/python -m experiments.model_families.table
 
 # The whole protocol of the paper, made small; the full one is in the experiment's README.
 protocol: install

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mechsteer.pipeline import (
+from mechsteer.commands.runs import (
     EMBEDDED,
     cards_command,
     report_command,

@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,11 @@ from mechsteer.teacher_forcing import decoder_inputs
 
 # layouts TransformerLens reads, under names it does not know
 _READ_AS = {"XLMRobertaForMaskedLM": "RobertaForMaskedLM"}
+# what a checkpoint folder holds beside its configuration, under one of these names
+_FILES = {
+    "weights": ("*.safetensors", "*.bin", "*.index.json"),
+    "tokenizer": ("tokenizer*", "*.model", "vocab*"),
+}
 
 
 def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any) -> Any:
@@ -159,10 +165,24 @@ def reason_of(name: str, error: Exception) -> str:
     """One line on why a model could not be loaded, with what to do."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+    if lack := _lack(Path(name)):
+        return f"cannot load {name!r}: the folder has no {lack}; save or copy one into it"
     if "gated" in str(error).lower():
         advice = "accept its licence on its page, then `hf auth login`"
+    elif "does not recognize this architecture" in str(error):
+        advice = "try a newer transformers: pip install -U transformers"
     elif offline and isinstance(error, OSError):
         advice = "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
     else:
         advice = "expected a published model's name or a checkpoint folder"
     return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"
+
+
+def _lack(folder: Path) -> str | None:
+    """What a checkpoint folder is without; None where it is whole, or no folder."""
+    if not folder.is_dir():
+        return None
+    missing = (
+        what for what, names in _FILES.items() if not any(map(list, map(folder.glob, names)))
+    )
+    return next(missing, None)

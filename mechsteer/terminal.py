@@ -35,7 +35,7 @@ def print_verdict(run: Path) -> None:
     """Print what the page says first: a few sentences, and the effects in numbers."""
     from rich.console import Console
 
-    from mechsteer.pipeline import summary_command
+    from mechsteer.commands.runs import summary_command
 
     sentences, table = summary_command(run)
     for sentence in sentences:

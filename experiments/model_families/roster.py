@@ -217,7 +217,7 @@ _DECODERS = (
 _ENCODERS = (
     Family(
         "bert", "BERT",
-        "google-bert/bert-base-multilingual-cased, sentence-transformers/LaBSE",
+        "google-bert/bert-base-multilingual-cased",
         "BertConfig", "BertForMaskedLM", _SIZES, _bert("bert"), kind="encoder",
     ),
     Family(

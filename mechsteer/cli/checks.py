@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
 def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | None) -> None:
     """Test in seconds whether a model's neurons are read and edited as promised."""
-    from mechsteer.check_command import check_command
+    from mechsteer.commands.check import check_command
     from mechsteer.errors import ModelError
 
     checked = check_command(model, sites or ("post", "linear"), **options)

@@ -23,7 +23,7 @@ from mechsteer.terminal import print_table
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
 def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
-    from mechsteer.edit_commands import edit_command
+    from mechsteer.commands.edits import edit_command
 
     made = edit_command(run, output, k=k if 0 < k < 1 else int(k), **options)
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
@@ -70,7 +70,7 @@ def generate(
     **options: Any,
 ) -> None:
     """Write before and after an edit, side by side."""
-    from mechsteer.edit_commands import generate_command
+    from mechsteer.commands.edits import generate_command
 
     if greedy:
         options["temperature"] = 0.0
@@ -99,7 +99,7 @@ def generate(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
     """Tell what edits cost a model: prediction of a text, language, repetition."""
-    from mechsteer.edit_commands import cost_command
+    from mechsteer.commands.edits import cost_command
 
     table = cost_command(model, files, text, **options).table()
     if as_json:

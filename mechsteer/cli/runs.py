@@ -74,7 +74,7 @@ def demo(output: Path) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
 def score(model: str, corpus: str, output: Path, **options: Any) -> None:
     """Score every neuron as a detector of every language; resumable."""
-    from mechsteer.pipeline import score_command
+    from mechsteer.commands.runs import score_command
 
     scores = score_command(model, corpus, output, **options)
     for language in scores.languages:
@@ -112,11 +112,11 @@ def select(
 ) -> None:
     """Select the experts of a language: the k best, or all with evidence enough."""
     if evidence is None and k is not None:
-        from mechsteer.pipeline import select_command
+        from mechsteer.commands.runs import select_command
 
         experts, file = select_command(run, language, k if 0 < k < 1 else int(k), by)
     elif evidence is not None and k is None:
-        from mechsteer.evidence_command import evidence_command
+        from mechsteer.commands.evidence import evidence_command
 
         experts, file = evidence_command(
             run, language, evidence, by=by, min_effect=min_effect, draws=draws
@@ -170,7 +170,7 @@ def select(
 @click.option("--quality", is_flag=True, help="Measure the space too: CKA, probes, hubs, isotropy.")
 def study(run: Path, test: str, **options: Any) -> None:
     """Steer to each language and measure, beside the controls; resumable."""
-    from mechsteer.pipeline import study_command
+    from mechsteer.commands.runs import study_command
 
     study_command(run, test, **options)
     print_verdict(run)
@@ -189,7 +189,7 @@ def study(run: Path, test: str, **options: Any) -> None:
 @click.option("--top", default=3, show_default=True, help="Cards of each language's best neurons.")
 def cards(run: Path, neurons: tuple[str, ...], top: int) -> None:
     """Make neuron cards for the report: what fires a neuron, and what it writes."""
-    from mechsteer.pipeline import cards_command
+    from mechsteer.commands.runs import cards_command
 
     made = cards_command(run, neurons, top=top)
     print_table(made.brief(), "neuron cards")
@@ -204,7 +204,7 @@ def cards(run: Path, neurons: tuple[str, ...], top: int) -> None:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(run: Path, output: Path | None, show: bool) -> None:
     """Write the report of a studied run: one HTML file."""
-    from mechsteer.pipeline import report_command
+    from mechsteer.commands.runs import report_command
 
     page = report_command(run, output)
     print_verdict(run)

@@ -85,10 +85,19 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in mechsteer("--debug", "report", str(tmp_path), code=1).stderr
 
 
-def test_check_lists_every_layer_and_speaks_json() -> None:
-    rows = json.loads(mechsteer("check", "embedded", "--json").stdout)
-    assert {row["verdict"] for row in rows} == {"ok"}
-    assert [row["layer"] for row in rows] == list(range(len(rows)))
+def test_check_tests_the_model_and_speaks_json() -> None:
+    found = json.loads(mechsteer("check", "embedded", "--site", "post", "--json").stdout)
+    assert found["verdict"] == "ok"
+    assert [(row["layers"], row["width"]) for row in found["sites"]] == [("0-5", 768)]
+    by_name = {check["name"]: check for check in found["checks"]}
+    assert by_name["hooks: post"]["difference"] == 0
+    assert by_name["generation, edited"]["verdict"] == "ok"
+
+
+def test_check_exits_with_1_where_a_site_is_refused() -> None:
+    done = mechsteer("check", "embedded", "--site", "experts", code=1)
+    assert "no layer of LlamaForCausalLM has neurons of site 'experts'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_quick_bench_speaks_json_and_prints_a_table() -> None:
@@ -149,7 +158,8 @@ def test_cards_are_listed_with_what_they_write(run: Path) -> None:
 
 
 def test_a_neuron_that_is_not_there_is_refused(run: Path) -> None:
-    assert "has no neuron 99:1" in mechsteer("cards", str(run), "--neuron", "99:1", code=1).stderr
+    stderr = mechsteer("cards", str(run), "--neuron", "99:1", code=1).stderr
+    assert "has no neurons 99:1" in stderr
 
 
 def test_other_inputs_do_not_overwrite_a_run(run: Path) -> None:

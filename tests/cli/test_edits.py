@@ -18,9 +18,9 @@ from rich.console import Console
 import mechsteer as ms
 from mechsteer.cli import cli
 from mechsteer.cli.entry import _run
-from mechsteer.edit_commands import edit_command
+from mechsteer.commands.edits import edit_command
+from mechsteer.commands.runs import score_command
 from mechsteer.interventions import NeuronEdit
-from mechsteer.pipeline import score_command
 from mechsteer.side_by_side import side_by_side, visible
 
 Run = Callable[..., str]

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 import mechsteer as ms
+from mechsteer.commands.evidence import evidence_command
+from mechsteer.commands.runs import score_command
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.evidence import neuron_evidence
-from mechsteer.evidence_command import evidence_command
-from mechsteer.pipeline import score_command
 from mechsteer.recording import Recording
 from mechsteer.recording.store import Memory
 from mechsteer.scoring import score_recording

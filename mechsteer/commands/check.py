@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from mechsteer.commands.runs import open_model
 from mechsteer.errors import SiteError
 from mechsteer.models import identity, plain_tokenizer
-from mechsteer.pipeline import open_model
 from mechsteer.selftest import Check, Verdict, self_test
 from mechsteer.sites import SiteRow, site_table
 

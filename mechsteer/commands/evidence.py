@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from mechsteer.artifacts import write_bytes
+from mechsteer.commands.runs import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.evidence import neuron_evidence
 from mechsteer.experts import Criterion, Experts
 from mechsteer.languages import canonical
-from mechsteer.pipeline import _dev_corpus, _load, _reading, run_scores
-from mechsteer.recording import record
 from mechsteer.runs import Run
 
 
@@ -33,16 +31,7 @@ def evidence_command(
     scores = run_scores(run)
     code = canonical(language)
     scores.row(code)
-    dev = _dev_corpus(run)
-    recording = record(
-        _load(run),
-        dev,
-        site=scores.site.name,
-        pooling=scores.pooling,
-        embeddings=True,
-        directory=path / "recording",
-        **asdict(_reading(run)),
-    )
+    _, dev, recording = recorded(run)
     parallel = isinstance(dev, ParallelCorpus)
     with run.timed("evidence"):
         evidence = neuron_evidence(

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from mechsteer.commands.runs import EDITS, open_model, run_scores
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.experts import Criterion
 from mechsteer.interventions import Edit, load_edits, save_edit
 from mechsteer.languages import canonical
-from mechsteer.pipeline import EDITS, open_model, run_scores
 from mechsteer.runs import Run
 from mechsteer.steering import Positions, steer
 

@@ -19,7 +19,7 @@ from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
 from mechsteer.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
-from mechsteer.recording import record
+from mechsteer.recording import Recording, record
 from mechsteer.runs import Run, versions
 from mechsteer.scoring import describe, load_scores, save_scores
 from mechsteer.studies.bench import EditMaker, Reading, Studied
@@ -203,16 +203,8 @@ def cards_command(path: Path, neurons: Sequence[str] = (), *, top: int = 3) -> C
         *(named_subject(scores, name) for name in neurons),
         *top_subjects(scores, languages, top),
     ]
-    dev, model, reading = _dev_corpus(run), _load(run), _reading(run)
-    recording = record(
-        model,
-        dev,
-        site=scores.site.name,
-        pooling=run.manifest["inputs"]["pooling"],
-        embeddings=True,
-        directory=path / "recording",
-        **asdict(reading),
-    )
+    model, dev, recording = recorded(run)
+    reading = _reading(run)
     with run.timed("cards"):
         cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
     run.finish("cards", files=cards.save(path), neurons=list(neurons), top=top)
@@ -307,6 +299,25 @@ def open_model(source: str, device: str | None = None, dtype: str | None = None)
 def _require_dtype(dtype: str | None) -> None:
     if dtype is not None and dtype not in DTYPES:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+
+
+def recorded(run: Run) -> tuple[Any, LabelledCorpus, Recording]:
+    """The model and the corpus of a scored run, with its recording read back.
+
+    Raises:
+        ArtifactError: the model or the corpus is not the one that was scored.
+    """
+    inputs, dev, model = run.manifest["inputs"], _dev_corpus(run), _load(run)
+    recording = record(
+        model,
+        dev,
+        site=inputs["site"],
+        pooling=inputs["pooling"],
+        embeddings=True,
+        directory=run.path / "recording",
+        **asdict(_reading(run)),
+    )
+    return model, dev, recording
 
 
 def run_scores(run: Run) -> NeuronScores:

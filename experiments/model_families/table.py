@@ -1,0 +1,100 @@
+"""Write the README's table of supported models from self-tests of tiny checkpoints.
+
+make families
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.model_families.checkpoints import save_checkpoint
+from experiments.model_families.roster import FAMILIES, Family
+from mechsteer.errors import MechsteerError
+from mechsteer.models import load_model
+from mechsteer.plain import PlainModel
+from mechsteer.progress import progress
+from mechsteer.selftest import Check, self_test
+from mechsteer.sites import find_site
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- families: made by `make families` -->\n", "<!-- end of families -->\n"
+HEADS = ("family", "for example", "read by", "sites", "neurons against plain hooks")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tiny checkpoint of a family came to; ``refusal`` where it is not supported."""
+
+    family: Family
+    adapter: str = ""
+    checks: tuple[Check, ...] = ()
+    refusal: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether there are checks, and none failed or was refused."""
+        bad = [check for check in self.checks if check.verdict in ("failed", "refused")]
+        return bool(self.checks) and not bad
+
+    def row(self) -> tuple[str, ...]:
+        """The family's row of the table."""
+        if self.refusal:
+            return self.family.title, self.family.examples, "refused", "", self.refusal
+        if not self.passed:
+            raise MechsteerError(f"{self.family.title}: the self-test does not pass")
+        sites = ", ".join(f"`{name}`" for name in self.family.sites)
+        return self.family.title, self.family.examples, self.adapter, sites, self._agreement()
+
+    def _agreement(self) -> str:
+        found = [c.difference for c in self.checks if c.name.startswith("hooks: ")]
+        known = [difference for difference in found if difference is not None]
+        agreement = "within own rounding" if max(known, default=0) else "bit-identical"
+        if None not in found:
+            return agreement
+        experts = "experts' output that of transformers within rounding"
+        return f"dense layers {agreement}, {experts}" if known else experts
+
+
+def outcome_of(family: Family, folder: Path) -> Outcome:
+    """Make a family's tiny checkpoint in a folder, load it and test it."""
+    save_checkpoint(family.key, folder)
+    try:
+        model = load_model(folder, device="cpu")
+        if not family.sites:
+            find_site(model)
+    except MechsteerError as error:
+        return Outcome(family, refusal=_reason(str(error)))
+    adapter = "own hooks" if isinstance(model, PlainModel) else "bridge"
+    return Outcome(family, adapter, self_test(model, sites=family.sites))
+
+
+def _reason(message: str) -> str:
+    """What a refusal says of the neurons, without the model's name and the advice."""
+    inner = message.partition("by structure (")[2] or message
+    return inner.partition("); ")[0]
+
+
+def lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """The table in Markdown."""
+    for cells in (HEADS, ("---",) * len(HEADS), *rows):
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def main() -> None:
+    """Test every family and put the table where the README keeps it."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [
+            outcome_of(family, Path(folder, key)).row()
+            for key, family in progress(list(FAMILIES.items()), "self-testing", "family")
+        ]
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    README.write_text(before + BEGIN + "\n" + "".join(lines(rows)) + "\n" + END + after, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

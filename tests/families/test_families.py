@@ -1,0 +1,140 @@
+"""Every family of the roster passes the self-test, and is read as PyTorch's own hooks read it."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from experiments.model_families.roster import FAMILIES, Family
+from experiments.model_families.table import BEGIN, END, README, Outcome, lines, outcome_of
+from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.hooks import read
+from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.sites import find_site
+
+SUPPORTED = [key for key, family in FAMILIES.items() if family.sites]
+NAMED = [key for key, family in FAMILIES.items() if family.mlp]
+# sums in another order: a few roundings of float32 through three layers
+REBUILT = 2e-5
+Outcomes = dict[str, tuple[Outcome, Path]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+    root = tmp_path_factory.mktemp("families")
+    return {key: (outcome_of(family, root / key), root / key) for key, family in FAMILIES.items()}
+
+
+@pytest.mark.parametrize("key", SUPPORTED)
+def test_a_tiny_checkpoint_passes_the_self_test(outcomes: Outcomes, key: str) -> None:
+    found, _ = outcomes[key]
+    assert not found.refusal
+    assert not [check for check in found.checks if check.verdict in ("failed", "refused")]
+    measured = {check.name for check in found.checks if check.difference is not None}
+    assert {f"sites: {name}" for name in FAMILIES[key].sites} <= measured
+    assert {"padding", "batches", "embeddings", "edit: before", "edit: left behind"} <= measured
+    if FAMILIES[key].kind == "decoder":
+        assert {"generation", "generation, edited", "logits", "edit: W_out"} <= measured
+
+
+@pytest.mark.parametrize("key", [key for key in FAMILIES if key not in SUPPORTED])
+def test_what_is_not_supported_is_refused_with_the_reason(outcomes: Outcomes, key: str) -> None:
+    assert FAMILIES[key].note in outcomes[key][0].refusal
+
+
+@pytest.mark.parametrize("key", NAMED)
+def test_neurons_are_what_hooks_on_modules_found_by_name_see(outcomes: Outcomes, key: str) -> None:
+    family, folder = FAMILIES[key], outcomes[key][1]
+    model = load_model(folder, device="cpu")
+    batch = plain_tokenizer(model)(
+        ["the cat", "le chat est assis sur le tapis"], return_tensors="pt", padding=True
+    )
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    points = [point for name in family.sites for point in find_site(model, name).points]
+    ours: dict[str, Tensor] = {}
+    with torch.inference_mode():
+        read(model, ids, mask, {p.hook: partial(_keep, ours, p.hook) for p in points})
+    theirs = _by_name(family, folder, ids, mask)
+    for point in points:
+        x = ours[point.hook][mask.bool()]
+        y = theirs[point.component, point.layer].reshape(*mask.shape, -1)[mask.bool()]
+        worst = float((x - y).abs().max() / y.abs().max())
+        assert worst <= (REBUILT if family.rebuilt else 0.0), point
+
+
+def _keep(seen: dict[Any, Tensor], name: Any, z: Tensor) -> None:
+    seen[name] = z.clone()  # some models go on in place
+
+
+def _by_name(
+    family: Family, folder: Path, ids: Tensor, mask: Tensor
+) -> dict[tuple[str, int], Tensor]:
+    """Activations of every MLP of the plain model, at the paths that the roster names."""
+    import transformers
+
+    model = getattr(transformers, family.model).from_pretrained(folder, attn_implementation="eager")
+    seen: dict[tuple[str, int], Tensor] = {}
+    modules, mlp, layer = dict(model.named_modules()), family.mlp, 0
+    assert mlp is not None
+    while (down := modules.get(mlp.down.format(layer))) is not None:
+        up = modules[mlp.up.format(layer)]
+        gate = modules[mlp.gate.format(layer)] if mlp.gate else None
+        fused = gate is up
+        down.register_forward_pre_hook(_keep_input(seen, layer))
+        down.register_forward_hook(_keep_output(seen, "down", layer))
+        up.register_forward_hook(_keep_output(seen, "up", layer, half=1 if fused else None))
+        if gate is not None:
+            gate.register_forward_hook(_keep_output(seen, "gate", layer, half=0 if fused else None))
+        layer += 1
+    with torch.inference_mode():
+        model.eval()(ids, attention_mask=mask)
+    return seen
+
+
+def _keep_input(seen: dict[tuple[str, int], Tensor], layer: int) -> Any:
+    return lambda module, args: _keep(seen, ("post", layer), args[0])
+
+
+def _keep_output(
+    seen: dict[tuple[str, int], Tensor], name: str, layer: int, *, half: int | None = None
+) -> Any:
+    def keep(module: Any, args: Any, out: Tensor) -> None:
+        _keep(seen, (name, layer), out if half is None else out.chunk(2, dim=-1)[half])
+
+    return keep
+
+
+def test_the_readmes_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
+    written = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    rows = [found.row() for found, _ in outcomes.values()]
+    assert written.strip() == "".join(lines(rows)).strip()
+
+
+def test_a_family_that_fails_has_no_row(outcomes: Outcomes) -> None:
+    found, _ = outcomes["llama"]
+    broken = replace(found, checks=(replace(found.checks[0], verdict="failed"),))
+    with pytest.raises(MechsteerError, match="does not pass"):
+        broken.row()
+
+
+@pytest.mark.parametrize(
+    ("gone", "what"), [("model.safetensors", "weights"), ("token", "tokenizer")]
+)
+def test_a_folder_that_is_not_whole_says_what_it_lacks(
+    outcomes: Outcomes, tmp_path: Path, gone: str, what: str
+) -> None:
+    for file in outcomes["llama"][1].iterdir():
+        if not file.name.startswith(gone):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ModelError, match=f"the folder has no {what}"):
+        load_model(tmp_path, device="cpu")
