@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
 
 from torch import Tensor
 
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
-from mechsteer.selftest.plain import Plain, has_modules, tap
+from mechsteer.selftest.plain import Plain, tap
 from mechsteer.selftest.reference import LOGITS, Reference
 from mechsteer.selftest.subject import Subject, activations
 from mechsteer.sites import Site, residual_points
+
+_INSIDE = (
+    "they lie inside one module; its output was compared with the experts' own code when the site "
+    "was found"
+)
 
 
 def agreement(subject: Subject, plain: Plain) -> Iterator[Check]:
@@ -22,22 +27,26 @@ def agreement(subject: Subject, plain: Plain) -> Iterator[Check]:
     pass of the bridge, with what PyTorch's hooks see at the modules inside it.
     """
     if plain.copy is None:
-        yield from (_in_place(subject, plain, site) for site in subject.sites if has_modules(site))
+        yield from (_in_place(subject, plain, site) for site in subject.sites)
         yield not_applicable("residual stream", "rows against hidden states", plain.how)
         yield not_applicable("logits", "the bridge against the plain model", plain.how)
         return
     reference = Reference(subject, plain)
-    for site in subject.sites:
-        if not has_modules(site):
-            reason = "they lie between modules; their loop was compared when the site was found"
-            yield not_applicable(f"hooks: {site.name}", "neurons of experts", reason)
-            continue
-        gaps = [reference.gap(subject.activations[p.hook], p.hook) for p in site.points]
-        yield _check(
-            f"hooks: {site.name}", f"hook points, and forward hooks of {plain.how}", gaps, reference
-        )
+    yield from (_hooks(subject, reference, site) for site in subject.sites)
     yield _residual(subject, reference)
     yield _logits(subject, reference)
+
+
+def _hooks(subject: Subject, reference: Reference, site: Site) -> Check:
+    name, compared = (
+        f"hooks: {site.name}",
+        f"hook points, and forward hooks of {reference.plain.how}",
+    )
+    hooks = [point.hook for point in site.points if reference.reads(point.hook)]
+    if not hooks:
+        return not_applicable(name, compared, _INSIDE)
+    gaps = [reference.gap(subject.activations[hook], hook) for hook in hooks]
+    return _check(name, compared, gaps, reference)
 
 
 def _check(name: str, compared: str, gaps: list[Gap], reference: Reference) -> Check:
@@ -57,28 +66,25 @@ def _residual(subject: Subject, reference: Reference) -> Check:
 
 def _logits(subject: Subject, reference: Reference) -> Check:
     compared = "the bridge, and the plain model"
-    if reference.plain.headless or LOGITS not in reference.values:
-        return not_applicable(
-            LOGITS, compared, "the checkpoint has no prediction head; neurons need none"
-        )
-    return _check(LOGITS, compared, [reference.gap(subject.logits(), LOGITS)], reference)
+    logits = subject.logits()
+    if logits is None or reference.plain.headless:
+        return not_applicable(LOGITS, compared, "the checkpoint has no head, and neurons need none")
+    return _check(LOGITS, compared, [reference.gap(logits, LOGITS)], reference)
 
 
 def _in_place(subject: Subject, plain: Plain, site: Site) -> Check:
+    name, compared = f"hooks: {site.name}", f"hook points, and forward hooks of {plain.how}"
     kept: dict[str, Tensor] = {}
-
-    def keeper(name: str) -> Any:
-        return lambda z: kept.__setitem__(name, z.detach().clone())
-
     with ExitStack() as scope:
         for point in site.points:
-            place = tap(subject.model, plain, point)
-            scope.enter_context(place.reading(keeper(point.hook)))
+            if (place := tap(subject.model, plain, point)) is not None:
+                scope.enter_context(place.reading(partial(kept.__setitem__, point.hook)))
         subject.logits()
-    found = subject.activations
-    real = subject.real
+    if not kept:
+        return not_applicable(name, compared, _INSIDE)
+    found, real = subject.activations, subject.real
     gaps = [
-        Gap(relative(found[hook][real], kept[hook].reshape(found[hook].shape)[real]), 0.0)
-        for hook in kept
+        Gap(relative(found[hook][real], z.reshape(found[hook].shape)[real]), 0.0)
+        for hook, z in kept.items()
     ]
-    return measured(f"hooks: {site.name}", f"hook points, and forward hooks of {plain.how}", gaps)
+    return measured(name, compared, gaps)

@@ -52,12 +52,12 @@ def _differing(subject: Subject) -> Gap:
 def _written(subject: Subject, *, cache: bool) -> Int[Tensor, " token"]:
     """The continuation of the first sentence."""
     n = int(subject.mask[0].sum())
+    ids, mask = subject.ids[:1, :n], subject.mask[:1, :n]
     options: dict[str, Any] = {"max_new_tokens": _TOKENS, "do_sample": False}
-    options["attention_mask"] = subject.mask[:1, :n]
     if isinstance(subject.model, PlainModel):
-        write, options["use_cache"] = subject.model.original_model.generate, cache
+        plain = subject.model.original_model
+        out: Tensor = plain.generate(ids, attention_mask=mask, use_cache=cache, **options)
     else:
-        write, options["use_past_kv_cache"] = subject.model.generate, cache
-        options |= {"return_type": "tokens", "verbose": False}
-    out: Tensor = write(subject.ids[:1, :n], **options)[0]
-    return out
+        options |= {"use_past_kv_cache": cache, "return_type": "tokens", "verbose": False}
+        out = subject.model.generate(ids, attention_mask=mask, **options)
+    return out[0]

@@ -7,6 +7,7 @@ precision 2 ulp of the largest value.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ def _activations(subject: Subject, ids: Tensor, mask: Tensor) -> dict[str, Tenso
 
 def _batched(subject: Subject) -> Iterator[float]:
     for site in subject.sites:
-        options = {"site": site.name, "pooling": "max", "truncate": True, "progress": False}
+        options: dict[str, Any] = {"site": site.name, "truncate": True, "progress": False}
         alone, together = (
             record(
                 subject.model,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -58,7 +59,7 @@ class Trial:
         return _same([(self.point.hook, z)], self.under)
 
     def reached(self) -> list[Gap]:
-        """1 where nothing after the point changed, else 0; none where nothing fires after it."""
+        """1 where nothing after the point changed, else 0; nothing where it is the last."""
         later = list(self.before.items())[self.place + 1 :]
         return [Gap(float(_same(later, self.under).difference == 0), 0.0)] if later else []
 
@@ -89,18 +90,25 @@ def locality(subject: Subject) -> Iterator[Check]:
 
 
 def _trials(subject: Subject, before: Snapshot) -> Iterator[Trial]:
-    """First, middle and last layer of each component, a neuron at another place in each."""
+    """First, middle and last layer of each component, an active neuron of another third in each."""
     for site in subject.sites:
         for component in dict.fromkeys(point.component for point in site.points):
             points = [point for point in site.points if point.component == component]
             layers = sorted({0, len(points) // 2, len(points) - 1})
             for number, layer in enumerate(layers):
                 point = points[layer]
-                neuron = (point.width - 1) * (number + 1) // len(layers)
+                neuron = _active(subject, point, number, len(layers))
                 edit = shifted(subject, site, point, neuron)
                 with steer(subject.model, edit, tokenizer=subject.tokenizer):
                     under = _everything(subject)
                 yield Trial(point, neuron, float(edit.b), before, under, subject.real)
+
+
+def _active(subject: Subject, point: HookSite, part: int, parts: int) -> int:
+    """The neuron of the largest activation in one part of a point's neurons."""
+    start, end = point.width * part // parts, point.width * (part + 1) // parts
+    z = subject.activations[point.hook][subject.real][:, start:end]
+    return start + int(z.abs().amax(0).argmax())
 
 
 def _everything(subject: Subject) -> Snapshot:
@@ -110,10 +118,10 @@ def _everything(subject: Subject) -> Snapshot:
     return activations(subject.model, hooks, subject.ids, subject.mask)
 
 
-def _outputs(model: object) -> tuple[HookSite, ...]:
+def _outputs(model: Any) -> tuple[HookSite, ...]:
     """Outputs of the down-projections, where the ``linear`` site has them."""
     try:
-        return tuple(p for p in find_site(model, "linear").points if p.component.endswith("down"))
+        return tuple(p for p in find_site(model, "linear").points if p.kind == "down")
     except SiteError:
         return ()
 
@@ -125,10 +133,10 @@ def _same(values: list[tuple[str, Tensor]], others: Snapshot) -> Gap:
 
 def _written(subject: Subject, trial: Trial) -> list[Gap]:
     """The change of the down-projection's output beside ``W_out[:, j] D``, of one trial."""
-    prefix, is_post, _ = trial.point.component.partition("post")
-    outputs = {(p.component, p.layer): p.hook for p in _outputs(subject.model)}
-    hook = outputs.get((f"{prefix}down", trial.point.layer))
-    weight = _weight(linear_module(subject.model, trial.point)) if is_post else None
+    point = trial.point
+    outputs = {(p.stack, p.layer): p.hook for p in _outputs(subject.model)}
+    hook = outputs.get((point.stack, point.layer)) if point.kind == "post" else None
+    weight = None if hook is None else _weight(linear_module(subject.model, point))
     if hook is None or weight is None:
         return []
     states = [
@@ -138,7 +146,8 @@ def _written(subject: Subject, trial: Trial) -> list[Gap]:
     (z, out), (moved, changed) = states
     expected = (moved - z)[:, trial.neuron, None] * weight[:, trial.neuron]
     error = ((changed - out) - expected).abs()
-    allowed = sum(_rounding(subject, trial, weight, *state) for state in states)
+    each = [_rounding(subject, trial, weight, *state) for state in states]
+    allowed = each[0] + each[1]
     worst = int((error / allowed).argmax())
     scale = float(expected.abs().max()) or 1.0
     return [Gap(float(error.flatten()[worst]) / scale, float(allowed.flatten()[worst]) / scale)]
@@ -154,19 +163,20 @@ def _rounding(
     """Bound on the error of a down-projection's output."""
     bias = getattr(linear_module(subject.model, trial.point), "bias", None)
     u, terms = torch.finfo(torch.float32).eps / 2, weight.shape[1] + 1
-    total = z.abs() @ weight.abs().T + (0 if bias is None else bias.double().abs())
+    total = z.abs() @ weight.abs().T + (0 if bias is None else bias.detach().cpu().double().abs())
     stored = torch.finfo(subject.dtype).eps / 2 * out.abs()
     return terms * u / (1 - terms * u) * total + stored
 
 
-def _weight(module: nn.Module) -> Float[Tensor, "out neuron"] | None:
+def _weight(module: nn.Module | None) -> Float[Tensor, "out neuron"] | None:
     """A down-projection in float64; None where its weights cannot be read as numbers."""
     from transformers.pytorch_utils import Conv1D
 
     weight = getattr(module, "weight", None)
-    if weight is None or weight.ndim != 2 or not weight.is_floating_point():
+    if weight is None or weight.is_meta or weight.ndim != 2 or not weight.is_floating_point():
         return None
-    return (weight.T if isinstance(module, Conv1D) else weight).double()
+    exact: Tensor = (weight.T if isinstance(module, Conv1D) else weight).detach().cpu().double()
+    return exact
 
 
 def _down_projection(gaps: list[Gap]) -> Check:

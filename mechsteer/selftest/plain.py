@@ -11,13 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
-from mechsteer.hooks import hook_points
 from mechsteer.loading import quiet
-from mechsteer.plain import PlainModel
-from mechsteer.sites import HookSite, Site, block_of
+from mechsteer.sites import HookSite, block_of
+from mechsteer.sites.mixtures import shared_projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
 _WRAPPED = "._original_component"
+# the module of an MLP whose input (True) or output holds the neurons of a component
+_PLACES = {
+    "post": ("out", True),
+    "shared": ("out", True),
+    "gate": ("gate", False),
+    "up": ("in", False),
+    "down": ("out", False),
+}
 
 
 @dataclass(frozen=True)
@@ -46,13 +53,15 @@ class Tap:
 
     @contextmanager
     def reading(self, keep: Callable[[Tensor], None]) -> Iterator[None]:
-        """Hand what passes here to ``keep``."""
+        """Hand what passes here to ``keep``, copied to the CPU."""
+
+        def give(z: Tensor) -> None:
+            keep(z[..., slice(*self.columns)].detach().to("cpu", copy=True))
+
         if self.before:
-            handle = self.module.register_forward_pre_hook(lambda _, args: keep(args[0]))
+            handle = self.module.register_forward_pre_hook(lambda _, args: give(args[0]))
         else:
-            handle = self.module.register_forward_hook(
-                lambda _, args, out: keep(out[..., slice(*self.columns)])
-            )
+            handle = self.module.register_forward_hook(lambda _, args, out: give(out))
         try:
             yield
         finally:
@@ -91,37 +100,34 @@ def plain_model(model: Any) -> Plain:
     return Plain(copy, "a second copy of the plain model, eager attention", bool(random))
 
 
-def has_modules(site: Site) -> bool:
-    """Whether the neurons of a site lie at modules; those of routed experts lie between them."""
-    return not {"experts", "shared"} & {point.kind for point in site.points}
+def linear_module(model: Any, point: HookSite) -> nn.Module | None:
+    """The linear module that takes or gives the neurons of a hook point.
 
-
-def linear_module(model: Any, point: HookSite) -> nn.Module:
-    """The module inside the model under test at which a hook point lies.
-
-    Raises:
-        SiteError: the hook point belongs to no module.
+    None where no module does: the experts of a mixture are computed inside one.
     """
-    if isinstance(model, PlainModel):
-        mlp = block_of(model, point).mlp
-        part: nn.Module = getattr(mlp, {"up": "in", "gate": "gate"}.get(point.kind, "out"))
-        return part
-    path = str(hook_points(model)[point.hook].name).rpartition(".")[0]
-    try:
-        found: nn.Module = model.get_submodule(path).original_component
-    except AttributeError:
-        raise SiteError(f"{point.hook} lies at {path}, which wraps no module") from None
-    return found
+    block = block_of(model, point)
+    if point.kind == "shared":
+        shared: nn.Module = shared_projection(block.original_component)[0]
+        return shared
+    mlp = block.mlp
+    name, _ = _PLACES.get(point.kind, ("", False))
+    found = getattr(mlp, name, None) or getattr(mlp, f"dense_{name}", None)
+    module: nn.Module | None = getattr(found, "original_component", found)
+    return module
 
 
-def tap(model: Any, plain: Plain, point: HookSite) -> Tap:
+def tap(model: Any, plain: Plain, point: HookSite) -> Tap | None:
     """Find a hook point in the plain model, by the name of its module or, fused, by its weights.
+
+    None where no module takes or gives its neurons.
 
     Raises:
         SiteError: the plain model has no such module.
     """
     module = linear_module(model, point)
-    before = point.kind == "post"
+    if module is None:
+        return None
+    _, before = _PLACES[point.kind]
     if plain.copy is None:
         return Tap(module, before)
     names = {id(part): name for name, part in model.original_model.named_modules()}

@@ -4,22 +4,22 @@ Where TransformerLens rebuilds a module (it splits fused projections and compute
 sums may run in another order. Then a value may differ from the plain one by 4 times the plain
 model's own rounding error, which is measured against the plain model in float64: both are roundings
 of one function, so the bridge's error is of that size (3 times it, for the luck of the draw), and
-the plain one's adds 1. Half an ulp of the largest value is the least error asked for. A bridge that
-runs the model's own modules must be bit-identical.
+the plain one's adds 1. Half an ulp of the largest value is the least error asked for. In float32 a
+bridge that runs the model's own modules must be bit-identical.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mechsteer.selftest.check import Gap, relative
-from mechsteer.selftest.plain import Plain, Tap, has_modules, rebuilt, tap
+from mechsteer.selftest.plain import Plain, Tap, rebuilt, tap
 from mechsteer.selftest.subject import Subject
 from mechsteer.sites import HookSite, residual_points
 
@@ -36,9 +36,8 @@ class Reference:
         self.plain = plain
         self.subject = subject
         self._copy: nn.Module = plain.copy
-        sites = [site for site in subject.sites if has_modules(site)]
-        points = [point for site in sites for point in site.points]
-        self._taps = {p.hook: tap(subject.model, plain, p) for p in points}
+        found = {p.hook: tap(subject.model, plain, p) for p in subject.points}
+        self._taps = {hook: place for hook, place in found.items() if place is not None}
 
     @cached_property
     def values(self) -> dict[str, Tensor]:
@@ -59,17 +58,25 @@ class Reference:
             self._copy.double(), self._taps, self.subject.inputs, _rows(self.subject.model)
         )
 
+    def reads(self, hook: str) -> bool:
+        """Whether a module of the plain model takes or gives what passes a hook point."""
+        return hook in self._taps
+
     def gap(self, found: Tensor, name: str) -> Gap:
         """How far a value is from the plain model's at real tokens, and how far it may be."""
         plain = self._real(self.values, name)
         difference = relative(self._real({name: found}, name), plain)
-        if difference == 0 or not self.rebuilt:
+        if difference == 0 or (self.subject.dtype == torch.float32 and not self.rebuilt):
             return Gap(difference, 0.0)
         error = relative(plain, self._real(self.exact, name))
         return Gap(difference, _ROUNDINGS * max(error, torch.finfo(self.subject.dtype).eps / 2))
 
     def _real(self, values: Mapping[str, Tensor], name: str) -> Tensor:
-        return values[name].reshape(*self.subject.mask.shape, -1)[self.subject.real]
+        """Its values at real tokens; all, where it has one row a sentence (a classifier)."""
+        value, shape = values[name], self.subject.mask.shape
+        if value.numel() % shape.numel():
+            return value
+        return value.reshape(*shape, -1)[self.subject.real]
 
 
 def _rows(model: Any) -> tuple[HookSite, ...]:
@@ -88,13 +95,9 @@ def _read(
     values: dict[str, Tensor] = {}
     with ExitStack() as scope:
         for hook, place in taps.items():
-            scope.enter_context(place.reading(_keeper(values, hook)))
+            scope.enter_context(place.reading(partial(values.__setitem__, hook)))
         out = copy(**inputs, output_hidden_states=True)
     hidden = getattr(out, "encoder_hidden_states", None) or out.hidden_states
-    values |= {row.hook: h for row, h in zip(rows, hidden, strict=True)}
+    values |= {row.hook: h.cpu() for row, h in zip(rows, hidden, strict=True)}
     logits = getattr(out, "logits", None)
-    return values if logits is None else {**values, LOGITS: logits}
-
-
-def _keeper(values: dict[str, Tensor], name: str) -> Any:
-    return lambda z: values.__setitem__(name, z.detach().clone())
+    return values if logits is None else {**values, LOGITS: logits.cpu()}

@@ -14,7 +14,7 @@ from mechsteer.selftest.invariance import invariance
 from mechsteer.selftest.locality import locality
 from mechsteer.selftest.plain import plain_model
 from mechsteer.selftest.subject import Subject, subject
-from mechsteer.sites import SITES, Site, find_site, site_table
+from mechsteer.sites import SITES, Site, find_site, require_once, require_tokens, site_table
 
 
 def self_test(
@@ -36,7 +36,7 @@ def self_test(
 
     Args:
         model: a TransformerBridge in eval mode.
-        sites: which sites; a mixture of experts has others than the two.
+        sites: which of ``mechsteer.sites.SITES``.
         tokenizer: the model's plain one by default.
 
     Returns:
@@ -51,41 +51,67 @@ def self_test(
     found = [_site(model, name) for name in sites]
     checks = [check for check, _ in found]
     readable = tuple(site for _, site in found if site is not None)
-    if readable:
-        subject_ = subject(model, readable, tokenizer)
-        parts: tuple[Callable[[Subject], Iterator[Check]], ...] = (
-            lambda s: agreement(s, plain_model(model)),
-            invariance,
-            locality,
-            generation,
-        )
-        for part in parts:
-            checks += _all_of(part, subject_)
+    if not readable:
+        return tuple(checks)
+    tested = subject(model, readable, tokenizer)
+    if refusal := _other_tokens(tested):
+        return (*checks, refusal)
+    for name, part in _PARTS.items():
+        checks += _all_of(name, part, tested)
     return tuple(checks)
 
 
+def _agreement(tested: Subject) -> Iterator[Check]:
+    return agreement(tested, plain_model(tested.model))
+
+
+_PARTS: dict[str, Callable[[Subject], Iterator[Check]]] = {
+    "agreement": _agreement,
+    "invariance": invariance,
+    "edit": locality,
+    "generation": generation,
+}
+
+
 def _site(model: Any, name: str) -> tuple[Check, Site | None]:
-    """Whether every layer's neurons are found, as wide as their weights say."""
+    """Whether every layer's neurons are found, once each, as wide as their weights say."""
     if name.rpartition(".")[2] not in SITES:
         find_site(model, name)  # names the known ones
     what, compared = f"sites: {name}", "widths in a forward pass, and by the weights"
     try:
         site = find_site(model, name)
+        require_once(model, site.points)
         rows = site_table(model, name)
     except SiteError as refusal:
         return Check(what, compared, "refused", reason=str(refusal)), None
+    except Exception as error:  # the model itself does not run
+        return Check(what, compared, "failed", reason=_line(error)), None
     wrong = sum(row.verdict != "ok" for row in rows)
-    widths = sorted({point.width for point in site.points})
-    reason = f"{site.n_neurons:,} neurons in {len(rows)} hook points of width {widths}"
+    widths = ", ".join(map(str, sorted({point.width for point in site.points})))
+    reason = f"{site.n_neurons:,} neurons, {len(rows)} hook points {widths} wide"
     return measured(what, compared, [Gap(float(wrong), 0.0)], reason), site
 
 
-def _all_of(part: Callable[[Subject], Iterator[Check]], subject_: Subject) -> Iterator[Check]:
-    """The checks of one part; where it breaks off, a failed one says why."""
-    name = getattr(part, "__name__", "agreement")
+def _other_tokens(tested: Subject) -> Check | None:
+    """The refusal of a model whose activations belong to other tokens than it was given."""
     try:
-        yield from part(subject_)
+        for point in tested.points:
+            require_tokens(point, tested.activations[point.hook], tested.real)
+    except SiteError as refusal:
+        return Check("tokens", "tokens given, and activations", "refused", reason=str(refusal))
+    return None
+
+
+def _all_of(
+    name: str, part: Callable[[Subject], Iterator[Check]], tested: Subject
+) -> Iterator[Check]:
+    """The checks of one part; where it breaks off, a failed one says why."""
+    try:
+        yield from part(tested)
     except Exception as error:
-        kind = "" if isinstance(error, MechsteerError) else f"{type(error).__name__}: "
-        text = (str(error).strip() or "no message").splitlines()[0]
-        yield Check(name, "the part ran to its end", "failed", reason=f"{kind}{text}")
+        yield Check(name, "these checks ran to their end", "failed", reason=_line(error))
+
+
+def _line(error: Exception) -> str:
+    kind = "" if isinstance(error, MechsteerError) else f"{type(error).__name__}: "
+    return f"{kind}{(str(error).strip() or 'no message').splitlines()[0]}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
-from mechsteer.hooks import read
+from mechsteer.hooks import input_device, read
 from mechsteer.models import context_length, plain_tokenizer
 from mechsteer.recording.batches import plan_batches
 from mechsteer.sites import HookSite, Site
@@ -71,11 +71,11 @@ class Subject:
         return {"input_ids": self.ids, "attention_mask": self.mask, **given}
 
     @torch.inference_mode()
-    def logits(self) -> Tensor:
-        """What a whole pass of the bridge ends in."""
+    def logits(self) -> Tensor | None:
+        """What a whole pass of the bridge ends in; None where the model has no head."""
         options = {name: value for name, value in self.inputs.items() if name != "input_ids"}
-        found: Tensor = self.model(self.ids, return_type="logits", **options)
-        return found
+        found: Tensor | None = self.model(self.ids, return_type="logits", **options)
+        return None if found is None else found.cpu()
 
     @property
     def points(self) -> tuple[HookSite, ...]:
@@ -84,8 +84,8 @@ class Subject:
 
     @property
     def real(self) -> Tensor:
-        """``[sentence, token]``, True where a token is not padding."""
-        return self.mask.bool()
+        """``[sentence, token]`` on the CPU, True where a token is not padding."""
+        return self.mask.bool().cpu()
 
 
 def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subject:
@@ -98,7 +98,7 @@ def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subje
     plan = plan_batches(
         SENTENCES, tokenizer, context=context_length(model, tokenizer), truncate=True
     )
-    batch = plan.batch(0).to(next(model.parameters()).device)
+    batch = plan.batch(0).to(input_device(model.original_model))
     known = model.original_model.get_input_embeddings().weight.shape[0]
     if int(batch.ids.max()) >= known:
         raise ModelError(
@@ -109,11 +109,11 @@ def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subje
 
 
 def activations(model: Any, hooks: Iterable[str], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """What passes some hook points, copied, in the order that they fire."""
+    """What passes some hook points, copied to the CPU, in the order that they fire."""
     seen: dict[str, Tensor] = {}
 
     def keeper(hook: str) -> Any:
-        return lambda z: seen.__setitem__(hook, z.detach().clone())
+        return lambda z: seen.__setitem__(hook, z.detach().to("cpu", copy=True))
 
     with torch.inference_mode():
         read(model, ids, mask, {hook: keeper(hook) for hook in hooks})

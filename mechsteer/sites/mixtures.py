@@ -59,7 +59,7 @@ def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
     Raises:
         SiteError: the block has no such experts, or theirs cannot be read.
     """
-    place, width = _shared(block) if kind == "shared" else _routed(block)
+    place, width = shared_projection(block) if kind == "shared" else _routed(block)
     if place in _taps:
         return width
     if kind == "experts":
@@ -71,7 +71,7 @@ def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
     return width
 
 
-def _shared(block: nn.Module) -> tuple[Any, int]:
+def shared_projection(block: nn.Module) -> tuple[Any, int]:
     """The down-projection of the shared expert, and its inputs."""
     parts = [
         (module, shape[0])

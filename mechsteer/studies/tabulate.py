@@ -99,7 +99,7 @@ def _interval_rows(
     values: Float[Tensor, "sentence layer cell"],
     languages: Sequence[str],
     *,
-    pairs_at: Collection[int] | None,
+    pairs_at: Sequence[int] | None,
     **draws: int,
 ) -> pd.DataFrame:
     """Means in every layer, single pairs in those asked for."""
