@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mechsteer.recording import embed
     from mechsteer.reporting import report
     from mechsteer.scoring import score
+    from mechsteer.selftest import self_test
     from mechsteer.steering import steer
     from mechsteer.studies.bench import ByTarget
     from mechsteer.studies.protocol import Study, study
@@ -75,6 +76,7 @@ _HOMES = {
     "report": "reporting",
     "save_edit": "interventions",
     "score": "scoring",
+    "self_test": "selftest",
     "shift": "interventions",
     "steer": "steering",
     "study": "studies.protocol",
@@ -112,6 +114,7 @@ __all__ = [
     "report",
     "save_edit",
     "score",
+    "self_test",
     "shift",
     "steer",
     "study",
