@@ -131,6 +131,7 @@ _DECODERS = (
     _llama_like(
         "neox", "GPT-NeoX", "EleutherAI/pythia-410m, EleutherAI/polyglot-ko-1.3b", "GPTNeoX",
         {**_SIZES, **_TOKENS}, _dense("gpt_neox.layers.{}"),
+        rebuilt=True,  # equal here, but a BLAS may sum a split projection in another order
     ),
     Family(
         "xglm", "XGLM", "facebook/xglm-564M", "XGLMConfig", "XGLMForCausalLM",

@@ -51,7 +51,8 @@ class Outcome:
     def _agreement(self) -> str:
         found = [c.difference for c in self.checks if c.name.startswith("hooks: ")]
         known = [difference for difference in found if difference is not None]
-        agreement = "within own rounding" if max(known, default=0) else "bit-identical"
+        rounded = self.family.rebuilt or max(known, default=0) > 0
+        agreement = "within own rounding" if rounded else "bit-identical"
         if None not in found:
             return agreement
         experts = "experts' output that of transformers within rounding"
