@@ -295,7 +295,7 @@ def test_greedy_generation_is_the_same_with_and_without_a_cache(
     model = bridge(family)
     options = {"max_new_tokens": 8, "verbose": False, **OPTIONS}
     ids, mask = padded("left")
-    edits = clamp_of(model), shift_of(model, size=3.0)
+    edits = clamp_of(model), shift_of(model, size=10.0)
     with ms.steer(model, *edits, positions=positions):
         cached, uncached = (
             model.generate(ids, attention_mask=mask, use_past_kv_cache=cache, **options)
