@@ -72,7 +72,7 @@ class Elsewhere:
             for metric, found in (("top-1", hits.top1), ("margin", hits.margin)):
                 for query, values in (("language", found[0, 1]), ("English", found[1, 0])):
                     where = {"place": place, "query": query, "metric": metric}
-                    yield where | _interval(values)
+                    yield where | interval(values)
 
     def within_languages(self) -> pd.DataFrame:
         """Paraphrases found in one language: both original, both edited, only candidates edited."""
@@ -89,11 +89,12 @@ class Elsewhere:
                     head["place"] = place
                     for condition, x in (("same", moved[0]), ("mixed", plain[0])):
                         hits = top1_hits(x[layer], moved[1][layer])[0]
-                        rows.append(head | {"query": condition} | _interval(hits))
+                        rows.append(head | {"query": condition} | interval(hits))
         return pd.DataFrame(rows)
 
 
-def _interval(hits: Tensor) -> dict[str, Any]:
+def interval(hits: Tensor) -> dict[str, Any]:
+    """Mean over sentences with its bootstrap interval, as columns of a row."""
     found = bootstrap_mean(hits[:, None])
     ends = {"ci_low": found.mean_low, "ci_high": found.mean_high}
     return {"value": found.mean} | ends | {"n": len(hits)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import mechsteer as ms
+from experiments.new_embedding_spaces.elsewhere import interval
 from experiments.new_embedding_spaces.fit import Fitted
-from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.artifacts import content_hash, read_json, write_json
 from mechsteer.costs import language_probability, sample
 from mechsteer.interventions import Edit
@@ -31,14 +30,10 @@ def language_written(fitted: Fitted, maker: Maker) -> pd.DataFrame:
     for state in progress([BASE, *doses], "writing", "state"):
         texts = _written(fitted, state, () if state == BASE else (maker.edit(state),))
         for target in [state.language] if state.language else settings.targets:
-            rows.append({"language": target, "k": state.k} | _probability(texts, target))
+            rows.append(
+                {"language": target, "k": state.k} | interval(language_probability(texts, target))
+            )
     return pd.DataFrame(rows)
-
-
-def _probability(texts: Sequence[str], target: str) -> dict[str, Any]:
-    found = bootstrap_mean(language_probability(texts, target)[:, None])
-    ends = {"ci_low": found.mean_low, "ci_high": found.mean_high}
-    return {"value": found.mean} | ends | {"n": len(texts)}
 
 
 def _written(fitted: Fitted, state: State, edits: tuple[Edit, ...]) -> list[str]:
