@@ -15,6 +15,7 @@ from torch import Tensor
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import content_hash, read_json, write_json
 from mechsteer.artifacts.runs import versions
+from mechsteer.experts.controls import random_like
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
@@ -35,7 +36,7 @@ RANDOM = "random"
 class ByTarget:
     """An edit that a target language decides, without experts: of the residual stream, say.
 
-    ``ms.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
+    ``ms.studies.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
     """
 
     make: Callable[[str], Edit]
@@ -69,7 +70,7 @@ class Maker:
     def experts(self, state: State) -> Experts:
         """The neurons a state moves: its language's best, or random ones in their layers."""
         experts = self.scores.top(state.language, state.k, by=self._by)
-        return experts if state.seed < 0 else self.scores.random_like(experts, seed=state.seed)
+        return experts if state.seed < 0 else random_like(self.scores, experts, seed=state.seed)
 
     def table(self, state: State) -> pd.DataFrame:
         """The experts of a state with the value they are held at and the chance level of AP."""
