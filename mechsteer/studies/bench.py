@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 from torch import Tensor
@@ -42,8 +42,8 @@ class ByTarget:
     make: Callable[[str], Edit]
 
 
-EditMaker = Callable[[Experts], Edit]
-Studied = EditMaker | ByTarget | Edit
+EditMaker: TypeAlias = Callable[[Experts], Edit]
+Studied: TypeAlias = EditMaker | ByTarget | Edit
 
 
 class Maker:
@@ -115,7 +115,7 @@ class Reading:
     skip_first: bool = False
 
 
-USUAL = Reading()
+USUAL: Reading = Reading()
 
 
 @dataclass(frozen=True)
