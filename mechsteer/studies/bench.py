@@ -19,7 +19,7 @@ from mechsteer.experts.controls import random_like
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
-from mechsteer.recording import embed
+from mechsteer.recording import Reading, embed
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State, measure
@@ -101,24 +101,6 @@ def _takes_experts(studied: Studied) -> bool:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How sentences are read, the same for scoring and for every state of a study.
-
-    Attributes:
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
-    """
-
-    batch_tokens: int = 4096
-    truncate: bool = False
-    skip_first: bool = False
-
-
-USUAL: Reading = Reading()
-
-
-@dataclass(frozen=True)
 class Bench:
     """A model and the parallel text it is measured on; a folder remembers what was measured."""
 
@@ -131,7 +113,7 @@ class Bench:
 
     def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
         """Embed the corpus with the model in a state."""
-        reading = {"progress": False, **asdict(self.reading)}
+        reading: dict[str, Any] = {"progress": False, "reading": self.reading}
         if state == BASE:
             return embed(self.model, self.corpus, **reading)
         edit = self.maker.edit(state)
