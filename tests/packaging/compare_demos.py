@@ -2,10 +2,10 @@
 
 python -m tests.packaging.compare_demos mechsteer-demo build/newest/demo
 
-Other versions round otherwise: activations move by about 1e-6, which may turn a near tie between two
-translations or two neurons around. So tables must have the same rows, values must be equal within
-``CLOSE`` relatively or within what two sentences of a pair are worth absolutely, and nearly all of
-them within ``CLOSE``; nearly all chosen neurons must be the same ones.
+Other versions round otherwise: activations move by about 1e-6, which may turn a near tie between
+two translations or two neurons around. So tables must have the same rows, values must be equal
+within ``CLOSE`` relatively or within what two sentences of a pair are worth absolutely, and nearly
+all of them within ``CLOSE``; nearly all chosen neurons must be the same ones.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> int:
     """Exit with 1 and say what differs, or say that nothing does."""
     first, second = map(Path, sys.argv[1:])
     found = differences(first, second)
-    print("\n".join(found) or f"{first} and {second} agree")
+    print("\n".join(found) or f"{first} and {second} agree")  # noqa: T201
     return bool(found)
 
 
