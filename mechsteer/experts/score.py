@@ -17,6 +17,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
+from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *,
     site: str = "post",

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.interventions import Edit
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording import embed
 from mechsteer.steering.positions import Positions
 from mechsteer.steering.scope import steer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def embed_steered(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *edits: Edit,
     positions: Positions = "all",
@@ -38,6 +39,7 @@ def embed_steered(
     Raises:
         MechsteerError: as ``steer`` and ``embed``; an edit was not fitted for one of the languages.
     """
+    model = as_model(model)
     embeddings: dict[str, Tensor] = {}
     for language in corpus.languages:
         with steer(model, *edits, positions=positions, languages=language):

@@ -18,6 +18,7 @@ from mechsteer.artifacts.runs import versions
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
+from mechsteer.model.interface import Model
 from mechsteer.recording import embed
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies.plane import Plane
@@ -121,7 +122,7 @@ USUAL = Reading()
 class Bench:
     """A model and the parallel text it is measured on; a folder remembers what was measured."""
 
-    model: Any
+    model: Model
     corpus: ParallelCorpus
     maker: Maker
     reading: Reading
