@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
+from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
@@ -24,6 +25,7 @@ from mechsteer.model.sites import HookSite, find_site, require_once, require_tok
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording.batches import Batch, Plan, plan_batches
 from mechsteer.recording.firing import FIRING, fires
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
@@ -42,11 +44,10 @@ def record(
     firing: bool = False,
     embeddings: bool = False,
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
     progress: bool = True,
+    **options: Unpack[ReadingOptions],
 ) -> Recording:
     """Record the neurons of a model on a corpus, pooled over each sentence's real tokens.
 
@@ -65,12 +66,11 @@ def record(
         firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context, and count them, instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
+        reading: how sentences are read.
         directory: folder to stream to; an interrupted recording resumes there. None keeps the
             pooled values in memory.
         progress: show a bar where a terminal watches.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         ModelError: train mode; compatibility mode with embeddings; a folder or ``firing`` while
@@ -86,14 +86,9 @@ def record(
     points = points_of(found, layers)
     residual = residual_rows(model) if embeddings else ()
     taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=model.context_length(tokenizer),
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
-    )
+    reading = reading.changed(options)
+    context = model.context_length(tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
@@ -124,10 +119,9 @@ def embed(
     corpus: LabelledCorpus,
     *,
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
     progress: bool = True,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
@@ -139,10 +133,9 @@ def embed(
         model: a TransformerBridge in eval mode.
         corpus: sentences by language.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token.
+        reading: how sentences are read.
         progress: show a bar where a terminal watches.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         ModelError: train mode or compatibility mode.
@@ -152,14 +145,9 @@ def embed(
     model.require_eval()
     tokenizer = tokenizer or model.plain_tokenizer
     residual = residual_rows(model)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=model.context_length(tokenizer),
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
-    )
+    reading = reading.changed(options)
+    context = model.context_length(tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
     labels = torch.tensor(corpus.flatten()[1])

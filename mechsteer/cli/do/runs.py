@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record
-from mechsteer.studies.bench import EditMaker, Reading, Studied
+from mechsteer.recording.reading import Reading
+from mechsteer.studies.bench import EditMaker, Studied
 from mechsteer.studies.files import how_to_repeat, load_study, save_study
 from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 
@@ -317,7 +318,7 @@ def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:
         pooling=inputs["pooling"],
         embeddings=True,
         directory=run.path / "recording",
-        **asdict(_reading(run)),
+        reading=_reading(run),
     )
     return model, dev, recording
 
