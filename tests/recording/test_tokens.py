@@ -13,7 +13,7 @@ import mechsteer as ms
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.costs import compare, perplexity
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError, ModelError
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.recording import Reading, embed, record
 from mechsteer.recording.batches import plan_batches
 from mechsteer.recording.tokens import special_ids, tokenize
@@ -74,7 +74,7 @@ def test_what_the_template_adds_is_special_even_where_nothing_names_it() -> None
     "text", [TEXT + "</s>", "</s>" + TEXT, "The weather</s> is nice today.", "<s>" + TEXT + "</s>"]
 )
 def test_special_tokens_in_a_text_are_read_and_not_real(model: Any, text: str) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     tokens = only(tokenizer, text)
     special = np.isin(tokens.ids, [tokenizer.bos_token_id, tokenizer.eos_token_id])
     assert tokens.ids.tolist() == tokenizer(text)["input_ids"]
@@ -101,7 +101,7 @@ def test_a_causal_model_gives_the_same_with_a_special_token_at_the_end(model: An
 def test_the_warning_names_file_and_line_and_plain_text_warns_of_nothing(
     model: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     sources = {"eng_Latn": "eng.txt", "fra_Latn": "fra.txt"}
     corpus = LabelledCorpus({"eng_Latn": ["a", "b"], "fra_Latn": ["c", "<s> d"]}, sources=sources)
     plan_batches(corpus.select(["eng_Latn"]), tokenizer, context=64)
@@ -113,7 +113,7 @@ def test_the_warning_names_file_and_line_and_plain_text_warns_of_nothing(
 def test_a_text_of_written_special_tokens_alone_is_refused_by_file_and_line(model: Any) -> None:
     corpus = LabelledCorpus({"eng_Latn": ["a", "</s>"]}, sources={"eng_Latn": "eng.txt"})
     with pytest.raises(CorpusError, match=r"eng.txt:2: the sentence has no real token"):
-        plan_batches(corpus, plain_tokenizer(model), context=64)
+        plan_batches(corpus, model.plain_tokenizer, context=64)
     with pytest.raises(CorpusError, match="text 0 has no real token"):
         perplexity(model, "</s>")
 
@@ -124,7 +124,7 @@ def test_written_special_tokens_are_neither_predicted_nor_counted(model: Any) ->
     assert marked.n_bytes.tolist() == plain.n_bytes.tolist() == [len(TEXT.encode())]
     assert marked.nll.item() == pytest.approx(plain.nll.item(), rel=1e-6)
     inside = perplexity(model, "The weather</s> is nice today.")
-    tokens = only(plain_tokenizer(model), "The weather</s> is nice today.")
+    tokens = only(model.plain_tokenizer, "The weather</s> is nice today.")
     ids = torch.from_numpy(tokens.ids).long()
     with torch.inference_mode():
         logp = model(ids[None])[0].double().log_softmax(-1)
@@ -141,7 +141,7 @@ def test_windows_that_hold_special_tokens_alone_ask_nothing(model: Any, window: 
 
 def test_content_is_what_recording_calls_real(bridge: Any) -> None:
     model = bridge("llama", template="<s> $A </s>")
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     tokens = only(tokenizer, "the cat</s> sat <unk> by</s>")
     from tests.steering.test_positions import observe
 
@@ -154,7 +154,7 @@ def test_content_is_what_recording_calls_real(bridge: Any) -> None:
 
 
 def test_a_prefix_is_read_with_its_text_and_is_not_real(model: Any) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     tokens = only(tokenizer, TEXT, prefix="query: ", spans=True)
     assert tokens.ids.tolist() == tokenizer("query: " + TEXT)["input_ids"]
     words = tokenizer.convert_ids_to_tokens(tokens.ids[tokens.real].tolist())
@@ -168,7 +168,7 @@ def test_a_prefix_is_read_with_its_text_and_is_not_real(model: Any) -> None:
 def test_every_character_of_a_text_is_in_a_real_token_and_none_of_the_prefix(
     model: Any, prefix: str
 ) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     for text in (TEXT, "猫は庭で眠っている。", "Où est l’été ?", "bcd", "é"):
         tokens = only(tokenizer, text, prefix=prefix)
         offsets = tokenizer(prefix + text, return_offsets_mapping=True)["offset_mapping"]
@@ -182,7 +182,7 @@ def test_a_prefix_changes_what_is_recorded_as_if_its_tokens_were_masked_from_poo
 ) -> None:
     corpus = LabelledCorpus({"eng_Latn": [TEXT]})
     found = record(model, corpus, prefix="query: ", pooling="mean", embeddings=True)
-    tokens = only(plain_tokenizer(model), TEXT, prefix="query: ")
+    tokens = only(model.plain_tokenizer, TEXT, prefix="query: ")
     point = found.site.points[3]
     seen: list[torch.Tensor] = []
     with torch.inference_mode():
@@ -201,7 +201,7 @@ def test_a_prefix_changes_what_is_recorded_as_if_its_tokens_were_masked_from_poo
 
 
 def test_a_prefix_is_cut_with_its_text_and_counts_towards_the_context(model: Any) -> None:
-    corpus, tokenizer = LabelledCorpus({"eng_Latn": [TEXT]}), plain_tokenizer(model)
+    corpus, tokenizer = LabelledCorpus({"eng_Latn": [TEXT]}), model.plain_tokenizer
     n = len(tokenizer(TEXT)["input_ids"])
     plan_batches(corpus, tokenizer, context=n)
     with pytest.raises(CorpusError, match=f"eng_Latn:1: .* takes {n}"):
@@ -211,7 +211,7 @@ def test_a_prefix_is_cut_with_its_text_and_counts_towards_the_context(model: Any
 
 
 def test_the_first_token_that_is_skipped_is_the_prefixs_where_there_is_one(model: Any) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     alone, behind = only(tokenizer, TEXT), only(tokenizer, TEXT, prefix="query: ")
     assert alone.without_first().sum() == alone.real.sum() - 1
     assert (behind.without_first() == behind.real).all()
@@ -221,7 +221,7 @@ def test_the_first_token_that_is_skipped_is_the_prefixs_where_there_is_one(model
 
 
 def test_a_prefix_is_context_that_is_not_predicted(model: Any) -> None:
-    tokens = only(plain_tokenizer(model), TEXT, prefix="query: ")
+    tokens = only(model.plain_tokenizer, TEXT, prefix="query: ")
     ids = torch.from_numpy(tokens.ids).long()
     with torch.inference_mode():
         logp = model(ids[None])[0].double().log_softmax(-1)
