@@ -234,8 +234,8 @@ def require_causal(model: Any) -> None:
         )
     if getattr(model.cfg, "attention_dir", "causal") != "causal":
         raise ModelError(
-            f"{model.cfg.architecture} looks both ways, so it has no perplexity and generates "
-            "nothing: expected a causal model"
+            f"{model.cfg.architecture} looks both ways, or has no head: it has no perplexity and "
+            "generates nothing; expected a causal model with its language-model head"
         )
 
 
