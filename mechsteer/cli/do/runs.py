@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,8 @@ from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
 from mechsteer.model.identity import ModelIdentity, require_same_model
 from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record
-from mechsteer.studies.bench import EditMaker, Reading, Studied
+from mechsteer.recording.reading import Reading
+from mechsteer.studies.bench import EditMaker, Studied
 from mechsteer.studies.files import how_to_repeat, load_study, save_study
 from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 
@@ -316,7 +317,7 @@ def recorded(run: Run) -> tuple[Any, LabelledCorpus, Recording]:
         pooling=inputs["pooling"],
         embeddings=True,
         directory=run.path / "recording",
-        **asdict(_reading(run)),
+        reading=_reading(run),
     )
     return model, dev, recording
 
