@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mechsteer.errors import SiteError
-from mechsteer.model.hooks import add_hook_point
+from mechsteer.model.interface import Model
 from mechsteer.model.plain import features
 
 _SHARED = ("shared_expert", "shared_experts")
@@ -47,7 +47,7 @@ class Tap:
 _taps: WeakKeyDictionary[nn.Module, Tap] = WeakKeyDictionary()
 
 
-def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
+def tap(model: Model, block: nn.Module, name: str, kind: str) -> int:
     """Put a hook point into the experts of a block, unless it is there; the number of its neurons.
 
     Args:
@@ -65,7 +65,7 @@ def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
     if kind == "experts":
         _verify(place)
         _take_over(place.config)
-    tapped = _taps[place] = Tap(block, add_hook_point(model, name))
+    tapped = _taps[place] = Tap(block, model.add_hook_point(name))
     if kind == "shared":
         place.register_forward_pre_hook(lambda module, args: (tapped(args[0]), *args[1:]))
     return width
