@@ -19,6 +19,7 @@ from mechsteer.experts.controls import random_like
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
+from mechsteer.model.interface import Model
 from mechsteer.recording import Reading, embed
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies.plane import Plane
@@ -104,7 +105,7 @@ def _takes_experts(studied: Studied) -> bool:
 class Bench:
     """A model and the parallel text it is measured on; a folder remembers what was measured."""
 
-    model: Any
+    model: Model
     corpus: ParallelCorpus
     maker: Maker
     reading: Reading

@@ -16,6 +16,7 @@ from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import Criterion, NeuronScores
 from mechsteer.interventions import clamp
 from mechsteer.kernels import Pooling
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording import record
 from mechsteer.recording.reading import DEFAULT_READING, Reading
@@ -95,7 +96,7 @@ class Scored:
 
 
 def score_for_study(
-    model: Any,
+    model: ModelLike,
     dev: LabelledCorpus,
     *,
     site: str = "post",
@@ -119,7 +120,7 @@ def score_for_study(
 
 
 def study(
-    model: Any,
+    model: ModelLike,
     *,
     dev: ParallelCorpus,
     test: ParallelCorpus,
@@ -179,6 +180,7 @@ def study(
     Raises:
         CorpusError: the two corpora do not fit, or a target was not scored.
     """
+    model = as_model(model)
     folder = directory or Path()
     scored = scored or score_for_study(
         model,
