@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
@@ -144,7 +145,7 @@ def one_by_one(
     z = hidden.new_zeros(len(hidden), len(parts), parts[0].shape[-1])
     for e, (_, tokens) in enumerate(chosen):
         z[tokens, e] = parts[e]
-    z = tapped(z.flatten(1)).view_as(z)
+    z = tapped(rearrange(z, "token expert neuron -> token (expert neuron)")).view_as(z)
     out = torch.zeros_like(hidden)
     for e, (choice, tokens) in enumerate(chosen):
         written = _linear(experts, "down_proj", z[tokens, e], e)
