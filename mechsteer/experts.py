@@ -16,7 +16,7 @@ from torch import Tensor
 from mechsteer.controls import null_neurons, random_neurons
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import Pooling, effect_size
-from mechsteer.languages import closest
+from mechsteer.corpus.languages import closest
 from mechsteer.sites import Site
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.experts import Criterion
 from mechsteer.interventions import Edit, load_edits, save_edit
-from mechsteer.languages import canonical
+from mechsteer.corpus.languages import canonical
 from mechsteer.runs import Run
 from mechsteer.steering import Positions, steer
 

@@ -9,7 +9,7 @@ from mechsteer.commands.runs import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.evidence import neuron_evidence
 from mechsteer.experts import Criterion, Experts
-from mechsteer.languages import canonical
+from mechsteer.corpus.languages import canonical
 from mechsteer.runs import Run
 
 

@@ -17,7 +17,7 @@ from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts import Criterion, Experts, NeuronScores
 from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
-from mechsteer.languages import canonical
+from mechsteer.corpus.languages import canonical
 from mechsteer.models import ModelIdentity, load_model, require_same_model
 from mechsteer.recording import Recording, record
 from mechsteer.runs import Run, versions

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mechsteer.corpus.text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
-from mechsteer.languages import canonical
+from mechsteer.corpus.languages import canonical
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 _LANGUAGE = ("language", "lang")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mechsteer.errors import CorpusError
-from mechsteer.languages import canonical, closest
+from mechsteer.corpus.languages import canonical, closest
 
 _BOM = b"\xef\xbb\xbf"
 _Found = TypeVar("_Found")

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.languages import alpha3, canonical, closest
+from mechsteer.corpus.languages import alpha3, canonical, closest
 
 
 def language_probability(texts: Sequence[str], language: str) -> Float[Tensor, " text"]:

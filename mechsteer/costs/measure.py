@@ -16,7 +16,7 @@ from mechsteer.costs.prediction import Comparison, compare
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
-from mechsteer.languages import canonical
+from mechsteer.corpus.languages import canonical
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 

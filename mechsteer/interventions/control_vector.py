@@ -12,7 +12,7 @@ from torch import Tensor
 from mechsteer.artifacts import write_bytes
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit
-from mechsteer.languages import closest
+from mechsteer.corpus.languages import closest
 
 
 def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts import TABLES, Experts
 from mechsteer.kernels import Pooling, effect_size, score
-from mechsteer.languages import closest
+from mechsteer.corpus.languages import closest
 from mechsteer.recording import Recording
 
 _CHUNK = 1024  # neurons at once: 50 MB for 6,000 sentences

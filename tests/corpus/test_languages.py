@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechsteer.errors import CorpusError
-from mechsteer.languages import FLORES200, canonical, closest
+from mechsteer.corpus.languages import FLORES200, canonical, closest
 
 # The 112 languages of the LASER Tatoeba test, https://github.com/facebookresearch/LASER
 TATOEBA = """
@@ -126,7 +126,7 @@ def test_closest_finds_at_most_three_whatever_the_case() -> None:
 
 def test_a_canonical_name_is_found_without_loading_the_language_tables() -> None:
     code = (
-        "import sys; from mechsteer.languages import canonical; canonical('fra_Latn');"
+        "import sys; from mechsteer.corpus.languages import canonical; canonical('fra_Latn');"
         "sys.exit('langcodes' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
