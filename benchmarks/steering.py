@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mechsteer.interventions import NeuronEdit
-from mechsteer.models import EMBEDDED, load_model
-from mechsteer.sites import find_site
+from mechsteer.model.load import EMBEDDED, load_model
+from mechsteer.model.sites import find_site
 from mechsteer.steering import steer
 from mechsteer.throughput.bench import machine
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus
     from mechsteer.costs import cost, perplexity
     from mechsteer.errors import MechsteerError
-    from mechsteer.evidence import experts_by_evidence
-    from mechsteer.experts import Experts, NeuronScores
+    from mechsteer.experts.score import score
+    from mechsteer.experts.scores import Experts, NeuronScores
+    from mechsteer.experts.significance import experts_by_evidence
     from mechsteer.interventions import (
         NeuronEdit,
         ResidualEdit,
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
         shift,
         zero,
     )
-    from mechsteer.models import load_model
+    from mechsteer.model.load import load_model
     from mechsteer.recording import embed
     from mechsteer.reporting import report
-    from mechsteer.scoring import score
     from mechsteer.selftest import self_test
     from mechsteer.steering import steer
     from mechsteer.studies.bench import ByTarget
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ByTarget": "studies.bench",
-    "Experts": "experts",
+    "Experts": "experts.scores",
     "LabelledCorpus": "corpus",
     "MechsteerError": "errors",
     "NeuronEdit": "interventions",
-    "NeuronScores": "experts",
+    "NeuronScores": "experts.scores",
     "ParallelCorpus": "corpus",
     "ResidualEdit": "interventions",
     "Study": "studies.protocol",
@@ -63,19 +63,19 @@ _HOMES = {
     "damp": "interventions",
     "diffmean": "interventions",
     "embed": "recording",
-    "experts_by_evidence": "evidence",
+    "experts_by_evidence": "experts.significance",
     "gaussian_transport": "interventions",
     "linear_map": "interventions",
     "linear_transport": "interventions",
     "load_edit": "interventions",
     "load_edits": "interventions",
-    "load_model": "models",
+    "load_model": "model.load",
     "perplexity": "costs",
     "recover": "interventions",
     "remove_subspace": "interventions",
     "report": "reporting",
     "save_edit": "interventions",
-    "score": "scoring",
+    "score": "experts.score",
     "self_test": "selftest",
     "shift": "interventions",
     "steer": "steering",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import mechsteer as ms
-from mechsteer.experts import Experts, NeuronScores
+from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.interventions import Edit, ResidualEdit
 from mechsteer.recording import Recording
 

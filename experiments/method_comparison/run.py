@@ -21,13 +21,13 @@ from experiments.method_comparison.methods import METHODS, Fitted, Method, contr
 from experiments.method_comparison.tables import write_results
 from mechsteer.analysis import by_pair, centre, language_means, retrieval
 from mechsteer.analysis.statistics import bootstrap_difference, bootstrap_mean
-from mechsteer.artifacts import content_hash, read_json, write_json
+from mechsteer.artifacts.files import content_hash, read_json, write_json
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.costs import language_probability, perplexity, sample
+from mechsteer.experts.score import score_recording
 from mechsteer.interventions import Edit
 from mechsteer.progress import progress
 from mechsteer.recording import record
-from mechsteer.scoring import score_recording
 from mechsteer.steering import embed_steered, steer
 
 HERE = Path(__file__).parent

@@ -13,11 +13,11 @@ from pathlib import Path
 from experiments.model_families.checkpoints import save_checkpoint
 from experiments.model_families.roster import FAMILIES, Family
 from mechsteer.errors import MechsteerError
-from mechsteer.models import load_model
-from mechsteer.plain import PlainModel
+from mechsteer.model.load import load_model
+from mechsteer.model.plain import PlainModel
+from mechsteer.model.sites import find_site
 from mechsteer.progress import progress
 from mechsteer.selftest import Check, self_test
-from mechsteer.sites import find_site
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- families: made by `make families` -->\n", "<!-- end of families -->\n"

@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from experiments.new_embedding_spaces.settings import DATA, Settings
-from mechsteer.commands.runs import open_model
+from mechsteer.cli.do.runs import open_model
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError
-from mechsteer.experts import NeuronScores
+from mechsteer.experts.score import score_recording
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.recording import record
-from mechsteer.scoring import score_recording
 from mechsteer.studies.protocol import Scored
 
 

@@ -29,9 +29,9 @@ from experiments.new_embedding_spaces.studied import (
     variants,
 )
 from experiments.new_embedding_spaces.writing import language_written
-from mechsteer.artifacts import write_json
+from mechsteer.artifacts.files import write_json
+from mechsteer.artifacts.runs import versions
 from mechsteer.reporting import report, summary
-from mechsteer.runs import versions
 from mechsteer.studies.protocol import Study, spread
 from mechsteer.studies.quality import QUALITIES
 

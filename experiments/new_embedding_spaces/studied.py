@@ -7,7 +7,7 @@ from typing import Any
 
 import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
-from mechsteer.experts import NeuronScores
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
 from mechsteer.studies.bench import Maker, Studied
 from mechsteer.studies.protocol import Study, study

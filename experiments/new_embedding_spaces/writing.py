@@ -10,12 +10,12 @@ import pandas as pd
 import mechsteer as ms
 from experiments.new_embedding_spaces.elsewhere import interval
 from experiments.new_embedding_spaces.fit import Fitted
-from mechsteer.artifacts import content_hash, read_json, write_json
+from mechsteer.artifacts.files import content_hash, read_json, write_json
+from mechsteer.artifacts.runs import versions
 from mechsteer.costs import language_probability, sample
 from mechsteer.interventions import Edit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.progress import progress
-from mechsteer.runs import versions
 from mechsteer.studies.bench import BASE, Maker
 from mechsteer.studies.states import State
 

@@ -13,7 +13,7 @@ from lm_eval.tasks import TaskManager
 import mechsteer as ms
 from mechsteer.costs import sample
 from mechsteer.costs.windows import opening, read
-from mechsteer.models import context_length, plain_tokenizer
+from mechsteer.model.load import context_length, plain_tokenizer
 
 
 class Bridge(LM):

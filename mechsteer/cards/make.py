@@ -14,10 +14,10 @@ from mechsteer.cards.store import Cards
 from mechsteer.cards.tokens import Shown, token_activations
 from mechsteer.cards.writes import written
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import NeuronScores
-from mechsteer.models import plain_tokenizer
+from mechsteer.experts.scores import NeuronScores
+from mechsteer.model.load import plain_tokenizer
+from mechsteer.model.sites import HookSite
 from mechsteer.progress import progress
-from mechsteer.sites import HookSite
 from mechsteer.studies.bench import USUAL, Reading
 
 if TYPE_CHECKING:

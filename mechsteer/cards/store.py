@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mechsteer.artifacts import read_table, write_table
+from mechsteer.artifacts.files import read_table, write_table
 
 
 @dataclass(frozen=True)

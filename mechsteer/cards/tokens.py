@@ -14,12 +14,12 @@ from torch import Tensor
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
-from mechsteer.hooks import input_device, read
-from mechsteer.models import context_length
+from mechsteer.model.decoder import by_token
+from mechsteer.model.hooks import input_device, read
+from mechsteer.model.load import context_length
+from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import Plan, plan_batches
-from mechsteer.sites import HookSite, Site
 from mechsteer.studies.bench import Reading
-from mechsteer.teacher_forcing import by_token
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.sites import HookSite, block_of, final_norm
+from mechsteer.model.sites import HookSite, block_of, final_norm
 
 _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.group import cli
+from mechsteer.cli.parse.group import cli
 
 __all__ = ["main"]
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
 from mechsteer.corpus.folders import holds_pairs, read_folder, read_pair
+from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.tables import SUFFIXES, read_huggingface, read_table
 from mechsteer.corpus.text import Text, asked, choose, flaw
 from mechsteer.errors import CorpusError
-from mechsteer.corpus.languages import canonical
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mechsteer.corpus.languages import canonical, closest, is_tag
 from mechsteer.corpus.text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
-from mechsteer.corpus.languages import canonical, closest, is_tag
 
 _PAIR = re.compile(r"(?P<pair>.+\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+))\.(?P<side>[A-Za-z_]+)")
 

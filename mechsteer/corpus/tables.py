@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.text import Text, asked, choose, read_lines
 from mechsteer.errors import CorpusError
-from mechsteer.corpus.languages import canonical
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 _LANGUAGE = ("language", "lang")

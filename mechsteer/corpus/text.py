@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mechsteer.errors import CorpusError
 from mechsteer.corpus.languages import canonical, closest
+from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
 _Found = TypeVar("_Found")

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.corpus.languages import alpha3, canonical, closest
+from mechsteer.errors import CorpusError, MechsteerError
 
 
 def language_probability(texts: Sequence[str], language: str) -> Float[Tensor, " text"]:

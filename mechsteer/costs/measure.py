@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mechsteer.corpus.languages import canonical
 from mechsteer.costs.identify import language_probability
 from mechsteer.costs.ngrams import distinct, repetition
 from mechsteer.costs.prediction import Comparison, compare
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
-from mechsteer.corpus.languages import canonical
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 

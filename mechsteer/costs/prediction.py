@@ -13,12 +13,12 @@ from torch import Tensor
 
 from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
 from mechsteer.errors import CorpusError, ModelError
-from mechsteer.hooks import input_device
 from mechsteer.interventions import Edit
-from mechsteer.models import context_length, plain_tokenizer, require_eval
+from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.hooks import input_device
+from mechsteer.model.load import context_length, plain_tokenizer, require_eval
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
-from mechsteer.teacher_forcing import is_encoder_decoder
 
 _CHUNK = 1 << 24  # float64 logits at a time: 128 MB
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from mechsteer.costs.prediction import require_causal
 from mechsteer.costs.windows import opening, read
 from mechsteer.errors import MechsteerError, ModelError
-from mechsteer.hooks import input_device
-from mechsteer.models import context_length, plain_tokenizer, require_eval
+from mechsteer.model.hooks import input_device
+from mechsteer.model.load import context_length, plain_tokenizer, require_eval
 from mechsteer.steering.generation import generating
 
 

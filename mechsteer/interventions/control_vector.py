@@ -9,10 +9,10 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.artifacts import write_bytes
+from mechsteer.artifacts.files import write_bytes
+from mechsteer.corpus.languages import closest
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit
-from mechsteer.corpus.languages import closest
 
 
 def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:

@@ -16,10 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
-from mechsteer.sites import HookSite, Site
+from mechsteer.model.sites import HookSite, Site
 
 if TYPE_CHECKING:
-    from mechsteer.models import ModelIdentity
+    from mechsteer.model.identity import ModelIdentity
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mechsteer import __version__
-from mechsteer.artifacts import write_bytes
+from mechsteer.artifacts.files import write_bytes
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
-from mechsteer.models import ModelIdentity
-from mechsteer.sites import HookSite, Site
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.sites import HookSite, Site
 
 SCHEMA = 1
 FILE = "edit.safetensors"

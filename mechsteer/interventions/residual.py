@@ -20,8 +20,9 @@ from mechsteer.analysis.baselines import LayerEmbeddings, language_means
 from mechsteer.analysis.subspaces import lir_basis, lsar_basis
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.interventions.edits import ResidualEdit
-from mechsteer.models import ModelIdentity, identity, plain_tokenizer, require_raw
-from mechsteer.sites import HookSite, residual_points
+from mechsteer.model.identity import ModelIdentity, identity
+from mechsteer.model.load import plain_tokenizer, require_raw
+from mechsteer.model.sites import HookSite, residual_points
 
 Layers = int | Sequence[int]
 

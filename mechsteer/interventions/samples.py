@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.experts import TABLES, Experts
-from mechsteer.kernels import Pooling, effect_size, score
 from mechsteer.corpus.languages import closest
+from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.experts.scores import TABLES, Experts
+from mechsteer.kernels import Pooling, effect_size, score
 from mechsteer.recording import Recording
 
 _CHUNK = 1024  # neurons at once: 50 MB for 6,000 sentences

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import Experts
+from mechsteer.experts.scores import Experts
 from mechsteer.interventions.edits import NeuronEdit
 from mechsteer.interventions.neuron import affine
 from mechsteer.interventions.samples import rows_in, samples

@@ -13,24 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mechsteer.artifacts import SCHEMA, content_hash
+from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
-from mechsteer.hooks import hook_points, input_device, read
 from mechsteer.kernels import Pooling, pool_tokens
-from mechsteer.models import (
-    ModelIdentity,
-    context_length,
-    identity,
-    plain_tokenizer,
-    require_eval,
-)
+from mechsteer.model.decoder import decoder_real
+from mechsteer.model.hooks import hook_points, input_device, read
+from mechsteer.model.identity import ModelIdentity, identity
+from mechsteer.model.load import context_length, plain_tokenizer, require_eval
+from mechsteer.model.sites import HookSite, find_site, require_once, require_tokens, require_width
 from mechsteer.recording.batches import Batch, Plan, plan_batches
 from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
-from mechsteer.sites import HookSite, find_site, require_once, require_tokens, require_width
-from mechsteer.teacher_forcing import decoder_real
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -56,13 +51,13 @@ def record(
 
     Full activations live only inside the hook. The decoder of an encoder-decoder reads the same
     sentences one position to the right, and its neurons are pooled over the same real tokens (see
-    ``mechsteer.teacher_forcing``). Values depend on the division into batches by
+    ``mechsteer.model.decoder``). Values depend on the division into batches by
     rounding alone: in float32 ``|Δz| ≤ 1e-5·max|z|``; one division gives one result.
 
     Args:
         model: a TransformerBridge in eval mode.
         corpus: sentences by language; they need not be parallel.
-        site: where neurons are read, see ``mechsteer.sites.find_site``.
+        site: where neurons are read, see ``mechsteer.model.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
         layers: whose neurons to record, in every stack of the site; all by default. The pass ends
             after the last of them.

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.hooks import hook_points, input_device, read
-from mechsteer.sites import HookSite, block_of
+from mechsteer.model.hooks import hook_points, input_device, read
+from mechsteer.model.sites import HookSite, block_of
 
 FIRING = "firing"
 _TOKENS = 8  # times the neurons of a layer: thousands of signs to compare

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from mechsteer.artifacts import explain_difference, read_json, write_json, write_tensors
+from mechsteer.artifacts.files import explain_difference, read_json, write_json, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
+from mechsteer.model.sites import HookSite
 from mechsteer.recording.store import Pooled
-from mechsteer.sites import HookSite
 
 _PLAN = "plan.json"
 _ROWS = "rows"

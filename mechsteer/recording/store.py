@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
-from mechsteer.models import ModelIdentity
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.firing import firing_point
-from mechsteer.sites import HookSite, Site
 
 # values of the sentences of one batch, by hook point and pooling
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]

@@ -7,9 +7,9 @@ from typing import Any
 
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import POOLINGS, Pooling
-from mechsteer.models import require_raw
+from mechsteer.model.load import require_raw
+from mechsteer.model.sites import HookSite, Site, residual_points
 from mechsteer.recording.firing import firing_point, require_firing
-from mechsteer.sites import HookSite, Site, residual_points
 
 Taps = dict[HookSite, tuple[Pooling, ...]]
 

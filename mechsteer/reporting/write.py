@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from mechsteer.artifacts import write_table
+from mechsteer.artifacts.files import write_table
+from mechsteer.artifacts.runs import versions
 from mechsteer.cards import Cards
 from mechsteer.reporting.data import ReportData, checked
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.page import numbers, write_report
 from mechsteer.reporting.verdict import sentences
-from mechsteer.runs import versions
 from mechsteer.studies.protocol import TABLES, Study
 
 

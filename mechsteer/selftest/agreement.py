@@ -8,11 +8,11 @@ from functools import partial
 
 from torch import Tensor
 
+from mechsteer.model.sites import Site, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
 from mechsteer.selftest.plain import Plain, tap
 from mechsteer.selftest.reference import LOGITS, Reference
 from mechsteer.selftest.subject import Subject, activations
-from mechsteer.sites import Site, residual_points
 
 _INSIDE = (
     "they lie inside one module; its output was compared with the experts' own code when the site "

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechsteer.plain import PlainModel
+from mechsteer.model.plain import PlainModel
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable
 from mechsteer.selftest.locality import shifted
 from mechsteer.selftest.subject import Subject

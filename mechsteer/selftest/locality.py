@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
 from mechsteer.interventions import NeuronEdit
+from mechsteer.model.sites import HookSite, Site, find_site, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
 from mechsteer.selftest.plain import linear_module
 from mechsteer.selftest.subject import Subject, activations
-from mechsteer.sites import HookSite, Site, find_site, residual_points
 from mechsteer.steering import steer
 
 _SIZE = 2.0  # of the shift, in units of the largest activation at the point

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
-from mechsteer.loading import quiet
-from mechsteer.sites import HookSite, block_of
-from mechsteer.sites.mixtures import shared_projection
+from mechsteer.model.checkpoint import quiet
+from mechsteer.model.sites import HookSite, block_of
+from mechsteer.model.sites.mixtures import shared_projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
 _WRAPPED = "._original_component"

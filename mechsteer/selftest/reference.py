@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mechsteer.model.sites import HookSite, residual_points
 from mechsteer.selftest.check import Gap, relative
 from mechsteer.selftest.plain import Plain, Tap, rebuilt, tap
 from mechsteer.selftest.subject import Subject
-from mechsteer.sites import HookSite, residual_points
 
 _ROUNDINGS = 4.0
 LOGITS = "logits"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mechsteer.errors import MechsteerError, SiteError
-from mechsteer.models import require_eval, require_raw
+from mechsteer.model.load import require_eval, require_raw
+from mechsteer.model.sites import SITES, Site, find_site, require_once, require_tokens, site_table
 from mechsteer.selftest.agreement import agreement
 from mechsteer.selftest.check import Check, Gap, measured
 from mechsteer.selftest.generation import generation
@@ -14,7 +15,6 @@ from mechsteer.selftest.invariance import invariance
 from mechsteer.selftest.locality import locality
 from mechsteer.selftest.plain import plain_model
 from mechsteer.selftest.subject import Subject, subject
-from mechsteer.sites import SITES, Site, find_site, require_once, require_tokens, site_table
 
 
 def self_test(
@@ -36,7 +36,7 @@ def self_test(
 
     Args:
         model: a TransformerBridge in eval mode.
-        sites: which of ``mechsteer.sites.SITES``.
+        sites: which of ``mechsteer.model.sites.SITES``.
         tokenizer: the model's plain one by default.
 
     Returns:

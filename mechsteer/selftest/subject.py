@@ -13,10 +13,10 @@ from torch import Tensor
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
-from mechsteer.hooks import input_device, read
-from mechsteer.models import context_length, plain_tokenizer
+from mechsteer.model.hooks import input_device, read
+from mechsteer.model.load import context_length, plain_tokenizer
+from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import plan_batches
-from mechsteer.sites import HookSite, Site
 
 # Scripts and lengths as unlike each other as fits a few lines.
 SENTENCES = LabelledCorpus(

@@ -14,7 +14,7 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import NeuronEdit, ResidualEdit
 from mechsteer.kernels import PreparedEdit
-from mechsteer.sites import HookSite
+from mechsteer.model.sites import HookSite
 from mechsteer.steering.positions import Where
 
 Action = Callable[[Tensor], Tensor]

@@ -10,10 +10,11 @@ from typing import Any, get_args
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError, SiteError
-from mechsteer.hooks import detach, hook_points
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
-from mechsteer.models import plain_tokenizer, require_raw, require_same_model
-from mechsteer.sites import HookSite, find_site, residual_points
+from mechsteer.model.hooks import detach, hook_points
+from mechsteer.model.identity import require_same_model
+from mechsteer.model.load import plain_tokenizer, require_raw
+from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.positions import Positions, Where
 

@@ -13,12 +13,12 @@ import pandas as pd
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.artifacts import content_hash, read_json, write_json
-from mechsteer.experts import Criterion, Experts, NeuronScores
+from mechsteer.artifacts.files import content_hash, read_json, write_json
+from mechsteer.artifacts.runs import versions
+from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.recording import embed
-from mechsteer.runs import versions
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State, measure

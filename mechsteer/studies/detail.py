@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mechsteer.analysis.hubness import skewness
-from mechsteer.experts import Criterion, NeuronScores
+from mechsteer.experts.scores import Criterion, NeuronScores
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State
 

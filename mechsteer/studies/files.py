@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from mechsteer.artifacts import read_table, write_table
-from mechsteer.runs import Run
+from mechsteer.artifacts.files import read_table, write_table
+from mechsteer.artifacts.runs import Run
 from mechsteer.studies.protocol import TABLES, Study
 from mechsteer.studies.states import State
 

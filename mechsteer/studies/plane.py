@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.artifacts import content_hash
+from mechsteer.artifacts.files import content_hash
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
 from mechsteer.errors import CorpusError
-from mechsteer.experts import Criterion, NeuronScores
+from mechsteer.experts.score import score_recording
+from mechsteer.experts.scores import Criterion, NeuronScores
 from mechsteer.interventions import clamp
 from mechsteer.kernels import Pooling
 from mechsteer.progress import progress
 from mechsteer.recording import record
-from mechsteer.scoring import score_recording
 from mechsteer.studies.bench import BASE, CENTRING, USUAL, Album, Bench, Maker, Reading, Studied
 from mechsteer.studies.detail import (
     expert_overlap,

@@ -14,7 +14,7 @@ from mechsteer.analysis.alignment import mean_distances, medoid, pair_distances
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.analysis.hubness import occurrence_histogram
 from mechsteer.analysis.retrieval import retrieval
-from mechsteer.artifacts import read_tensors, write_tensors
+from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.quality import qualities

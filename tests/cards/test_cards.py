@@ -17,10 +17,10 @@ from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import Subject, named_subject, top_subjects
 from mechsteer.cards.writes import spelled, vocabulary_logits, written
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import NeuronScores
-from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.experts.score import score_recording
+from mechsteer.experts.scores import NeuronScores
+from mechsteer.model.load import load_model, plain_tokenizer
 from mechsteer.recording import Recording, record
-from mechsteer.scoring import score_recording
 
 LANGUAGES = ("arb_Arab", "fra_Latn", "jpn_Jpan")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechsteer.cards.spans import spans
-from mechsteer.models import EMBEDDED
+from mechsteer.model.load import EMBEDDED
 
 
 @pytest.mark.parametrize(

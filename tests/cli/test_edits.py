@@ -17,11 +17,11 @@ from rich.console import Console
 
 import mechsteer as ms
 from mechsteer.cli import cli
+from mechsteer.cli.do.edits import edit_command
+from mechsteer.cli.do.runs import score_command
 from mechsteer.cli.entry import _run
-from mechsteer.commands.edits import edit_command
-from mechsteer.commands.runs import score_command
+from mechsteer.cli.show.side_by_side import side_by_side, visible
 from mechsteer.interventions import NeuronEdit
-from mechsteer.side_by_side import side_by_side, visible
 
 Run = Callable[..., str]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
-from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 from mechsteer.corpus.languages import FLORES200
+from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 
 SENTENCE = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=5

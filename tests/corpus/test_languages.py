@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechsteer.errors import CorpusError
 from mechsteer.corpus.languages import FLORES200, canonical, closest
+from mechsteer.errors import CorpusError
 
 # The 112 languages of the LASER Tatoeba test, https://github.com/facebookresearch/LASER
 TATOEBA = """

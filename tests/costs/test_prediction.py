@@ -15,8 +15,8 @@ from mechsteer.costs import compare, divergence, perplexity
 from mechsteer.costs.windows import opening, read, windows
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.interventions import NeuronEdit
-from mechsteer.models import load_model, plain_tokenizer
-from mechsteer.sites import find_site
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.sites import find_site
 
 TEXTS = (
     "The king gave the shepherd a ring, and the shepherd gave it to his daughter.",

@@ -13,8 +13,8 @@ import mechsteer as ms
 from mechsteer.costs import cost, distinct, language_probability, repetition, sample
 from mechsteer.costs.sampling import draw
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import NeuronScores
-from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.experts.scores import NeuronScores
+from mechsteer.model.load import load_model, plain_tokenizer
 
 
 @pytest.fixture(scope="module")

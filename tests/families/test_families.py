@@ -18,9 +18,9 @@ from torch import Tensor
 from experiments.model_families.roster import FAMILIES, Family
 from experiments.model_families.table import BEGIN, END, README, Outcome, lines, outcome_of
 from mechsteer.errors import MechsteerError, ModelError
-from mechsteer.hooks import read
-from mechsteer.models import load_model, plain_tokenizer
-from mechsteer.sites import find_site
+from mechsteer.model.hooks import read
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.sites import find_site
 
 SUPPORTED = [key for key, family in FAMILIES.items() if family.sites]
 NAMED = [key for key, family in FAMILIES.items() if family.mlp]

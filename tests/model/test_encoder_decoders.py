@@ -12,11 +12,11 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError, ModelError, SiteError
-from mechsteer.models import plain_tokenizer
+from mechsteer.model.decoder import decoder_inputs
+from mechsteer.model.load import plain_tokenizer
+from mechsteer.model.sites import find_site, residual_points, site_table
 from mechsteer.recording import embed, record
 from mechsteer.recording.batches import plan_batches
-from mechsteer.sites import find_site, residual_points, site_table
-from mechsteer.teacher_forcing import decoder_inputs
 from tests.model.encoder_decoders import CONFIGS, ENDS, STARTS, run_plain
 
 FAMILIES = tuple(CONFIGS)
@@ -240,7 +240,7 @@ def test_edited_generation_with_a_cache_equals_that_without(
 
 
 def test_the_stacks_are_fitted_one_after_the_other(bridge, corpus) -> None:
-    from mechsteer.interventions.fitting import fit
+    from mechsteer.steering.fitting import fit
 
     with pytest.raises(MechsteerError, match=r"two stacks.*encoder\.post.*decoder\.post"):
         fit(bridge("t5", template=ENDS), corpus, lambda r, layer: None, incremental=True)

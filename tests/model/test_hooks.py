@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mechsteer.errors import SiteError
-from mechsteer.hooks import read
+from mechsteer.model.hooks import read
 
 IDS = torch.tensor([[1, 20, 30, 40], [1, 50, 60, 70]])
 MASK = torch.ones_like(IDS)

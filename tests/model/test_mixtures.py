@@ -10,11 +10,12 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import SiteError
-from mechsteer.hooks import hook_points, read
-from mechsteer.models import identity, load_model, plain_tokenizer
+from mechsteer.model.hooks import hook_points, read
+from mechsteer.model.identity import identity
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.sites import find_site, site_table
 from mechsteer.recording import record
 from mechsteer.recording.batches import plan_batches
-from mechsteer.sites import find_site, site_table
 from tests.model.mixture_models import SHAPES
 
 WITH_SHARED = [family for family, shape in SHAPES.items() if shape[3]]

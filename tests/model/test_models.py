@@ -8,17 +8,16 @@ import pytest
 import torch
 
 from mechsteer.errors import ArtifactError, ModelError
-from mechsteer.loading import require_faithful
-from mechsteer.models import (
+from mechsteer.model.checkpoint import require_faithful
+from mechsteer.model.identity import identity, require_same_model
+from mechsteer.model.load import (
     context_length,
-    identity,
     load_model,
     plain_tokenizer,
     require_eval,
     require_raw,
-    require_same_model,
 )
-from mechsteer.sites import find_site
+from mechsteer.model.sites import find_site
 
 
 def own(checkpoint, tmp_path, family="llama", **options):

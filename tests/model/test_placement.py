@@ -13,11 +13,12 @@ from torch.nn import functional
 
 import mechsteer as ms
 from mechsteer.errors import ModelError
-from mechsteer.models import identity, load_model, plain_tokenizer
-from mechsteer.plain import PlainModel
+from mechsteer.model.identity import identity
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.plain import PlainModel
+from mechsteer.model.sites import find_site
 from mechsteer.recording import embed, record
 from mechsteer.recording.batches import plan_batches
-from mechsteer.sites import find_site
 
 TEMPLATES = {"t5": "$A </s>", "bert-headless": "<s> $A </s>", "llama": "<s> $A"}
 OFFLOADED = {

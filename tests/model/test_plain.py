@@ -11,11 +11,12 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.models import identity, load_model, plain_tokenizer, require_same_model
-from mechsteer.plain import PlainModel
+from mechsteer.model.identity import identity, require_same_model
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.plain import PlainModel
+from mechsteer.model.sites import find_site, residual_points, site_table
 from mechsteer.recording import embed, record
 from mechsteer.recording.batches import plan_batches
-from mechsteer.sites import find_site, residual_points, site_table
 from tests.model.encoder_decoders import run_plain
 from tests.model.plain_models import CONFIGS, DOWN, REFUSED
 

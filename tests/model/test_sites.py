@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from mechsteer.errors import SiteError
-from mechsteer.models import load_model, plain_tokenizer
-from mechsteer.recording import embed, record
-from mechsteer.sites import (
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.sites import (
     HookSite,
     Site,
     find_site,
@@ -14,6 +13,7 @@ from mechsteer.sites import (
     residual_points,
     site_table,
 )
+from mechsteer.recording import embed, record
 
 READABLE = ("llama", "gpt2", "bloom", "xglm", "bert", "xlmr")
 WIDTHS = {"llama": 88, "gpt2": 128, "bloom": 128, "xglm": 88, "bert": 88, "xlmr": 88}

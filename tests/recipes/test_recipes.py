@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import mechsteer as ms
-from mechsteer.experts import NeuronScores
-from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.experts.scores import NeuronScores
+from mechsteer.model.load import load_model, plain_tokenizer
 
 RECIPES = Path(__file__).parents[2] / "experiments" / "recipes"
 pytestmark = pytest.mark.slow

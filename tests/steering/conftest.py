@@ -1,4 +1,4 @@
-"""The tiny checkpoints of ``tests/model``, and edits made with nothing but PyTorch's own hooks."""
+"""Edits made with nothing but PyTorch's own hooks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-import torch
 from torch import Tensor
-
-from tests.model.conftest import bridge, checkpoint, corpus  # noqa: F401 - fixtures
 
 CAUSAL = ("llama", "gpt2", "bloom", "xglm")
 FAMILIES = (*CAUSAL, "bert", "xlmr")
@@ -51,19 +47,3 @@ def _after(edit: Callable[[Tensor], Tensor]) -> Callable[..., Any]:
         return (edit(out[0]), *out[1:]) if isinstance(out, tuple) else edit(out)
 
     return hook
-
-
-@pytest.fixture(scope="session")
-def random_embeddings() -> Callable[..., dict[str, Tensor]]:
-    """Float64 embeddings ``[layer, sentence, d]`` of three languages with means of their own."""
-
-    def make(rows: int, d: int, *, n: int = 24, seed: int = 0) -> dict[str, Tensor]:
-        generator = torch.Generator().manual_seed(seed)
-        meaning = torch.randn(rows, n, d, generator=generator, dtype=torch.float64)
-        return {
-            name: meaning @ torch.randn(d, d, generator=generator, dtype=torch.float64) / d**0.5
-            + torch.randn(rows, 1, d, generator=generator, dtype=torch.float64)
-            for name in ("eng_Latn", "fra_Latn", "rus_Cyrl")
-        }
-
-    return make

@@ -6,11 +6,11 @@ import torch
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
-from mechsteer.experts import PER_EXPERT, Experts
+from mechsteer.experts.score import score_recording
+from mechsteer.experts.scores import PER_EXPERT, Experts
 from mechsteer.interventions import Edit, NeuronEdit, rescored
-from mechsteer.interventions.fitting import fit
 from mechsteer.recording import Recording, record
-from mechsteer.scoring import score_recording
+from mechsteer.steering.fitting import fit
 
 SOURCE, TARGET = "eng_Latn", "fra_Latn"
 
@@ -23,7 +23,7 @@ def recording(bridge, corpus) -> Recording:
 @pytest.fixture(scope="module")
 def experts(recording) -> Experts:
     """Twenty of each of three layers."""
-    from mechsteer.selections import per_layer
+    from mechsteer.experts.select import per_layer
 
     return per_layer(score_recording(recording, pooling="mean"), TARGET, 20)
 

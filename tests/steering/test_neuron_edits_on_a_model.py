@@ -15,10 +15,10 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 import mechsteer as ms
+from mechsteer.experts.score import score_recording
 from mechsteer.interventions import NeuronEdit
-from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.model.load import load_model, plain_tokenizer
 from mechsteer.recording import Recording, record
-from mechsteer.scoring import score_recording
 
 SOURCE, TARGET = "deu_Latn", "fra_Latn"
 TEXTS = ["The king gave the shepherd a ring.", "Der Zug ist im Morgengrauen abgefahren."]

@@ -14,7 +14,7 @@ from torch import Tensor
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import NeuronEdit, ResidualEdit
-from mechsteer.sites import find_site, residual_points
+from mechsteer.model.sites import find_site, residual_points
 from tests.steering.conftest import CAUSAL, FAMILIES
 
 ROWS = ([1, 20, 30, 40, 50, 60, 2], [1, 70, 80], [1, 90, 100, 110, 2])

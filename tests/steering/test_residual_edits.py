@@ -14,8 +14,8 @@ import mechsteer as ms
 from mechsteer.analysis import centre, language_means, lir_basis, lsar_basis, remove
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import ResidualEdit
-from mechsteer.models import load_model, plain_tokenizer
-from mechsteer.sites import residual_points
+from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.sites import residual_points
 from mechsteer.steering import embed_steered
 from tests.steering.conftest import FAMILIES, plain_hooks
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
-from mechsteer.sites import find_site, residual_points
+from mechsteer.model.sites import find_site, residual_points
 from tests.steering.conftest import CAUSAL, FAMILIES
 
 IDS = torch.tensor([[1, 20, 30, 40, 2], [1, 50, 60, 2, 2]])
@@ -161,7 +161,7 @@ def test_gradients_pass_through_edits(bridge: Callable[..., Any]) -> None:
 def test_low_precision_agrees_teacher_forced_with_and_without_a_cache(
     checkpoint: Callable[..., Any], dtype: torch.dtype, positions: Any
 ) -> None:
-    from mechsteer.models import load_model
+    from mechsteer.model.load import load_model
 
     tokens, truth = teacher_forced(load_model(checkpoint("llama"), device="cpu"), positions)
     low = load_model(checkpoint("llama"), device="cpu", dtype=dtype)
@@ -206,7 +206,7 @@ def teacher_forced(
 
 @pytest.mark.slow
 def test_a_compiled_bridge_is_steered(checkpoint: Callable[..., Any]) -> None:
-    from mechsteer.models import load_model
+    from mechsteer.model.load import load_model
 
     model = load_model(checkpoint("llama"), device="cpu")
     compiled = torch.compile(model, backend="eager")

@@ -8,9 +8,9 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError, SiteError
-from mechsteer.experts import NeuronScores
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import NeuronEdit
-from mechsteer.models import load_model, plain_tokenizer
+from mechsteer.model.load import load_model, plain_tokenizer
 
 TEXTS = ["The king gave the shepherd a ring.", "Le train est parti à l'aube."]
 

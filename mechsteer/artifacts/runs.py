@@ -1,0 +1,125 @@
+"""A run is a folder: a manifest that says what was done with what, and the files it gave."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mechsteer import __version__
+from mechsteer.artifacts.files import SCHEMA, explain_difference, file_hash, read_json, write_json
+from mechsteer.errors import ArtifactError
+
+log = logging.getLogger(__name__)
+_LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
+
+
+class Run:
+    """A folder of one run: ``manifest.json`` and the files it lists.
+
+    The manifest holds what determines the result (versions, model, corpus, arguments) under
+    ``inputs``, the order of the scored ``languages``, one entry a finished stage under ``stages``
+    with the hash of every file it wrote, and never a time: durations go to ``run.log``, outside
+    every hash.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def create(cls, path: Path, inputs: Mapping[str, Any], *, languages: Sequence[str]) -> Run:
+        """Start a run, or take up the one that is there if its inputs are equal.
+
+        Raises:
+            ArtifactError: the folder holds a run with other inputs; the message says which differ.
+        """
+        manifest_path = path / "manifest.json"
+        if not manifest_path.exists():
+            manifest = {"schema": SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
+            run = cls(path, manifest | {"stages": {}})
+            run._write()
+            return run
+        run = cls.open(path)
+        if run.manifest["inputs"] != inputs:
+            raise ArtifactError(
+                f"{path} holds a run with other inputs "
+                f"({explain_difference(inputs, run.manifest['inputs'])}): "
+                "name another folder with -o, or delete this one"
+            )
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open a run that exists.
+
+        Raises:
+            ArtifactError: there is none, or a newer mechsteer wrote it.
+        """
+        if not (path / "manifest.json").is_file():
+            raise ArtifactError(
+                f"expected a run folder at {path} (one that holds manifest.json): "
+                "make one with `mechsteer score MODEL --corpus DIR -o RUN`"
+            )
+        manifest = read_json(path / "manifest.json")
+        if manifest.get("schema") != SCHEMA:
+            raise ArtifactError(
+                f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
+                f"reads {SCHEMA}: use the version that wrote it, or score again"
+            )
+        return cls(path, manifest)
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """What a finished stage recorded, its files checked against their hashes.
+
+        Raises:
+            ArtifactError: the stage has not finished, or a file of it is missing or was changed.
+        """
+        record = self.manifest["stages"].get(name)
+        if record is None:
+            raise ArtifactError(f"{self.path} has no finished stage {name!r}: run it first")
+        for file, expected in record["files"].items():
+            path = self.path / file
+            if not path.is_file() or file_hash(path) != expected:
+                raise ArtifactError(f"{path} is missing or was changed after it was written")
+        return dict(record)
+
+    def is_done(self, name: str, **facts: Any) -> bool:
+        """Whether a stage has finished with these very facts and its files are intact."""
+        record = self.manifest["stages"].get(name)
+        if record is None or any(record.get(key) != value for key, value in facts.items()):
+            return False
+        return all(
+            (self.path / file).is_file() and file_hash(self.path / file) == expected
+            for file, expected in record["files"].items()
+        )
+
+    def finish(self, name: str, *, files: Sequence[str] = (), **facts: Any) -> None:
+        """Record a stage as finished, with facts about it and the hashes of its files."""
+        hashes = {file: file_hash(self.path / file) for file in files}
+        self.manifest["stages"][name] = {"files": hashes, **facts}
+        self._write()
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Write how long a block took to ``run.log``."""
+        start = time.perf_counter()
+        yield
+        line = f"{what}\t{time.perf_counter() - start:.1f} s"
+        log.info(line)
+        with (self.path / "run.log").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}\n")
+
+    def _write(self) -> None:
+        write_json(self.path / "manifest.json", self.manifest)
+
+
+def versions() -> dict[str, str]:
+    """Versions of mechsteer, Python and the libraries that numbers depend on."""
+    installed = {library: version(library) for library in _LIBRARIES}
+    return {"mechsteer": __version__, "python": platform.python_version()} | installed

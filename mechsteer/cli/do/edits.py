@@ -1,0 +1,140 @@
+"""What the commands about edits do: make one from a run, write with one, tell what one costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.runs import EDITS, open_model, run_scores
+from mechsteer.corpus.languages import canonical
+from mechsteer.costs import Cost, cost, sample
+from mechsteer.errors import MechsteerError
+from mechsteer.experts.scores import Criterion
+from mechsteer.interventions import Edit, load_edits, save_edit
+from mechsteer.steering import Positions, steer
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a model wrote after one prompt, without and with edits."""
+
+    prompt: str
+    before: str
+    after: str
+
+
+def edit_command(
+    path: Path,
+    output: Path,
+    *,
+    edit: str,
+    language: str,
+    k: float,
+    by: Criterion = "ap",
+    strength: float = 1.0,
+) -> Edit:
+    """Make an edit from the scores of a run and save it, with how it came about."""
+    if edit not in EDITS:
+        raise MechsteerError(f"unknown edit {edit!r}: expected {', '.join(EDITS)}")
+    run = Run.open(path)
+    experts = run_scores(run).top(canonical(language), k, by=by)
+    made = EDITS[edit](experts).scaled(strength)
+    found = {"edit": edit, "tied_at_cut": experts.tied_at_cut, "scored": run.manifest["inputs"]}
+    made = replace(made, provenance={**made.provenance, **found})
+    save_edit(made, output)
+    return made
+
+
+def generate_command(
+    model: str,
+    files: Sequence[str],
+    prompts: Sequence[str],
+    *,
+    strengths: Sequence[float] = (),
+    positions: str = "all",
+    language: str | None = None,
+    max_new_tokens: int = 40,
+    temperature: float = 1.0,
+    top_p: float = 0.9,
+    seed: int = 0,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> list[Pair]:
+    """Continue each prompt without and with the edits, from the same random numbers."""
+    edits = _edits(files, strengths)
+    bridge = open_model(model, device, dtype)
+    where = _positions(positions)
+
+    def write() -> list[str]:
+        return [
+            sample(
+                bridge,
+                prompt=prompt,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+            ).texts[0]
+            for prompt in prompts
+        ]
+
+    before = write()
+    named = None if language is None else canonical(language)
+    with steer(bridge, *edits, positions=where, languages=named):
+        after = write()
+    return [Pair(*texts) for texts in zip(prompts, before, after, strict=True)]
+
+
+def cost_command(
+    model: str,
+    files: Sequence[str],
+    text: Path,
+    *,
+    language: str,
+    strengths: Sequence[float] = (),
+    positions: str = "all",
+    n: int = 32,
+    seeds: int = 4,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> Cost:
+    """What edits cost a model on the paragraphs of a file, one a line."""
+    from mechsteer.corpus.text import read_lines
+
+    edits = _edits(files, strengths)
+    lines = [line for line in read_lines(text) if line.strip()]
+    return cost(
+        open_model(model, device, dtype),
+        *edits,
+        text=lines,
+        language=language,
+        positions=_positions(positions),
+        n=n,
+        seeds=seeds,
+    )
+
+
+def _edits(files: Sequence[str], strengths: Sequence[float]) -> list[Edit]:
+    """Edits of all files in order; strengths are none, one for all, or one for each file."""
+    if len(strengths) not in (0, 1, len(files)):
+        raise MechsteerError(
+            f"expected one --strength for all or one for each --edit, got {len(strengths)} for "
+            f"{len(files)}"
+        )
+    each = list(strengths) * len(files) if len(strengths) == 1 else list(strengths)
+    loaded = [load_edits(file) for file in files]
+    return [
+        edit.scaled(strength)
+        for edits, strength in zip(loaded, each or [1.0] * len(files), strict=True)
+        for edit in edits
+    ]
+
+
+def _positions(name: str) -> Positions:
+    for known in get_args(Positions):
+        if known == name:
+            return known  # type: ignore[no-any-return]
+    raise MechsteerError(f"expected positions {', '.join(get_args(Positions))}, got {name!r}")

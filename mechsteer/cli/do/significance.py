@@ -1,0 +1,44 @@
+"""What ``mechsteer select --evidence`` does: experts by evidence, from the recording of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.runs import recorded, run_scores
+from mechsteer.corpus import ParallelCorpus
+from mechsteer.corpus.languages import canonical
+from mechsteer.experts.scores import Criterion, Experts
+from mechsteer.experts.significance import neuron_evidence
+
+
+def evidence_command(
+    path: Path,
+    language: str,
+    level: float,
+    *,
+    by: Criterion = "ap",
+    min_effect: float = 1.0,
+    draws: int = 1000,
+) -> tuple[Experts, Path]:
+    """Write the experts with their q as ``RUN/experts/LANGUAGE.qLEVEL.dEFFECT.BY.csv``.
+
+    The recording of the run is read back; languages are permuted within a sentence where its text
+    is parallel, freely where it is labelled.
+    """
+    run = Run.open(path)
+    scores = run_scores(run)
+    code = canonical(language)
+    scores.row(code)
+    _, dev, recording = recorded(run)
+    parallel = isinstance(dev, ParallelCorpus)
+    with run.timed("evidence"):
+        evidence = neuron_evidence(
+            recording, code, level=level, by=by, parallel=parallel, draws=draws
+        )
+    experts = evidence.experts(scores, min_effect=min_effect)
+    table = experts.table().assign(q=evidence.q[experts.index].numpy())
+    file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{by}.csv"
+    write_bytes(file, table.to_csv(index=False).encode())
+    return experts, file

@@ -1,0 +1,108 @@
+"""Commands over edits: make one, write with it, tell its cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mechsteer.cli.parse.group import MODEL, RUN, cli
+from mechsteer.cli.show.terminal import print_table
+
+
+@cli.command()
+@RUN
+@click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
+@click.option("--language", required=True, help="Language of the experts.")
+@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
+def edit(run: Path, output: Path, k: float, **options: Any) -> None:
+    """Make an edit from a scored run and save it as one file."""
+    from mechsteer.cli.do.edits import edit_command
+
+    made = edit_command(run, output, k=k if 0 < k < 1 else int(k), **options)
+    click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
+
+
+def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What commands that steer have in common."""
+    for option in (
+        click.option("--dtype", help="float32, bfloat16 or float16."),
+        click.option("--device", help="cpu, cuda, …"),
+        click.option(
+            "--positions", default="all", show_default=True, help="all, content, last, generated."
+        ),
+        click.option(
+            "--strength", "strengths", multiple=True, type=float,
+            help="λ: one for all edits, or one for each.",
+        ),
+        click.option(
+            "--edit", "files", multiple=True, required=True,
+            help="Edit file or hf://owner/name; several act in order.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
+@click.option("--language", help="Language of the prompts, for edits that depend on it.")
+@click.option("--max-new-tokens", default=40, show_default=True, help="Tokens to write.")
+@click.option("--temperature", default=1.0, show_default=True, help="0 is --greedy.")
+@click.option("--top-p", default=0.9, show_default=True, help="Nucleus to sample from.")
+@click.option("--greedy", is_flag=True, help="Take the most probable token each time.")
+@click.option("--seed", default=0, show_default=True, help="The same before and after.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def generate(
+    model: str,
+    files: tuple[str, ...],
+    prompts: tuple[str, ...],
+    greedy: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Write before and after an edit, side by side."""
+    from mechsteer.cli.do.edits import generate_command
+
+    if greedy:
+        options["temperature"] = 0.0
+    pairs = generate_command(model, files, prompts, **options)
+    if as_json:
+        click.echo(json.dumps([vars(pair) for pair in pairs], ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from mechsteer.cli.show.side_by_side import side_by_side
+
+    console = Console(markup=False, highlight=False)
+    rows = [(pair.prompt, pair.before, pair.after) for pair in pairs]
+    console.print(side_by_side(rows, console.width))
+
+
+@cli.command()
+@MODEL
+@_edit_options
+@click.option(
+    "--text", type=click.Path(path_type=Path), required=True, help="Text to predict, UTF-8."
+)
+@click.option("--language", required=True, help="Target language.")
+@click.option("--n", default=32, show_default=True, help="Generations a seed.")
+@click.option("--seeds", default=4, show_default=True, help="How many; intervals are over seeds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
+    """Tell what edits cost a model: prediction of a text, language, repetition."""
+    from mechsteer.cli.do.edits import cost_command
+
+    table = cost_command(model, files, text, **options).table()
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+    else:
+        print_table(table, f"{model}: {text}")

@@ -1,0 +1,1 @@
+"""Which neurons detect which language: scores, selections of experts, controls, significance."""

@@ -1,0 +1,1 @@
+"""A model behind one interface: loaded, identified, read at hook points, its neurons found."""

@@ -1,0 +1,83 @@
+"""Check on a forward pass what was found by structure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mechsteer.model.decoder import decoder_inputs
+from mechsteer.model.hooks import input_device
+from mechsteer.model.plain.structure import PlainStack, unsupported
+
+Seen = dict[nn.Module, list[tuple[Tensor, Tensor]]]
+
+
+def verified_norm(model: Any, stack: PlainStack) -> nn.Module | None:
+    """Run two short sentences and check what was found; return the final norm, if there is one.
+
+    Every block and down-projection runs once, on neurons and a residual stream of the right shape;
+    what the stack returns is the last block's output, or that through one norm; and padding behind
+    a sentence changes nothing before it.
+
+    Raises:
+        ModelError: it is otherwise.
+    """
+    inside = {module for block in stack.blocks for module in block.modules()}
+    norms = [
+        m for m in stack.owner.modules() if m not in inside and "norm" in type(m).__name__.lower()
+    ]
+    ids = torch.arange(2, 12, device=input_device(model)).view(2, 5)
+    outs = [mlp.out for mlp in stack.mlps]
+    seen = _trace(model, {*stack.blocks, *outs, *norms, stack.owner}, ids, n_padding=0)
+    d_model = int(model.config.hidden_size)
+    wanted = dict.fromkeys(stack.blocks, d_model) | dict.fromkeys(outs, stack.width)
+    for module, width in wanted.items():
+        shapes = [tuple(given.shape) for given, _ in seen.get(module, [])]
+        if shapes != [(2, 5, width)]:
+            raise unsupported(
+                model,
+                f"expected every {type(module).__name__} to run once on [sentence, token, width] "
+                f"of {[2, 5, width]}, got {shapes}",
+            )
+    last = seen[stack.blocks[-1]][0][1]
+    padded = _trace(model, {stack.blocks[-1]}, ids, n_padding=3)[stack.blocks[-1]][0][1]
+    bound = torch.finfo(last.dtype).eps ** 0.5 * last.abs().max()
+    if not (padded[:, :5] - last).abs().max() <= bound:
+        raise unsupported(model, "padding changes what comes before it, in spite of the mask")
+    return _final_norm(model, stack, norms, seen)
+
+
+@torch.inference_mode()
+def _trace(model: Any, modules: set[nn.Module], ids: Tensor, *, n_padding: int) -> Seen:
+    """What modules got and returned, call by call."""
+    seen: Seen = {}
+
+    def keep(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        given = args[0] if args else kwargs.get("hidden_states")
+        seen.setdefault(module, []).append((given, out if isinstance(out, Tensor) else out[0]))
+
+    handles = [m.register_forward_hook(keep, with_kwargs=True) for m in modules]
+    pad = getattr(model.config, "pad_token_id", None) or 0
+    mask = nn.functional.pad(torch.ones_like(ids), (0, n_padding))
+    ids = nn.functional.pad(ids, (0, n_padding), value=pad)
+    try:
+        model(ids, attention_mask=mask, **decoder_inputs(model, ids, mask))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _final_norm(
+    model: Any, stack: PlainStack, norms: list[nn.Module], seen: Seen
+) -> nn.Module | None:
+    last, returned = seen[stack.blocks[-1]][0][1], seen[stack.owner][0][1]
+    if torch.equal(last, returned):
+        return None
+    for norm in norms:
+        for given, out in seen.get(norm, []):
+            if torch.equal(given, last) and torch.equal(out, returned):
+                return norm
+    raise unsupported(model, "what follows its last block is not one norm")

@@ -1,0 +1,31 @@
+"""Where neurons live in a model: hook points of every layer, checked against the weights."""
+
+from mechsteer.model.sites.find import (
+    SITES,
+    SiteRow,
+    find_site,
+    require_once,
+    require_tokens,
+    require_width,
+    site_table,
+)
+from mechsteer.model.sites.places import HookSite, Site
+from mechsteer.model.sites.residual import residual_points
+from mechsteer.model.sites.stacks import Stack, block_of, final_norm, stacks_of
+
+__all__ = [
+    "SITES",
+    "HookSite",
+    "Site",
+    "SiteRow",
+    "Stack",
+    "block_of",
+    "final_norm",
+    "find_site",
+    "require_once",
+    "require_tokens",
+    "require_width",
+    "residual_points",
+    "site_table",
+    "stacks_of",
+]

@@ -1,0 +1,131 @@
+"""Fit an edit to every layer: all at once, or each with the layers before it already edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mechsteer.errors import MechsteerError
+from mechsteer.interventions.compose import compose
+from mechsteer.interventions.edits import Edit
+from mechsteer.kernels import Pooling
+from mechsteer.model.sites import Site, find_site
+from mechsteer.progress import progress
+from mechsteer.recording import Recording, record
+from mechsteer.recording.taps import points_of, residual_rows
+from mechsteer.steering import steer
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus
+
+# the edit of one layer (of one row, for the residual stream) from what was recorded there
+Make = Callable[[Recording, int], Edit]
+
+
+def fit(
+    model: Any,
+    corpus: LabelledCorpus,
+    make: Make,
+    *,
+    incremental: bool = False,
+    residual: bool = False,
+    layers: Sequence[int] | None = None,
+    site: str = "post",
+    pooling: Pooling | tuple[Pooling, ...] = "mean",
+    tokenizer: Any = None,
+    batch_tokens: int = 4096,
+    truncate: bool = False,
+    skip_first: bool = False,
+) -> Edit:
+    """Make the edit of each layer from what the layer does on a corpus, and merge them into one.
+
+    At once, the model is recorded as it is. Incrementally, each layer is recorded with the edits of
+    the layers before it installed, so that it is fitted to what will really reach it. A pass ends
+    at the layer whose neurons are being fitted, so L layers cost about L/2 passes.
+
+    ``make`` gets a recording and a layer, and returns the edit of that layer alone:
+    ``lambda recording, layer: ms.linear_transport(experts.in_layer(layer), recording)``. Edits that
+    depend on the language of a row cannot be fitted incrementally: a batch mixes languages.
+
+    Args:
+        model: a TransformerBridge in eval mode.
+        corpus: sentences by language.
+        make: the edit of a layer; one that changes nothing is fine.
+        incremental: whether earlier layers are edited already.
+        residual: fit the residual stream: ``layers`` are its rows (row 0 is the embedding, row l
+            follows block l), and the recording holds embeddings, of all rows, instead of neurons.
+        layers: which to edit; all by default.
+        site: whose neurons are recorded.
+        pooling: what is recorded of them.
+        tokenizer: the model's plain one by default.
+        batch_tokens: tokens of a batch, padding included.
+        truncate: cut sentences longer than the context instead of refusing them.
+        skip_first: leave out the first real token.
+
+    Source: Rodriguez et al. 2025 (2410.23054), who call the two ``incr`` and ``atonce``.
+
+    Raises:
+        MechsteerError: a layer the model does not have, edits that do not merge into one, or both
+            stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
+            fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
+    """
+    reading = partial(
+        record,
+        model,
+        corpus,
+        site=site,
+        pooling=pooling,
+        tokenizer=tokenizer,
+        batch_tokens=batch_tokens,
+        truncate=truncate,
+        skip_first=skip_first,
+        progress=False,
+    )
+    steps = _steps(model, site, layers, residual=residual)
+    if incremental and not residual:
+        _require_one_stack(find_site(model, site))
+    at_once = None if incremental else _recorded(reading, steps, residual=residual)
+    made: list[Edit] = []
+    for layer in progress(steps, "fitting", "layer"):
+        if at_once is None:
+            with steer(model, *compose(*made)):
+                recording = _recorded(reading, [layer], residual=residual)
+        made.append(make(at_once or recording, layer))
+    return _one(made)
+
+
+def _steps(model: Any, site: str, layers: Sequence[int] | None, *, residual: bool) -> list[int]:
+    """The layers to edit in the order of the forward pass."""
+    if residual:
+        known = {row.layer for row in residual_rows(model)}
+    else:
+        known = {point.layer for point in points_of(find_site(model, site), None)}
+    steps = sorted(known if layers is None else set(layers))
+    if not steps or not set(steps) <= known:
+        raise MechsteerError(f"expected layers from 0 to {max(known)}, got {list(layers or [])}")
+    return steps
+
+
+def _require_one_stack(site: Site) -> None:
+    stacks = sorted({point.stack for point in site.points})
+    if len(stacks) > 1:
+        raise MechsteerError(
+            f"site {site.name!r} has layers in two stacks, and the {stacks[0]} reads what the "
+            f"{stacks[1]} gives: fit incrementally site='encoder.{site.name}', then, with that "
+            f"edit installed, site='decoder.{site.name}'"
+        )
+
+
+def _recorded(reading: Callable[..., Recording], layers: list[int], *, residual: bool) -> Recording:
+    if residual:
+        return reading(layers=(), embeddings=True)
+    return reading(layers=layers)
+
+
+def _one(made: list[Edit]) -> Edit:
+    merged = compose(*made)
+    if len(merged) > 1:
+        kinds = ", ".join(edit.name for edit in merged)
+        raise MechsteerError(f"expected edits that merge into one, got {kinds}")
+    return merged[0] if merged else made[0]
