@@ -9,14 +9,13 @@ it a script of its own there (``zh-TW``, ``pa-PK``).
 
 from __future__ import annotations
 
-import difflib
 import functools
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 
+from mechsteer.corpus.codes import Tag, alpha3, closest, is_tag, parse, registered
 from mechsteer.corpus.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
 from mechsteer.errors import CorpusError
+
+__all__ = ["FLORES200", "alpha3", "canonical", "closest", "fixed", "in_script", "is_tag", "usual"]
 
 # What Tatoeba's files hold where FLORES-200 and CLDR name no script, or two; Filipino, which CLDR
 # takes for Tagalog; macrolanguages with one member in FLORES-200 that CLDR does not list.
@@ -42,56 +41,9 @@ _USUAL = {
 # Languages that a region or a script tells apart within a macrolanguage.
 _USUAL_THERE = {"fas-AF": "prs_Arab", "kur-IQ": "ckb_Arab", "kur-IR": "ckb_Arab"}
 _USUAL_IN = {"aze_Arab": "azb_Arab"}
-# Codes in use that are not, or no longer, in ISO 639: M2M-100's Northern Sotho, and Moldavian.
-_IN_USE = {"ns": "nso", "mo": "ron", "mol": "ron"}
 # Styles of writing that share their letters with another script, so that text cannot show them.
 _STYLES = {"Aran": "Arab", "Cyrs": "Cyrl", "Geok": "Geor", "Hanb": "Hant", "Kore": "Hang"}
 _STYLES |= {"Latf": "Latn", "Latg": "Latn", "Syre": "Syrc", "Syrj": "Syrc", "Syrn": "Syrc"}
-_NO_LANGUAGE = frozenset({"mis", "mul", "und", "zxx"})
-_NO_REGION = frozenset({"XX", "ZZ"})
-_TAG = re.compile(
-    r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?(?:[-_](?P<region>[a-z]{2}|[0-9]{3}))?"
-    r"(?:[-_](?P<variant>[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))?",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A language code taken apart: ISO 639-3, ISO 15924, region, and variant or glottocode."""
-
-    code: str
-    language: str
-    script: str | None = None
-    region: str | None = None
-    variant: str | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether text may decide the script, because neither script nor region does."""
-        return self.script in {None, "Hani"} and _script_there(self) is None
-
-
-@functools.cache
-def parse(code: str) -> Tag:
-    """The parts of a language code, whatever its case.
-
-    Raises:
-        CorpusError: The code is no language (the closest ones are listed), or its script unknown.
-    """
-    match = _TAG.fullmatch(code.strip())
-    language = alpha3(match["language"]) if match else None
-    if match is None or language is None or not _is_variant(match):
-        raise CorpusError(f"unknown language {code!r}{_did_you_mean(code)}")
-    script = match["script"] and match["script"].title()
-    if script and not _is_script(script):
-        raise CorpusError(
-            f"unknown script {script!r} in {code!r}: write an ISO 15924 code, as Latn"
-        )
-    region, variant = (match["region"] or "").upper(), (match["variant"] or "").lower()
-    return Tag(
-        code, language, script, None if region in _NO_REGION else region or None, variant or None
-    )
 
 
 @functools.cache
@@ -111,12 +63,22 @@ def canonical(code: str) -> str:
     if code in FLORES200:
         return code
     tag = parse(code)
+    return fixed(tag) or usual(tag)
+
+
+def fixed(tag: Tag) -> str | None:
+    """The name of a code that leaves its script to no text; ``None`` where it does.
+
+    A script written out fixes it, a region in which CLDR gives the language another script, and a
+    variety that FLORES-200 names by itself. Han characters (``Hani``) leave two scripts open.
+    """
     if relabelled := RELABELLED.get(f"{tag.language}_{tag.script}_{tag.variant}"):
         return relabelled
-    if there := _USUAL_THERE.get(f"{tag.language}-{tag.region}"):
+    there = _USUAL_THERE.get(f"{tag.language}-{tag.region}")
+    if there and tag.script in {None, there[4:]}:
         return there
     script = _script_there(tag) if tag.script in {None, "Hani"} else tag.script
-    return in_script(tag.language, script) if script else usual(tag)
+    return in_script(tag.language, script) if script else None
 
 
 def in_script(language: str, script: str) -> str:
@@ -149,65 +111,21 @@ def usual(tag: Tag) -> str:
     return in_script(tag.language, _likely_script(tag))
 
 
-def is_tag(text: str) -> bool:
-    """Whether ``text`` is spelt like a language code, known or not, as ``LANG.*`` files are."""
-    match = _TAG.fullmatch(text)
-    return match is not None and _is_variant(match)
-
-
-def is_language(code: str) -> bool:
-    """Whether ``code`` means a language, whatever its script."""
-    try:
-        parse(code)
-    except CorpusError:
-        return False
-    return True
-
-
-def closest(code: str, known: Iterable[str]) -> list[str]:
-    """Up to three of ``known`` that are spelt most like ``code``, best first."""
-    lower = {name.lower(): name for name in known}
-    return [lower[name] for name in difflib.get_close_matches(code.lower(), lower, n=3)]
-
-
-def alpha3(subtag: str) -> str | None:
-    """ISO 639-3 code of a two- or three-letter code, ``None`` where there is no such language."""
-    from langcodes import Language
-
-    # Not normalised: that would turn `tgl` into `fil` and `prs` into `fa-AF`.
-    subtag = _IN_USE.get(subtag.lower(), subtag.lower())
-    language = Language.get(_registered(subtag), normalize=False)
-    if not language.is_valid() or subtag in _NO_LANGUAGE:
-        return None
-    return str(language.to_alpha3())
-
-
 @functools.cache
 def attested_scripts(language: str) -> frozenset[str]:
-    """Scripts (ISO 15924) in which FLORES-200 or CLDR know a language (ISO 639-3) to be written."""
+    """Scripts (ISO 15924) in which FLORES-200 or CLDR know a language (ISO 639-3) to be written.
+
+    A language without a usual script has none.
+    """
     from langcodes.data_dicts import LIKELY_SUBTAGS
     from language_data.population_data import LANGUAGE_WRITING_POPULATION
 
-    code = f"{_registered(language)}-"
-    cldr = (tag for tag in (*LIKELY_SUBTAGS.values(), *LANGUAGE_WRITING_POPULATION))
-    scripts = {tag.split("-")[1] for tag in cldr if tag.startswith(code)}
+    codes = tuple(f"{registered(name)}-" for name in (language, _macrolanguage(language)))
+    tags = (*LIKELY_SUBTAGS.values(), *LANGUAGE_WRITING_POPULATION)
+    scripts = {tag.split("-")[1] for tag in tags if tag.startswith(codes)}
     scripts.update(name[4:] for name in FLORES200 if name[:3] == language)
     known = {_STYLES.get(script, script) for script in scripts if len(script) == 4}
     return frozenset(known - {"Hani", "Hira", "Kana", "Jamo"})  # parts of Hans, Hant, Jpan, Hang
-
-
-@functools.cache
-def _two_letters() -> dict[str, str]:
-    from langcodes.data_dicts import LANGUAGE_ALPHA3, LANGUAGE_ALPHA3_BIBLIOGRAPHIC
-
-    tables = (LANGUAGE_ALPHA3_BIBLIOGRAPHIC, LANGUAGE_ALPHA3)
-    pairs = [(three, two) for table in tables for two, three in table.items()]
-    return {three: two for three, two in pairs if len(two) == 2}
-
-
-def _registered(language: str) -> str:
-    """The subtag BCP 47 registers: the two-letter code where there is one."""
-    return _two_letters().get(language, language)
 
 
 @functools.cache
@@ -223,7 +141,7 @@ def _flores_members(language: str) -> tuple[str, ...]:
 def _macrolanguage(language: str) -> str:
     from langcodes import Language
 
-    found = Language.get(_registered(language), normalize=False)
+    found = Language.get(registered(language), normalize=False)
     return str(found.prefer_macrolanguage().to_alpha3())
 
 
@@ -231,7 +149,7 @@ def _script_there(tag: Tag) -> str | None:
     """The script CLDR knows for this language in this region, other than the usual one."""
     from langcodes.data_dicts import LIKELY_SUBTAGS
 
-    likely = LIKELY_SUBTAGS.get(f"{_registered(tag.language)}-{tag.region}")
+    likely = LIKELY_SUBTAGS.get(f"{registered(tag.language)}-{tag.region}")
     return likely.split("-")[1] if likely else None
 
 
@@ -246,27 +164,3 @@ def _likely_script(tag: Tag) -> str:
             f"{tag.code!r} has no usual script: write one, for example {tag.language}_Latn"
         )
     return str(language.maximize().script)
-
-
-def _is_script(script: str) -> bool:
-    from langcodes import Language
-
-    return bool(Language.make(script=script).is_valid())
-
-
-def _is_variant(match: re.Match[str]) -> bool:
-    """Whether the last part is one: after a script any, as in FLORES+; else one BCP 47 registers."""
-    from langcodes import Language
-
-    if match["variant"] is None or match["script"]:
-        return True
-    return bool(Language.make(language="en", variants=[match["variant"].lower()]).is_valid())
-
-
-def _did_you_mean(code: str) -> str:
-    """The closest FLORES-200 names, found by code or by English name (``French``)."""
-    from langcodes import Language
-
-    by_name = {Language.get(name[:3]).display_name(): name for name in reversed(FLORES200)}
-    found = closest(code, FLORES200) or [by_name[name] for name in closest(code, by_name)]
-    return f": did you mean {', '.join(found)}?" if found else ": write a code such as fra_Latn"
