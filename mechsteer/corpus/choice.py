@@ -132,7 +132,8 @@ def _answer(
     if not fit and is_open(code):
         fit = [each for each in read if is_open(each.code) and could_be(code, each.name)]
     if not fit:
-        held = [name_or_none(each) or each for each in codes]
+        named_by_text = {each.entry.code: each.name for each in read}
+        held = [named_by_text.get(each) or name_or_none(each) or each for each in codes]
         raise _missing([name or code], list(dict.fromkeys(held)), source)
     return _only(name or code, fit, kind)
 

@@ -121,6 +121,8 @@ def _all_languages(found: Sequence[Column], source: str) -> list[Column]:
     translation = any(each.word in _OF_TRANSLATION for each in found)
     taken, left = [], []
     for each in found:
+        if each.word == "id":
+            continue
         is_word = each.word in _WORDS or not each.is_language
         if each.is_language and each.word not in _WORDS | _JUDGED:
             taken.append(each)
@@ -130,7 +132,7 @@ def _all_languages(found: Sequence[Column], source: str) -> list[Column]:
             raise CorpusError(f"{source}: column {each.header!r}: {_doubt(each)}")
         else:
             taken.append(each)
-    _say(taken, [each for each in left if each.word != "id"], source)
+    _say(taken, left, source)
     return taken
 
 
@@ -149,9 +151,10 @@ def _doubt(column: Column) -> str:
 def _say(taken: Sequence[Column], left: Sequence[Column], source: str) -> None:
     if taken and (left or any(each.word in _JUDGED for each in taken)):
         read = ", ".join(f"{each.header} as {name_or_none(each.code)}" for each in taken)
-        out = ", ".join(f"{each.header!r} ({each.holds})" for each in left) or "no column"
+        out = ", ".join(f"{each.header!r} ({each.holds})" for each in left)
         warnings.warn(
-            f"{source}: read {read}; left out {out}: name the languages to read if that is wrong",
+            f"{source}: read {read}{out and f', left out {out}'}: name the languages to read if "
+            "that is wrong",
             CorpusWarning,
             stacklevel=4,
         )

@@ -150,6 +150,8 @@ def _json(path: Path) -> Table:
         return _of_columns(path, value)
     if not isinstance(value, list):
         raise CorpusError(f"{path}: expected a list of objects, got {type(value).__name__}")
+    if value and all(isinstance(each, str) for each in value):
+        value = [{"text": each} for each in value]
     return _of_objects(path, value, range(1, len(value) + 1))
 
 

@@ -55,12 +55,14 @@ def in_split(table: Table, split: str | None) -> Table:
             raise CorpusError(f"{table.source} has no column 'split' to choose {split!r} by")
         return table
     known = list(dict.fromkeys(str(cell) for cell in cells))
-    if split is None and len(known) <= 1:
-        return table
+    if split is None and len(known) == 1:
+        split = known[0]
     if split not in known:
         wrong = "several splits" if split is None else f"no split {split!r}"
         raise CorpusError(f"{table.source} has {wrong}: choose one of {', '.join(known[:9])}")
-    return table.rows([row for row, cell in enumerate(cells) if str(cell) == split])
+    columns = {name: each for name, each in table.columns.items() if name.lower() != "split"}
+    rows = [row for row, cell in enumerate(cells) if str(cell) == split]
+    return replace(table, columns=columns).rows(rows)
 
 
 def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
@@ -68,6 +70,11 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     columns = _lower(table)
     text = next((name for name in _TEXT if name in columns), None)
     found = _codes(table)
+    if codes is None and text is not None and found is None:
+        raise CorpusError(
+            f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
+            "put a file LANG.csv (.jsonl, …) for every language into a folder"
+        )
     if text is None or found is None:
         entries = [_of_column(table, column) for column in _wide(table, codes)]
         kind = "columns"

@@ -13,7 +13,8 @@ import torch
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import decoder_inputs
-from mechsteer.model.hooks import input_device
+from mechsteer.model.device import token_device
+from mechsteer.model.interface import Model
 from mechsteer.model.plain import PlainModel
 
 # layouts TransformerLens reads, under names it does not know
@@ -104,7 +105,7 @@ def _settle_missing(model: Any, missing: set[str]) -> None:
 
 
 @torch.inference_mode()
-def require_faithful(model: Any, name: str, *, revision: str | None = None) -> None:
+def require_faithful(model: Model, name: str, *, revision: str | None = None) -> None:
     """Compare a bridge with the plain model of its checkpoint, on two sentences and padding.
 
     The bound on the logits is ``√eps`` of their dtype, relative to the largest: some adapters
@@ -128,7 +129,7 @@ def require_faithful(model: Any, name: str, *, revision: str | None = None) -> N
     found, expected = (
         each(there, attention_mask=at, **decoder_inputs(inner, there, at))
         for each, inner in ((model, model.original_model), (plain.eval(), plain))
-        for there, at in [(ids.to(input_device(inner)), mask.to(input_device(inner)))]
+        for there, at in [(ids.to(token_device(inner)), mask.to(token_device(inner)))]
     )
     wanted, got = expected.logits[mask.bool()].float(), found.cpu()[mask.bool()].float()
     if not (got - wanted).abs().max() <= torch.finfo(weight.dtype).eps ** 0.5 * wanted.abs().max():
