@@ -51,7 +51,7 @@ class Letters:
         >>> letters_of(["Ja, да"]).share("Latn")
         0.5
         """
-        own = sum(self.by_script.get(part, 0) for part in _LETTERS.get(script, (script,)))
+        own: float = sum(self.by_script.get(part, 0) for part in _LETTERS.get(script, (script,)))
         if telling := sum(self.chinese.values()) if script in {"Hans", "Hant"} else 0:
             own = own * min(1.0, 2 * self.chinese.get(script, 0) / telling)
         return own / self.total if self.total else 0.0
