@@ -235,8 +235,8 @@ class Model(ABC):
             )
         if not self.is_causal:
             raise ModelError(
-                f"{self.cfg.architecture} looks both ways, so it has no perplexity and generates "
-                "nothing: expected a causal model"
+                f"{self.cfg.architecture} looks both ways, or has no head, so it predicts and "
+                "generates nothing: expected a causal model with its language-model head"
             )
 
     # what stays with the module

@@ -16,6 +16,7 @@ from mechsteer.model.checkpoint import (
     reason_of,
     require_faithful,
 )
+from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.views import keep
@@ -56,6 +57,8 @@ def load_model(
     name = _source(name_or_path)
     if device is not None and device_map is not None:
         raise ModelError("expected a device or a device_map, got both: leave one out")
+    if Path(name).is_dir():
+        require_whole(Path(name))
     usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with quiet():
         try:
