@@ -14,6 +14,7 @@ from typing import Any
 
 from mechsteer.model.interface import Model
 
+
 class Generation:
     """The call of ``generate`` that is running, None outside of one."""
 
