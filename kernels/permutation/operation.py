@@ -36,12 +36,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import pick_backend
+from ..common.backends import Backend, choose_backend
 from ..common.grouping import group
 from ..common.keys import FORMATS, bit_view, keys
-from ..labelings.operation import LabelingBackend, LabelingScores, score_labelings
-from .plan import LABELINGS, NEURONS, PermutationPlan, plan_permutations
-from .relabelings import parallel_places, relabelings
+from ..labelings.operation import LabelingScores, score_labelings
+from .plan import LABEL_SETS, NEURONS, PermutationPlan, plan_permutations
+from .relabelings import parallel_positions, relabelings
 
 __all__ = ["PermutationTest", "permutation_test"]
 
@@ -89,7 +89,7 @@ def permutation_test(
     alternative: Alternative = "greater",
     pooled: bool = False,
     fdr: float = 0.05,
-    backend: LabelingBackend = "auto",
+    backend: Backend = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> PermutationTest:
     """Test every column of ``x`` for every target class against permuted labels.
@@ -129,20 +129,19 @@ def permutation_test(
     grouping = group(labels, n_sentences=len(x))
     wanted = torch.tensor(range(grouping.n_classes) if targets is None else list(targets))
     _check_targets(wanted, grouping.n_classes)
-    places = None if sentence_ids is None else parallel_places(sentence_ids, grouping)
-    if pooled and places is not None:
+    positions = None if sentence_ids is None else parallel_positions(sentence_ids, grouping)
+    if pooled and positions is not None:
         raise ValueError(
             "pooled=True needs free permutations: within sentence ids a null distribution depends "
             "on which ids stand where in a neuron's order, so neurons cannot share it; use "
             "pooled=False, or leave sentence_ids out where sentences are no translations"
         )
     own = labels.detach().cpu().long()
-    if backend == "auto" and pick_backend(backend, x) == "triton":
-        backend = "triton"  # which the plan is to speak of
+    chosen = choose_backend(backend, x, has_numpy=True)
 
     def statistics(rows: Tensor, drawn: Tensor) -> Float[Tensor, "draw target neuron"]:
         member = (drawn[:, None] == wanted[:, None]).flatten(0, 1)
-        found = score_labelings(rows.T, member.to(rows.device), backend=backend)
+        found = score_labelings(rows.T, member.to(rows.device), backend=chosen)
         values = _values(found, statistic, alternative).cpu()
         return values.reshape(len(drawn), len(wanted), len(rows))
 
@@ -155,13 +154,13 @@ def permutation_test(
         n_nulls=len(nulls),
         draws=draws,
         fdr=fdr,
-        backend=backend,
+        backend=chosen,
     )
     _LOG.info("%s", plan)
-    drawn = relabelings(own, places, draws=draws, seed=seed)
+    drawn = relabelings(own, positions, draws=draws, seed=seed)
     reached = torch.zeros(observed.shape, dtype=torch.int64)
     done = 0
-    for some in _batches(drawn, max(1, LABELINGS // len(wanted))):
+    for some in _batches(drawn, max(1, LABEL_SETS // len(wanted))):
         for first in range(0, len(nulls), NEURONS):
             sharing = nulls[first : first + NEURONS]
             null = statistics(rows[[neurons[0] for neurons in sharing]], some)

@@ -78,10 +78,10 @@ def test_every_form_names_each_argument_of_its_kernel_once(module):
     "module",
     [
         "edits.backend_triton",
-        "labelings.backend_triton",
+        "labelings.one_set_triton",
         "neighbours.backend_triton",
         "pooling.backend_triton",
-        "streaming.tallies_triton",
+        "streaming.negative_counts_triton",
         "top_experts.backend_triton",
     ],
 )
