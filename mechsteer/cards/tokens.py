@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,11 +14,11 @@ from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
-from mechsteer.model.hooks import input_device, read
-from mechsteer.model.load import context_length
+from mechsteer.model.hooks import read
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import Plan, plan_batches
-from mechsteer.studies.bench import Reading
+from mechsteer.recording.reading import Reading
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 
@@ -35,7 +34,7 @@ class Shown(NamedTuple):
 
 
 def token_activations(
-    model: Any, tokenizer: Any, site: Site, shown: Sequence[Shown], *, reading: Reading
+    model: Model, tokenizer: Any, site: Site, shown: Sequence[Shown], *, reading: Reading
 ) -> pd.DataFrame:
     """Activations on the spans of each sentence's text: card, place, start, end, value.
 
@@ -49,12 +48,8 @@ def token_activations(
         raise ModelError("cards need a fast tokenizer, which says where in a text each token lies")
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=(context := context_length(model, tokenizer)),
-        **asdict(reading),
-    )
+    context = model.context_length(tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     values = _run(model, plan, site, neurons)
     texts = corpus.flatten()[0]
     number = {text: row for row, text in enumerate(texts)}
@@ -92,7 +87,7 @@ def _corpus(shown: Sequence[Shown]) -> LabelledCorpus:
 
 @torch.inference_mode()
 def _run(
-    model: Any, plan: Plan, site: Site, neurons: Sequence[int]
+    model: Model, plan: Plan, site: Site, neurons: Sequence[int]
 ) -> dict[int, Float[Tensor, "token neuron"]]:
     """Activations of some neurons, flat numbers in ascending order, on the tokens of each row."""
     parts = list(zip(site.points, site.offsets, strict=True))
@@ -100,7 +95,7 @@ def _run(
         point: torch.tensor([n - first for n in neurons if first <= n < first + point.width])
         for point, first in parts
     }
-    device = input_device(model.original_model)
+    device = model.input_device
     found: dict[int, Tensor] = {}
     for batch in map(plan.batch, range(len(plan.batches))):
         seen: dict[HookSite, Tensor] = {}

@@ -17,6 +17,7 @@ from mechsteer.costs.prediction import Comparison, compare
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 
@@ -73,7 +74,7 @@ class Cost:
 
 
 def cost(
-    model: Any,
+    model: ModelLike,
     *edits: Edit,
     text: str | Sequence[str],
     language: str,
@@ -114,6 +115,7 @@ def cost(
         MechsteerError: fewer than two seeds, a language that the identifier does not know, and what
             ``perplexity``, ``sample`` and ``ms.steer`` refuse.
     """
+    model = as_model(model)
     if seeds < 2:
         raise MechsteerError(f"expected two seeds or more for an interval, got {seeds}")
     name = canonical(language)

@@ -14,9 +14,8 @@ from torch import Tensor
 from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
 from mechsteer.errors import CorpusError, ModelError
 from mechsteer.interventions import Edit
-from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.hooks import input_device
-from mechsteer.model.load import context_length, plain_tokenizer, require_eval
+from mechsteer.model.interface import Model
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 
@@ -63,7 +62,7 @@ class Comparison:
 
 
 def perplexity(
-    model: Any,
+    model: ModelLike,
     texts: str | Sequence[str],
     *,
     window: int | None = None,
@@ -98,6 +97,7 @@ def perplexity(
     Source: the sliding window of the Hugging Face guide to perplexity, in which here no token is
     lost between windows.
     """
+    model = as_model(model)
     asked = _Asked(
         model,
         texts,
@@ -114,7 +114,7 @@ def perplexity(
 
 
 def compare(
-    model: Any,
+    model: ModelLike,
     *edits: Edit,
     texts: str | Sequence[str],
     positions: Positions = "all",
@@ -146,6 +146,7 @@ def compare(
     Raises:
         CorpusError, ModelError, MechsteerError: as ``perplexity``, and what ``ms.steer`` refuses.
     """
+    model = as_model(model)
     asked = _Asked(
         model,
         texts,
@@ -182,7 +183,7 @@ class _Asked:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         texts: str | Sequence[str],
         *,
         window: int | None,
@@ -190,12 +191,12 @@ class _Asked:
         tokenizer: Any,
         batch_tokens: int,
     ) -> None:
-        require_eval(model)
-        require_causal(model)
+        model.require_eval()
+        model.require_causal()
         texts = [texts] if isinstance(texts, str) else list(texts)
         require_text(texts)
-        tokenizer = tokenizer or plain_tokenizer(model)
-        width, step = resolve(context_length(model, tokenizer), window, stride)
+        tokenizer = tokenizer or model.plain_tokenizer
+        width, step = resolve(model.context_length(tokenizer), window, stride)
         before = opening(tokenizer)
         own = [read(tokenizer, text) for text in texts]
         for number, ids in enumerate(own):
@@ -221,27 +222,9 @@ class _Asked:
         return Perplexity(nll, self.n_tokens, self.n_bytes)
 
 
-def require_causal(model: Any) -> None:
-    """Refuse a model that does not predict each token from those before it.
-
-    Raises:
-        ModelError: its attention looks both ways, or it is an encoder-decoder.
-    """
-    if is_encoder_decoder(model.original_model):
-        raise ModelError(
-            f"{model.cfg.architecture} is an encoder-decoder, which predicts a translation and not "
-            "the text it reads: expected a causal model"
-        )
-    if getattr(model.cfg, "attention_dir", "causal") != "causal":
-        raise ModelError(
-            f"{model.cfg.architecture} looks both ways, so it has no perplexity and generates "
-            "nothing: expected a causal model"
-        )
-
-
 @torch.inference_mode()
-def _logits(model: Any, batch: Batch) -> Float[Tensor, "window token word"]:
-    device = input_device(model.original_model)
+def _logits(model: Model, batch: Batch) -> Float[Tensor, "window token word"]:
+    device = model.input_device
     ids, mask = batch.ids.to(device), batch.mask.to(device)
     logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
     return logits

@@ -6,13 +6,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import Unpack
+
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit
 from mechsteer.kernels import Pooling
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import Site, find_site
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.taps import points_of, residual_rows
 from mechsteer.steering import steer
 
@@ -24,7 +29,7 @@ Make = Callable[[Recording, int], Edit]
 
 
 def fit(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     make: Make,
     *,
@@ -34,9 +39,8 @@ def fit(
     site: str = "post",
     pooling: Pooling | tuple[Pooling, ...] = "mean",
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
+    **options: Unpack[ReadingOptions],
 ) -> Edit:
     """Make the edit of each layer from what the layer does on a corpus, and merge them into one.
 
@@ -45,7 +49,7 @@ def fit(
     at the layer whose neurons are being fitted, so L layers cost about L/2 passes.
 
     ``make`` gets a recording and a layer, and returns the edit of that layer alone:
-    ``lambda recording, layer: ms.linear_transport(experts.in_layer(layer), recording)``. Edits that
+    ``lambda recording, layer: linear_transport(experts.in_layer(layer), recording)``. Edits that
     depend on the language of a row cannot be fitted incrementally: a batch mixes languages.
 
     Args:
@@ -59,9 +63,8 @@ def fit(
         site: whose neurons are recorded.
         pooling: what is recorded of them.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token.
+        reading: how sentences are read.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Source: Rodriguez et al. 2025 (2410.23054), who call the two ``incr`` and ``atonce``.
 
@@ -70,32 +73,31 @@ def fit(
             stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
             fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
     """
-    reading = partial(
+    model = as_model(model)
+    recorder = partial(
         record,
         model,
         corpus,
         site=site,
         pooling=pooling,
         tokenizer=tokenizer,
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
+        reading=reading.changed(options),
         progress=False,
     )
     steps = _steps(model, site, layers, residual=residual)
     if incremental and not residual:
         _require_one_stack(find_site(model, site))
-    at_once = None if incremental else _recorded(reading, steps, residual=residual)
+    at_once = None if incremental else _recorded(recorder, steps, residual=residual)
     made: list[Edit] = []
     for layer in progress(steps, "fitting", "layer"):
         if at_once is None:
             with steer(model, *compose(*made)):
-                recording = _recorded(reading, [layer], residual=residual)
+                recording = _recorded(recorder, [layer], residual=residual)
         made.append(make(at_once or recording, layer))
     return _one(made)
 
 
-def _steps(model: Any, site: str, layers: Sequence[int] | None, *, residual: bool) -> list[int]:
+def _steps(model: Model, site: str, layers: Sequence[int] | None, *, residual: bool) -> list[int]:
     """The layers to edit in the order of the forward pass."""
     if residual:
         known = {row.layer for row in residual_rows(model)}
@@ -117,10 +119,12 @@ def _require_one_stack(site: Site) -> None:
         )
 
 
-def _recorded(reading: Callable[..., Recording], layers: list[int], *, residual: bool) -> Recording:
+def _recorded(
+    recorder: Callable[..., Recording], layers: list[int], *, residual: bool
+) -> Recording:
     if residual:
-        return reading(layers=(), embeddings=True)
-    return reading(layers=layers)
+        return recorder(layers=(), embeddings=True)
+    return recorder(layers=layers)
 
 
 def _one(made: list[Edit]) -> Edit:

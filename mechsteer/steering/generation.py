@@ -13,6 +13,8 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from mechsteer.model.interface import Model
+
 _watched: WeakKeyDictionary[Any, Generation] = WeakKeyDictionary()
 
 
@@ -33,7 +35,7 @@ class Generation:
             self.call = outer
 
 
-def watch(model: Any) -> Generation:
+def watch(model: Model) -> Generation:
     """Begin to tell when a model generates, for one more scope."""
     if model not in _watched:
         generation = _watched[model] = Generation()
@@ -43,13 +45,13 @@ def watch(model: Any) -> Generation:
     return _watched[model]
 
 
-def generating(model: Any) -> AbstractContextManager[None]:
+def generating(model: Model) -> AbstractContextManager[None]:
     """One call that generates, for those who write their loop themselves."""
     generation = _watched.get(model)
     return nullcontext() if generation is None else generation.running(object())
 
 
-def forget(model: Any) -> None:
+def forget(model: Model) -> None:
     """End it for one scope; the last one leaves the functions that were there before."""
     _watched[model].scopes -= 1
     if _watched[model].scopes == 0:
@@ -60,7 +62,7 @@ def forget(model: Any) -> None:
                 vars(owner)[name] = before
 
 
-def _generators(model: Any) -> list[tuple[Any, str, Callable[..., Any]]]:
+def _generators(model: Model) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions that generate; the bridge's ``hf_generate`` calls the wrapped model's own."""
     known = [
         (model, "generate", _whole),

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.model.interface import Model
 from mechsteer.steering.generation import Generation, forget, watch
 
 Positions = Literal["all", "content", "last", "generated"]
@@ -29,7 +30,7 @@ class Where:
     there are none.
     """
 
-    def __init__(self, model: Any, stack: str, positions: Positions, tokenizer: Any) -> None:
+    def __init__(self, model: Model, stack: str, positions: Positions, tokenizer: Any) -> None:
         self.mask: Bool[Tensor, "batch token"] | None = None
         self.nothing = False
         self._positions = positions

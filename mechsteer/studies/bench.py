@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 from torch import Tensor
@@ -15,10 +15,12 @@ from torch import Tensor
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import content_hash, read_json, write_json
 from mechsteer.artifacts.runs import versions
+from mechsteer.experts.controls import random_like
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.interventions.edits import fingerprint
-from mechsteer.recording import embed
+from mechsteer.model.interface import Model
+from mechsteer.recording import Reading, embed
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies.plane import Plane
 from mechsteer.studies.states import Measures, State, measure
@@ -35,14 +37,14 @@ RANDOM = "random"
 class ByTarget:
     """An edit that a target language decides, without experts: of the residual stream, say.
 
-    ``ms.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
+    ``ms.studies.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
     """
 
     make: Callable[[str], Edit]
 
 
-EditMaker = Callable[[Experts], Edit]
-Studied = EditMaker | ByTarget | Edit
+EditMaker: TypeAlias = Callable[[Experts], Edit]
+Studied: TypeAlias = EditMaker | ByTarget | Edit
 
 
 class Maker:
@@ -69,7 +71,7 @@ class Maker:
     def experts(self, state: State) -> Experts:
         """The neurons a state moves: its language's best, or random ones in their layers."""
         experts = self.scores.top(state.language, state.k, by=self._by)
-        return experts if state.seed < 0 else self.scores.random_like(experts, seed=state.seed)
+        return experts if state.seed < 0 else random_like(self.scores, experts, seed=state.seed)
 
     def table(self, state: State) -> pd.DataFrame:
         """The experts of a state with the value they are held at and the chance level of AP."""
@@ -100,28 +102,10 @@ def _takes_experts(studied: Studied) -> bool:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How sentences are read, the same for scoring and for every state of a study.
-
-    Attributes:
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
-    """
-
-    batch_tokens: int = 4096
-    truncate: bool = False
-    skip_first: bool = False
-
-
-USUAL = Reading()
-
-
-@dataclass(frozen=True)
 class Bench:
     """A model and the parallel text it is measured on; a folder remembers what was measured."""
 
-    model: Any
+    model: Model
     corpus: ParallelCorpus
     maker: Maker
     reading: Reading
@@ -130,7 +114,7 @@ class Bench:
 
     def embeddings(self, state: State = BASE) -> dict[str, Tensor]:
         """Embed the corpus with the model in a state."""
-        reading = {"progress": False, **asdict(self.reading)}
+        reading: dict[str, Any] = {"progress": False, "reading": self.reading}
         if state == BASE:
             return embed(self.model, self.corpus, **reading)
         edit = self.maker.edit(state)

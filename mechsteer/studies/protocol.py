@@ -16,9 +16,11 @@ from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import Criterion, NeuronScores
 from mechsteer.interventions import clamp
 from mechsteer.kernels import Pooling
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording import record
-from mechsteer.studies.bench import BASE, CENTRING, USUAL, Album, Bench, Maker, Reading, Studied
+from mechsteer.recording.reading import DEFAULT_READING, Reading
+from mechsteer.studies.bench import BASE, CENTRING, Album, Bench, Maker, Studied
 from mechsteer.studies.detail import (
     expert_overlap,
     experts_per_layer,
@@ -94,14 +96,14 @@ class Scored:
 
 
 def score_for_study(
-    model: Any,
+    model: ModelLike,
     dev: LabelledCorpus,
     *,
     site: str = "post",
     pooling: Pooling = "max",
     negative_only: Sequence[str] = (),
     directory: Path | None = None,
-    reading: Reading = USUAL,
+    reading: Reading = DEFAULT_READING,
 ) -> Scored:
     """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
     recording = record(
@@ -111,14 +113,14 @@ def score_for_study(
         pooling=pooling,
         embeddings=True,
         directory=directory,
-        **asdict(reading),
+        reading=reading,
     )
     scores = score_recording(recording, pooling=pooling, negative_only=negative_only)
     return Scored(scores, recording.embeddings_by_language())
 
 
 def study(
-    model: Any,
+    model: ModelLike,
     *,
     dev: ParallelCorpus,
     test: ParallelCorpus,
@@ -131,7 +133,7 @@ def study(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     site: str = "post",
     pooling: Pooling = "max",
-    reading: Reading = USUAL,
+    reading: Reading = DEFAULT_READING,
     scored: Scored | None = None,
     text: LabelledCorpus | None = None,
     tune: int | None = None,
@@ -178,6 +180,7 @@ def study(
     Raises:
         CorpusError: the two corpora do not fit, or a target was not scored.
     """
+    model = as_model(model)
     folder = directory or Path()
     scored = scored or score_for_study(
         model,

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -81,7 +82,8 @@ def _cells(
     by_target = values.sum(1) / (n_languages - 1)
     overall = by_source.mean(1, keepdim=True)
     pairs = values[:, different]
-    return torch.cat((overall, by_source, by_target, pairs), dim=1).permute(2, 0, 1)
+    cells = torch.cat((overall, by_source, by_target, pairs), dim=1)
+    return rearrange(cells, "layer cell sentence -> sentence layer cell")
 
 
 def _names(languages: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -124,7 +126,7 @@ def _intervals(
     target: Sequence[str],
     **draws: int,
 ) -> pd.DataFrame:
-    interval = bootstrap_mean(values.flatten(1), **draws)
+    interval = bootstrap_mean(rearrange(values, "sentence ... -> sentence (...)"), **draws)
     return pd.DataFrame(
         {
             "layer": np.repeat(layers, len(source)),

@@ -15,7 +15,7 @@ from mechsteer.costs import compare, divergence, perplexity
 from mechsteer.costs.windows import opening, read, windows
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.interventions import NeuronEdit
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
 
 TEXTS = (
@@ -48,7 +48,7 @@ def plain_nll(model: Any, ids: list[int]) -> float:
 
 
 def whole(model: Any, text: str) -> list[int]:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     return [tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 

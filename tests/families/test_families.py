@@ -19,7 +19,7 @@ from experiments.model_families.roster import FAMILIES, Family
 from experiments.model_families.table import BEGIN, END, README, Outcome, lines, outcome_of
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.hooks import read
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
 
 SUPPORTED = [key for key, family in FAMILIES.items() if family.sites]
@@ -56,7 +56,7 @@ def test_what_is_not_supported_is_refused_with_the_reason(outcomes: Outcomes, ke
 def test_neurons_are_what_hooks_on_modules_found_by_name_see(outcomes: Outcomes, key: str) -> None:
     family, folder = FAMILIES[key], outcomes[key][1]
     model = load_model(folder, device="cpu")
-    batch = plain_tokenizer(model)(
+    batch = model.plain_tokenizer(
         ["the cat", "le chat est assis sur le tapis"], return_tensors="pt", padding=True
     )
     ids, mask = batch["input_ids"], batch["attention_mask"]

@@ -18,9 +18,9 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files
-from mechsteer.model.identity import ModelIdentity, identity
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files, load_edits
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import HookSite, Site, find_site, residual_points
 
 WHO = ModelIdentity("org/name", "LlamaForCausalLM", 2, 3, "c0", "w0", "t0", "float32")
@@ -79,7 +79,7 @@ def test_a_composition_keeps_its_order_even_where_edits_share_tensors(tmp_path: 
     first = neuron()
     edits = [first, residual(), first.scaled(0.5), first]
     ms.save_edit(edits, tmp_path / "x.edit")
-    found = ms.load_edits(tmp_path / "x.edit")
+    found = load_edits(tmp_path / "x.edit")
     assert len(found) == 4
     assert all(same(one, other) for one, other in zip(found, edits, strict=True))
     with pytest.raises(ArtifactError, match=r"holds 4 edits .*use load_edits"):
@@ -130,7 +130,7 @@ def test_damage_is_refused_by_name(damage: Callable[[bytes], bytes], tmp_path: P
     ms.save_edit(residual(), path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ArtifactError, match=r"x\.edit"):
-        ms.load_edits(path)
+        load_edits(path)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -138,7 +138,7 @@ def test_damage_is_refused_by_name(damage: Callable[[bytes], bytes], tmp_path: P
 def test_arbitrary_bytes_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.edit").write_bytes(data)
     with pytest.raises(ArtifactError, match=r"x\.edit"):
-        ms.load_edits(tmp_path / "x.edit")
+        load_edits(tmp_path / "x.edit")
 
 
 def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None]) -> Path:
@@ -211,7 +211,7 @@ def french(model: Any) -> NeuronEdit:
     site = find_site(model)
     index = torch.arange(0, site.n_neurons, 29)
     b = torch.linspace(-1, 2, len(index))
-    who = identity(model, plain_tokenizer(model))
+    who = model.identity()
     return NeuronEdit("shift", site, index, torch.full_like(b, 0.3), b, model=who)
 
 
@@ -231,13 +231,13 @@ def centred(model: Any, french: NeuronEdit) -> ResidualEdit:
 def test_loaded_edits_give_the_logits_of_the_saved_ones(
     model: Any, french: NeuronEdit, centred: ResidualEdit, tmp_path: Path
 ) -> None:
-    ids = plain_tokenizer(model)("Le train est parti à l'aube.", return_tensors="pt")["input_ids"]
+    ids = model.plain_tokenizer("Le train est parti à l'aube.", return_tensors="pt")["input_ids"]
     edits = [french, centred, french.scaled(0.5)]
     ms.save_edit(edits, tmp_path / "x.edit")
     plain = model(ids)
     with ms.steer(model, *edits, languages="jpn_Jpan"):
         expected = model(ids)
-    with ms.steer(model, *ms.load_edits(tmp_path / "x.edit"), languages="jpn_Jpan"):
+    with ms.steer(model, *load_edits(tmp_path / "x.edit"), languages="jpn_Jpan"):
         assert torch.equal(model(ids), expected)
     assert not torch.equal(plain, expected)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +20,12 @@ from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts.score import describe, load_scores, save_scores
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
-from mechsteer.model.identity import ModelIdentity, require_same_model
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record
-from mechsteer.studies.bench import EditMaker, Reading, Studied
+from mechsteer.recording.reading import Reading
+from mechsteer.studies.bench import EditMaker, Studied
 from mechsteer.studies.files import how_to_repeat, load_study, save_study
 from mechsteer.studies.protocol import Scored, Study, score_for_study, study
 
@@ -92,7 +94,7 @@ def score_command(
     return _score(run, _load(run), text).scores
 
 
-def _score(run: Run, model: Any, text: LabelledCorpus) -> Scored:
+def _score(run: Run, model: Model, text: LabelledCorpus) -> Scored:
     """The scoring stage: from the recording, which resumes, to a file of scores."""
     inputs = run.manifest["inputs"]
     options = {name: inputs[name] for name in ("site", "pooling", "negative_only")}
@@ -278,15 +280,15 @@ def _reading(run: Run) -> Reading:
     return Reading(**{f.name: run.manifest["inputs"][f.name] for f in fields(Reading)})
 
 
-def _load(run: Run) -> Any:
+def _load(run: Run) -> Model:
     source = run.manifest["inputs"]["model"]
     model = open_model(source["source"], source["device"], source["dtype"])
     if scored := run.manifest["stages"].get("score"):
-        require_same_model(model, ModelIdentity(**scored["model"]))
+        model.require_same(ModelIdentity(**scored["model"]))
     return model
 
 
-def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Any:
+def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Model:
     """Load a model as the command line names it.
 
     Raises:
@@ -302,7 +304,7 @@ def _require_dtype(dtype: str | None) -> None:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
 
 
-def recorded(run: Run) -> tuple[Any, LabelledCorpus, Recording]:
+def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:
     """The model and the corpus of a scored run, with its recording read back.
 
     Raises:
@@ -316,7 +318,7 @@ def recorded(run: Run) -> tuple[Any, LabelledCorpus, Recording]:
         pooling=inputs["pooling"],
         embeddings=True,
         directory=run.path / "recording",
-        **asdict(_reading(run)),
+        reading=_reading(run),
     )
     return model, dev, recording
 
