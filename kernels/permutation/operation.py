@@ -27,11 +27,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from typing import Literal
 
-import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
@@ -39,10 +37,10 @@ from torch import Tensor
 
 from ..common.backends import Backend, choose_backend
 from ..common.grouping import group
-from ..common.keys import FORMATS, bit_view, keys
 from ..labelings.operation import LabelingScores, score_labelings
 from .plan import LABEL_SETS, NEURONS, PermutationPlan, plan_permutations
 from .relabelings import parallel_positions, relabelings
+from .tie_patterns import tie_patterns
 
 __all__ = ["PermutationTest", "permutation_test"]
 
@@ -52,7 +50,6 @@ Alternative = Literal["greater", "two-sided"]
 _LOG = logging.getLogger(__name__)
 _ROUNDING = 2.0**-23
 """Null scores this close below the observed one count as equal: both are rounded to float32."""
-_CHUNK_ELEMENTS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ def permutation_test(
 
     rows = x.detach().T
     observed = statistics(rows, own[None])[0]
-    nulls = _tie_patterns(rows) if pooled else [[i] for i in range(x.shape[1])]
+    nulls = tie_patterns(rows) if pooled else [[i] for i in range(x.shape[1])]
     plan = plan_permutations(
         *(len(x), x.shape[1]),
         n_targets=len(wanted),
@@ -204,20 +201,6 @@ def _check_targets(targets: Int[Tensor, "target"], n_classes: int) -> None:
 def _values(found: LabelingScores, statistic: Statistic, alternative: Alternative) -> Tensor:
     values = found.ap if statistic == "ap" else found.auroc
     return (values - 0.5).abs() if alternative == "two-sided" else values
-
-
-def _tie_patterns(rows: Float[Tensor, "neuron sentence"]) -> list[list[int]]:
-    """Group neurons by the lengths of their runs of equal activations, from the highest down."""
-    groups: dict[bytes, list[int]] = {}
-    step = max(1, _CHUNK_ELEMENTS // rows.shape[1])
-    for first in range(0, len(rows), step):
-        chunk = rows[first : first + step].cpu().contiguous()
-        ordered = np.sort(keys(bit_view(chunk), FORMATS[rows.dtype]), axis=1)
-        tied = np.packbits(ordered[:, 1:] == ordered[:, :-1], axis=1)
-        for neuron, pattern in enumerate(tied, start=first):
-            name = blake2b(pattern.tobytes(), digest_size=16).digest()
-            groups.setdefault(name, []).append(neuron)
-    return list(groups.values())
 
 
 def _batches(drawn: Iterator[Tensor], size: int) -> Iterator[Int[Tensor, "draw sentence"]]:

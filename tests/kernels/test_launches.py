@@ -20,7 +20,7 @@ TRITON_MODULES = [
 
 
 def table(module: str) -> dict[Any, Any]:
-    return importlib.import_module(f"mechsteer.kernels.{module}").LAUNCHES
+    return getattr(importlib.import_module(f"mechsteer.kernels.{module}"), "LAUNCHES", {})
 
 
 def source(module: str) -> Path:

@@ -167,7 +167,7 @@ def test_blocks_threads_and_other_targets_do_not_matter(
     module = sys.modules["mechsteer.kernels.permutation.operation"]
     monkeypatch.setattr(module, "LABEL_SETS", 7)
     monkeypatch.setattr(module, "NEURONS", 5)
-    monkeypatch.setattr(module, "_CHUNK_ELEMENTS", 100)
+    monkeypatch.setattr("mechsteer.kernels.permutation.tie_patterns._CHUNK_ELEMENTS", 100)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
