@@ -43,5 +43,5 @@ def _drop_stale_cache(kernel: Any) -> None:
         return
     try:
         index._load_index()
-    except Exception:  # whatever unpickling a name that is gone raises
+    except Exception:  # whatever reading a name that is gone raises
         kernel._cache.flush()
