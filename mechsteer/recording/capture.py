@@ -18,6 +18,7 @@ from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.model.decoder import decoder_real
+from mechsteer.model.hidden import require_hidden
 from mechsteer.model.hooks import read
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
@@ -155,6 +156,7 @@ def embed(
 
 
 def _fill(store: Store, model: Model, plan: Plan, taps: Taps, *, progress: bool) -> None:
+    require_hidden(model)
     require_once(model, taps)
     device = model.input_device
     for number, batch in _watched(plan, store.missing(), show=progress):
