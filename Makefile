@@ -62,7 +62,7 @@ NEWEST_PYTHON ?= python3.13
 NEW := build/newest
 
 newest: demo
-	rm -rf $(NEW) && $(BIN)/python -m build -q --wheel -o $(NEW)
+	rm -rf $(NEW) build/lib && $(BIN)/python -m build -q --wheel -o $(NEW)
 	$(NEWEST_PYTHON) -m venv $(NEW)/venv
 	$(PLAIN) $(NEW)/venv/bin/python -m pip install -q --disable-pip-version-check $(NEW)/*.whl
 	$(PLAIN) $(NEW)/venv/bin/mechsteer check embedded
@@ -97,7 +97,7 @@ docs: install
 notebooks: install
 	$(BIN)/python -m pytest --nbmake experiments/notebooks
 
-# The README's table of supported models, from self-tests of tiny checkpoints.
+# The table of supported models in docs/guide/families.md, from self-tests of tiny checkpoints.
 families: install
 	$(BIN)/python -m experiments.model_families.table
 
@@ -112,6 +112,10 @@ bench: install
 recipes: install
 	$(PIP) -e '.[eval]'
 	$(BIN)/python -m pytest tests/recipes
+
+# FLORES-200 and Tatoeba, public; then: make test MECHSTEER_DATA=data
+data: install
+	$(BIN)/python -m experiments.public_data.fetch data
 
 install: $(VENV)/installed
 

@@ -30,12 +30,14 @@ class Model(ABC):
 
     Attributes:
         module: what the user holds and calls: a TransformerBridge, a Hugging Face or a PEFT model.
+        watcher: who is told when it generates, see ``mechsteer.steering.generation``.
         runs_once: names of hook points that were seen to run once in a forward pass.
         facts: what else was found out about it once.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.module: Any = module
+        self.watcher: object = None
         self.runs_once: set[str] = set()
         self.facts = Facts()
         self._added: dict[str, Any] = {}

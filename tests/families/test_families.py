@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from experiments.model_families.roster import FAMILIES, Family
-from experiments.model_families.table import BEGIN, END, README, Outcome, lines, outcome_of
+from experiments.model_families.table import BEGIN, END, PAGE, Outcome, lines, outcome_of
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.hooks import read
 from mechsteer.model.load import load_model
@@ -114,8 +114,8 @@ def _keep_output(
     return keep
 
 
-def test_the_readmes_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
-    written = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+def test_the_documentations_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
+    written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     rows = [found.row() for found, _ in outcomes.values()]
     assert written.strip() == "".join(lines(rows)).strip()
 

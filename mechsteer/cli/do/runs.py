@@ -58,6 +58,7 @@ def score_command(
     batch_tokens: int = 4096,
     truncate: bool = False,
     skip_first: bool = False,
+    prefix: str = "",
     device: str | None = None,
     dtype: str | None = None,
 ) -> NeuronScores:
@@ -85,6 +86,7 @@ def score_command(
         "batch_tokens": batch_tokens,
         "truncate": truncate,
         "skip_first": skip_first,
+        "prefix": prefix,
         "versions": versions(),
     }
     scored = [code for code in text.languages if code not in uncounted]
@@ -277,7 +279,8 @@ def _costed(text: str | None, dev: LabelledCorpus) -> LabelledCorpus | None:
 
 
 def _reading(run: Run) -> Reading:
-    return Reading(**{f.name: run.manifest["inputs"][f.name] for f in fields(Reading)})
+    known = run.manifest["inputs"]  # runs of older versions lack newer options
+    return Reading(**{f.name: known[f.name] for f in fields(Reading) if f.name in known})
 
 
 def _load(run: Run) -> Model:
