@@ -189,7 +189,7 @@ def test_threads_that_read_one_model_get_what_each_asked_for(bridge, family, sit
         ids = torch.arange(start, start + 10 + start % 3).view(1, -1)
         seen: list[Tensor] = []
         with torch.inference_mode():
-            read(model, ids, torch.ones_like(ids), {hook: seen.append for hook in hooks})
+            read(model, ids, torch.ones_like(ids), dict.fromkeys(hooks, seen.append))
         return seen
 
     alone = [read_at(start) for start in range(20, 32)]

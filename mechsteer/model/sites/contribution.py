@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ def _blocks(model: Model) -> dict[Layer, Parts]:
     for stack in model.stacks:
         for layer, block in enumerate(stack.blocks):
             mlp = getattr(block, "mlp", None)
-            down = getattr(mlp, "out", None) or getattr(mlp, "dense_out", None)
+            down: Any = getattr(mlp, "out", None) or getattr(mlp, "dense_out", None)
             point = points.get(stack.hook(layer, "mlp.hook_post"))
             if point is not None and features(own(down)) is not None:
                 whole = block if isinstance(block, nn.Module) else block.original_component
