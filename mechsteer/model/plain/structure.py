@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class PlainMLP:
         width, d_model = features(down) or (0, 0)
         into = {
             name: module
-            for name, module in block.named_modules()
+            for name, module in linear_modules(block)
             if features(module) == (d_model, width)
         }
         gates = [name for name in into if name.endswith(_GATES)]
@@ -38,8 +39,8 @@ class PlainMLP:
     @property
     def W_out(self) -> Tensor:  # noqa: N802 - TransformerLens's name
         """The down-projection, ``[neuron, d_model]``."""
-        weight: Tensor = self.out.weight  # type: ignore[assignment]
-        return weight if hasattr(self.out, "nx") else weight.T
+        weight = effective_weight(self.out)
+        return weight if hasattr(getattr(self.out, "base_layer", self.out), "nx") else weight.T
 
     @property
     def W_gate(self) -> Any:  # noqa: N802
@@ -66,6 +67,25 @@ def features(module: Any) -> tuple[int, int] | None:
     return None
 
 
+def linear_modules(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The linear modules of a block; those inside one, as of a LoRA adapter, are part of it."""
+    inside = ""
+    for name, module in block.named_modules():
+        if features(module) is not None and not (inside and name.startswith(f"{inside}.")):
+            inside = name
+            yield name, module
+
+
+def effective_weight(linear: Any) -> Tensor:
+    """The weight that a linear module applies, with that of the LoRA adapters that are active."""
+    weight: Tensor = linear.weight
+    if not hasattr(linear, "lora_A") or linear.merged or linear.disable_adapters:
+        return weight
+    for adapter in set(linear.active_adapters) & set(linear.lora_A):
+        weight = weight + linear.get_delta_weight(adapter)
+    return weight
+
+
 def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     """The stack that a module runs.
 
@@ -76,11 +96,8 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
         ModelError: there is no such list of blocks, or there are several.
     """
     d_model = int(model.config.hidden_size)
-    sizes = {getattr(model.config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
-    if getattr(model.config, "n_inner", 0) is None:  # as GPT-2 means it
-        sizes.add(4 * d_model)
     found = []
-    for width in sorted(size for size in sizes if isinstance(size, int)):
+    for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
             if isinstance(module, nn.ModuleList) and not name.startswith(tuple(lists)):
@@ -99,6 +116,16 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     return PlainStack(owner, tuple(block for block, _ in pairs), mlps, width)
 
 
+def _widths(model: Any, owner: nn.Module) -> list[int]:
+    """What the configuration may mean by the number of neurons of a layer."""
+    d_model, config = int(model.config.hidden_size), model.config
+    named = {getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
+    sizes = {size for size in named if isinstance(size, int)}
+    if not sizes or getattr(config, "n_inner", 0) is None:  # as BLOOM and GPT-2 mean it
+        sizes.add(int(getattr(config, "expansion_ratio", 4)) * d_model)
+    return sorted(sizes)
+
+
 def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
     if not is_encoder_decoder(model):
         return ()
@@ -106,7 +133,7 @@ def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
 
 
 def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
-    return [module for module in block.modules() if features(module) == (width, d_model)]
+    return [module for _, module in linear_modules(block) if features(module) == (width, d_model)]
 
 
 def unsupported(model: Any, reason: str) -> ModelError:
