@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import Plan, plan_batches
 from mechsteer.recording.reading import Reading
+from mechsteer.recording.tokens import tokenize
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 
@@ -38,14 +38,12 @@ def token_activations(
 ) -> pd.DataFrame:
     """Activations on the spans of each sentence's text: card, place, start, end, value.
 
-    Every sentence runs once, whatever the number of its cards. Special tokens, and the first token
-    where it is left out, have no span.
+    Every sentence runs once, whatever the number of its cards. Tokens that are not real have no
+    span.
 
     Raises:
         ModelError: the tokenizer does not say which characters a token came from.
     """
-    if not tokenizer.is_fast:
-        raise ModelError("cards need a fast tokenizer, which says where in a text each token lies")
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
     context = model.context_length(tokenizer)
@@ -53,24 +51,21 @@ def token_activations(
     values = _run(model, plan, site, neurons)
     texts = corpus.flatten()[0]
     number = {text: row for row, text in enumerate(texts)}
-    offsets = [
-        tokenizer(
-            text, return_offsets_mapping=True, truncation=reading.truncate, max_length=context
-        )["offset_mapping"]
-        for text in texts
-    ]
+    read = tokenize(
+        texts,
+        tokenizer,
+        prefix=reading.prefix,
+        context=context if reading.truncate else None,
+        spans=True,
+    )
+    places = [tokens.spans for tokens in read if tokens.spans is not None]
     found = []
     for sentence in shown:
         row = number[sentence.text]
-        on_tokens = values[row][:, neurons.index(sentence.neuron)].tolist()
-        real = [
-            (place, value)
-            for place, value, counts in zip(offsets[row], on_tokens, plan.real[row], strict=True)
-            if counts
-        ]
-        places, activations = zip(*real, strict=True)
-        head = (sentence.card, sentence.place)
-        found += [(*head, *span) for span in spans(sentence.text, places, activations)]
+        on_tokens = values[row][:, neurons.index(sentence.neuron)].numpy()
+        real = plan.real[row]
+        here = spans(sentence.text, places[row][real].tolist(), on_tokens[real].tolist())
+        found += [(sentence.card, sentence.place, *span) for span in here]
     return pd.DataFrame(found, columns=COLUMNS)
 
 

@@ -124,7 +124,7 @@ def language_files(folder: Path) -> dict[str, list[LanguageFile]]:
     groups: defaultdict[str, list[LanguageFile]] = defaultdict(list)
     for path in paths:
         file, last = _first(path), _last(path)
-        alike = by_first[file.split] if _is_named(file) else 1
+        alike = by_first[file.split] if _is_named(file) else int(_is_unsure(last))
         if last and by_last[last.split] > alike:
             file = last
         groups[file.split].append(file)
@@ -142,6 +142,11 @@ def _is_candidate(path: Path) -> bool:
 
 def _is_named(file: LanguageFile) -> bool:
     return is_tag(file.code) and not _SPLIT.fullmatch(file.code)
+
+
+def _is_unsure(last: LanguageFile | None) -> bool:
+    """Whether a file named ``SET.LANG`` needs neighbours: ``notes.tok`` is no Toki Pona."""
+    return not (last and _SPLIT.fullmatch(last.split) and len(last.code) != 3)
 
 
 def _first(path: Path) -> LanguageFile:

@@ -123,7 +123,8 @@ def attested_scripts(language: str) -> frozenset[str]:
     codes = tuple(f"{registered(name)}-" for name in (language, _macrolanguage(language)))
     tags = (*LIKELY_SUBTAGS.values(), *LANGUAGE_WRITING_POPULATION)
     scripts = {tag.split("-")[1] for tag in tags if tag.startswith(codes)}
-    scripts.update(name[4:] for name in FLORES200 if name[:3] == language)
+    members = {language, *(name[:3] for name in _flores_members(language))}
+    scripts.update(name[4:] for name in FLORES200 if name[:3] in members)
     known = {_STYLES.get(script, script) for script in scripts if len(script) == 4}
     return frozenset(known - {"Hani", "Hira", "Kana", "Jamo"})  # parts of Hans, Hant, Jpan, Hang
 

@@ -76,8 +76,13 @@ def read_lines(path: Path) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def flaw(sentence: str) -> str | None:
-    """Why a sentence cannot be used, ``None`` if it can: NUL, a lone surrogate, only whitespace."""
+def flaw(sentence: object) -> str | None:
+    """Why a sentence cannot be used, ``None`` if it can.
+
+    It is no text, holds NUL or a lone surrogate, or only whitespace.
+    """
+    if not isinstance(sentence, str):
+        return f"{type(sentence).__name__}, not text"
     if "\0" in sentence:
         return "NUL"
     if not sentence.strip():

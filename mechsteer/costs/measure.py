@@ -87,6 +87,7 @@ def cost(
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     progress: bool = True,
 ) -> Cost:
     """Measure what edits cost a model: prediction of a text, and what it writes of its own accord.
@@ -109,6 +110,7 @@ def cost(
         window: see ``perplexity``.
         stride: see ``perplexity``.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text that it predicts.
         progress: show bars where a terminal watches.
 
     Raises:
@@ -122,7 +124,14 @@ def cost(
     language_probability([], name)  # refuses an unknown language before the long part
     where: dict[str, Any] = {"positions": positions, "languages": name, "tokenizer": tokenizer}
     compared = compare(
-        model, *edits, texts=text, window=window, stride=stride, progress=progress, **where
+        model,
+        *edits,
+        texts=text,
+        window=window,
+        stride=stride,
+        prefix=prefix,
+        progress=progress,
+        **where,
     )
     measured: list[list[tuple[float, float, float]]] = [[], []]
     runs = [(state, seed) for seed in range(seeds) for state in (0, 1)]

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
-from mechsteer.errors import CorpusError, ModelError
+from mechsteer.costs.windows import Batch, batches, read, require_text, resolve
+from mechsteer.errors import ModelError
 from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
@@ -68,12 +68,14 @@ def perplexity(
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     batch_tokens: int = 2048,
     progress: bool = True,
 ) -> Perplexity:
     """Measure how well a model predicts text, by sliding windows; edits that are installed act.
 
-    Every token of a text is predicted once, the first from what opens a text (see
+    Every real token of a text is predicted once (special tokens written in it are only read, see
+    ``mechsteer.recording.tokens``), the first from what opens a text (see
     ``windows.opening``), later ones from at least ``window - stride`` tokens before them, and each
     text by itself. So all bytes of the text count and none are counted twice. Sums are float64.
 
@@ -84,12 +86,13 @@ def perplexity(
         stride: tokens that a window moves by; 512 by default (Sundar et al. 2025), or half the
             window if that is less.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text; it is not predicted.
         batch_tokens: tokens of a pass, padding included. Logits take ``batch_tokens x vocabulary``
             values.
         progress: show a bar where a terminal watches.
 
     Raises:
-        CorpusError: a text that is blank, not Unicode, or has no token.
+        CorpusError: a text that is blank, not Unicode, or has no real token.
         ModelError: train mode, a model that does not predict the next token, or logits that are
             not finite.
         MechsteerError: a window beyond the context, or a stride that leaves a gap.
@@ -104,6 +107,7 @@ def perplexity(
         window=window,
         stride=stride,
         tokenizer=tokenizer,
+        prefix=prefix,
         batch_tokens=batch_tokens,
     )
     nll = torch.zeros(len(asked.n_tokens), dtype=torch.float64)
@@ -122,6 +126,7 @@ def compare(
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     batch_tokens: int = 2048,
     progress: bool = True,
 ) -> Comparison:
@@ -140,6 +145,7 @@ def compare(
         window: tokens of a pass.
         stride: tokens that a window moves by.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text; it is not predicted.
         batch_tokens: tokens of a pass, padding included.
         progress: show a bar where a terminal watches.
 
@@ -153,6 +159,7 @@ def compare(
         window=window,
         stride=stride,
         tokenizer=tokenizer,
+        prefix=prefix,
         batch_tokens=batch_tokens,
     )
     before, after, kl = torch.zeros(3, len(asked.n_tokens), dtype=torch.float64)
@@ -189,6 +196,7 @@ class _Asked:
         window: int | None,
         stride: int | None,
         tokenizer: Any,
+        prefix: str,
         batch_tokens: int,
     ) -> None:
         model.require_eval()
@@ -197,17 +205,12 @@ class _Asked:
         require_text(texts)
         tokenizer = tokenizer or model.plain_tokenizer
         width, step = resolve(model.context_length(tokenizer), window, stride)
-        before = opening(tokenizer)
-        own = [read(tokenizer, text) for text in texts]
-        for number, ids in enumerate(own):
-            if not ids:
-                raise CorpusError(f"text {number} has no token that the model knows: remove it")
-        self.n_tokens = torch.tensor([len(ids) for ids in own])
-        self.n_bytes = torch.tensor([len(text.encode()) for text in texts])
+        own = read(texts, tokenizer, prefix=prefix)
+        self.n_tokens = torch.tensor([int(text.asked.sum()) for text in own])
+        self.n_bytes = torch.tensor([text.n_bytes for text in own])
         self.batches = list(
             batches(
-                [before + ids for ids in own],
-                first=len(before),
+                own,
                 window=width,
                 stride=step,
                 batch_tokens=batch_tokens,

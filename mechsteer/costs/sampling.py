@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.windows import opening, read
+from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.recording.tokens import tokenize
 from mechsteer.steering.generation import generating
 
 
@@ -118,10 +119,9 @@ def _prompt(tokenizer: Any, prompt: str) -> list[int]:
     """A prompt as the tokenizer opens it; only an empty one is given an opening it lacks."""
     if not prompt:
         return opening(tokenizer)
-    own = read(tokenizer, prompt)
-    encoded = list(tokenizer(prompt, verbose=False)["input_ids"])
-    before = next(at for at in range(len(encoded)) if encoded[at : at + len(own)] == own)
-    return encoded[: before + len(own)]
+    tokens = next(tokenize([prompt], tokenizer))
+    end = len(tokens.ids) - int(tokens.added[::-1].argmin())  # without what the template appends
+    return [int(token) for token in tokens.ids[:end]]
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ from mechsteer.model.adapters import base_of, is_adapter_folder, merge, with_wor
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
+    local_folder,
     open_checkpoint,
     quiet,
     reason_of,
@@ -22,6 +23,7 @@ from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.views import keep, view_of
+from mechsteer.model.weights import origin
 
 
 def load_model(
@@ -74,8 +76,12 @@ def load_model(
         except Exception as error:
             raise ModelError(reason_of(name, error)) from error
     opened.eval().requires_grad_(False)
-    model = opened if isinstance(opened, Model) else keep(BridgeModel(opened))
+    model = keep(opened if isinstance(opened, Model) else BridgeModel(opened))
     model.plain_tokenizer = tokenizer
+    if adapter is not None:
+        model.came_from(None)
+    elif (folder := local_folder(name, revision)) is not None:
+        model.came_from(origin(model.original_model, folder))
     if verify:
         with quiet():
             require_faithful(model, name, revision=revision)

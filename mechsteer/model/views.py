@@ -9,6 +9,7 @@ TransformerLens wraps it, which changes the object, and a warning says so.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -18,6 +19,7 @@ from mechsteer.model.adapters import adapted, is_adapted, require_heard
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.interface import Model
 from mechsteer.model.plain import PlainModel
+from mechsteer.model.recognise import recognised
 from mechsteer.model.tokenizer import load_tokenizer
 
 _VIEW = "_mechsteer"  # where a module keeps its view, so that what was verified once stays so
@@ -59,14 +61,17 @@ def _made(module: Any, tokenizer: Any) -> Model:
     from transformers import PreTrainedModel
 
     if isinstance(module, TransformerBridge):
-        return BridgeModel(module)
-    if is_adapted(module):
+        view: Model = BridgeModel(module)
+    elif is_adapted(module):
         model, name = adapted(module)
-        return _hooked(model, name, tokenizer, outer=module)
-    if isinstance(module, PreTrainedModel):
+        view = _hooked(model, name, tokenizer, outer=module)
+    elif isinstance(module, PreTrainedModel):
         name = getattr(module.config, "_name_or_path", "") or type(module).__name__
-        return _hooked(module, name, tokenizer)
-    raise no_model(module)
+        view = _hooked(module, name, tokenizer)
+    else:
+        raise no_model(module)
+    view.came_from(partial(recognised, view))
+    return view
 
 
 def _hooked(model: Any, name: str, tokenizer: Any, outer: Any = None) -> Model:

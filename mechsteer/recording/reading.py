@@ -16,6 +16,7 @@ class ReadingOptions(TypedDict, total=False):
     batch_tokens: int
     truncate: bool
     skip_first: bool
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,18 @@ class Reading:
         truncate: cut sentences longer than the context, and count them, instead of refusing them.
         skip_first: the first real token of a sentence counts as not real (it is the attention sink
             of models without a beginning-of-sequence token).
+        prefix: what the model reads before each sentence, such as ``"query: "`` for E5; its tokens
+            are not real (see ``mechsteer.recording.tokens.tokenize``).
 
     Raises:
-        MechsteerError: a value of another type, or a batch without a token.
+        MechsteerError: a value of another type, a batch without a token, or a prefix that is not
+            Unicode.
     """
 
     batch_tokens: int = 4096
     truncate: bool = False
     skip_first: bool = False
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
@@ -45,6 +50,8 @@ class Reading:
         for name in ("truncate", "skip_first"):
             if type(getattr(self, name)) is not bool:
                 raise MechsteerError(f"expected {name} True or False, got {getattr(self, name)!r}")
+        if not isinstance(self.prefix, str) or not _is_unicode(self.prefix):
+            raise MechsteerError(f"expected a prefix of Unicode text, got {self.prefix!r}")
 
     def changed(self, options: ReadingOptions) -> Reading:
         """This reading with some options of one's own.
@@ -60,6 +67,11 @@ class Reading:
             raise MechsteerError(f"unknown option {unknown[0]!r}, expected {', '.join(known)}")
         values: dict[str, Any] = {**options}
         return replace(self, **values)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold it: a lone surrogate is no character."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 DEFAULT_READING = Reading()

@@ -149,7 +149,8 @@ class Bench:
                 return float(known["bits_per_byte"])
         edits = () if state == BASE else (self.maker.edit(state),)
         with steer(self.model, *edits, languages=language):
-            found = perplexity(self.model, texts, progress=False).bits_per_byte
+            prefix = self.reading.prefix
+            found = perplexity(self.model, texts, prefix=prefix, progress=False).bits_per_byte
         if self.folder is not None:
             write_json(self.folder / name, {"key": key, "bits_per_byte": found})
         return found

@@ -20,7 +20,7 @@ from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.load import load_model
-from mechsteer.recording import Recording, record
+from mechsteer.recording import Reading, Recording, record
 
 LANGUAGES = ("arb_Arab", "fra_Latn", "jpn_Jpan")
 
@@ -209,3 +209,15 @@ def test_repeated_subjects_make_one_card(
 ) -> None:
     twice = [Subject(3, "fra_Latn")] * 2
     assert len(make_cards(model, corpus, recording, scores, twice, n_sentences=1)) == 1
+
+
+def test_cards_of_prefixed_sentences_show_the_sentences_alone(model: Any, corpus: Any) -> None:
+    reading = Reading(prefix="query: ")
+    recording = record(model, corpus, reading=reading)
+    scores = score_recording(recording)
+    subjects = top_subjects(scores, ["fra_Latn"], 1)
+    cards = make_cards(model, corpus, recording, scores, subjects, reading=reading, n_sentences=2)
+    for row in cards.sentences.itertuples():
+        tokens = cards.tokens.query("place == @row.place")
+        assert (tokens["start"].min(), tokens["end"].max()) == (0, len(row.text))
+        assert tokens["value"].max() == pytest.approx(row.value, rel=1e-4)

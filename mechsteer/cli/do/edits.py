@@ -98,6 +98,7 @@ def cost_command(
     positions: str = "all",
     n: int = 32,
     seeds: int = 4,
+    prefix: str = "",
     device: str | None = None,
     dtype: str | None = None,
 ) -> Cost:
@@ -114,6 +115,7 @@ def cost_command(
         positions=_positions(positions),
         n=n,
         seeds=seeds,
+        prefix=prefix,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.files import read_json, write_bytes, write_json
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
@@ -41,6 +41,7 @@ EDITS: dict[str, EditMaker] = {
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"
+WEIGHTS = "weights.json"  # the files of the checkpoint and their hash, which spares hashing again
 
 
 def score_command(
@@ -58,6 +59,7 @@ def score_command(
     batch_tokens: int = 4096,
     truncate: bool = False,
     skip_first: bool = False,
+    prefix: str = "",
     device: str | None = None,
     dtype: str | None = None,
 ) -> NeuronScores:
@@ -85,6 +87,7 @@ def score_command(
         "batch_tokens": batch_tokens,
         "truncate": truncate,
         "skip_first": skip_first,
+        "prefix": prefix,
         "versions": versions(),
     }
     scored = [code for code in text.languages if code not in uncounted]
@@ -105,6 +108,8 @@ def _score(run: Run, model: Model, text: LabelledCorpus) -> Scored:
         save_scores(scored.scores, run.path / SCORES)
     record = describe(scored.scores)
     run.finish("score", files=[SCORES], **record)
+    if model.origin is not None:  # it has times in it, so no hash covers it
+        write_json(run.path / WEIGHTS, model.origin.checkpoint.record())
     return scored
 
 
@@ -277,12 +282,15 @@ def _costed(text: str | None, dev: LabelledCorpus) -> LabelledCorpus | None:
 
 
 def _reading(run: Run) -> Reading:
-    return Reading(**{f.name: run.manifest["inputs"][f.name] for f in fields(Reading)})
+    known = run.manifest["inputs"]  # runs of older versions lack newer options
+    return Reading(**{f.name: known[f.name] for f in fields(Reading) if f.name in known})
 
 
 def _load(run: Run) -> Model:
     source = run.manifest["inputs"]["model"]
     model = open_model(source["source"], source["device"], source["dtype"])
+    if (run.path / WEIGHTS).is_file() and model.origin is not None:
+        model.origin.checkpoint.recall(read_json(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
         model.require_same(ModelIdentity(**scored["model"]))
     return model

@@ -69,6 +69,7 @@ def demo(output: Path) -> None:
 @click.option("--batch-tokens", default=4096, show_default=True, help="Tokens in a batch.")
 @click.option("--truncate", is_flag=True, help="Cut sentences longer than the context.")
 @click.option("--skip-first", is_flag=True, help="Drop the first token (attention sink).")
+@click.option("--prefix", default="", help="Read before each sentence, for example 'query: '.")
 @click.option("--device", help="cpu, cuda, …")
 @click.option("--dtype", help="float32, bfloat16 or float16.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
