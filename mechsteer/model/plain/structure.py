@@ -121,8 +121,10 @@ def _widths(model: Any, owner: nn.Module) -> list[int]:
     d_model, config = int(model.config.hidden_size), model.config
     named = {getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
     sizes = {size for size in named if isinstance(size, int)}
-    if not sizes or getattr(config, "n_inner", 0) is None:  # as BLOOM and GPT-2 mean it
-        sizes.add(int(getattr(config, "expansion_ratio", 4)) * d_model)
+    if config.model_type == "bloom" or getattr(config, "n_inner", 0) is None:  # as GPT-2 means it
+        sizes.add(4 * d_model)
+    if (ratio := getattr(config, "expansion_ratio", None)) is not None:
+        sizes.add(int(ratio * d_model))
     return sorted(sizes)
 
 
