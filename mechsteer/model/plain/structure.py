@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.linear import effective_weight, features, linear_modules
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff", "n_inner", "ffn_hidden_size")
@@ -56,34 +56,6 @@ class PlainStack:
     blocks: tuple[nn.Module, ...]
     mlps: tuple[PlainMLP, ...]
     width: int
-
-
-def features(module: Any) -> tuple[int, int] | None:
-    """Inputs and outputs of a linear module, however its weight is stored; None of any other."""
-    if hasattr(module, "in_features") and hasattr(module, "out_features"):
-        return int(module.in_features), int(module.out_features)
-    if hasattr(module, "nx") and hasattr(module, "nf"):  # Conv1D of GPT-2
-        return int(module.nx), int(module.nf)
-    return None
-
-
-def linear_modules(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The linear modules of a block; those inside one, as of a LoRA adapter, are part of it."""
-    inside = ""
-    for name, module in block.named_modules():
-        if features(module) is not None and not (inside and name.startswith(f"{inside}.")):
-            inside = name
-            yield name, module
-
-
-def effective_weight(linear: Any) -> Tensor:
-    """The weight that a linear module applies, with that of the LoRA adapters that are active."""
-    weight: Tensor = linear.weight
-    if not hasattr(linear, "lora_A") or linear.merged or linear.disable_adapters:
-        return weight
-    for adapter in set(linear.active_adapters) & set(linear.lora_A):
-        weight = weight + linear.get_delta_weight(adapter)
-    return weight
 
 
 def find_stack(model: Any, owner: nn.Module) -> PlainStack:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
-from mechsteer.model.plain.structure import PlainMLP, PlainStack, features, unsupported
+from mechsteer.model.linear import features
+from mechsteer.model.plain.structure import PlainMLP, PlainStack, unsupported
 
 Seen = dict[nn.Module, list[tuple[Tensor, Tensor]]]
 
