@@ -18,7 +18,7 @@ from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.load import plain_tokenizer
 from mechsteer.model.sites import HookSite
 from mechsteer.progress import progress
-from mechsteer.studies.bench import USUAL, Reading
+from mechsteer.recording.reading import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -81,7 +81,7 @@ def make_cards(
     scores: NeuronScores,
     subjects: Sequence[Subject],
     *,
-    reading: Reading = USUAL,
+    reading: Reading = DEFAULT_READING,
     n_sentences: int = 5,
 ) -> Cards:
     """Make the cards of some neurons.

@@ -19,7 +19,7 @@ from mechsteer.model.hooks import input_device, read
 from mechsteer.model.load import context_length
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import Plan, plan_batches
-from mechsteer.studies.bench import Reading
+from mechsteer.recording.reading import Reading
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 

@@ -1,0 +1,81 @@
+"""From records of options to flags of a command, and from their texts to values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mechsteer.errors import MechsteerError
+from mechsteer.options import REQUIRED, Option, Options, options_of
+from mechsteer.rules import K, read_k
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def flags(record: type[Options]) -> Callable[[Command], Command]:
+    """Give a command one flag for each option of a record; values arrive read and checked."""
+
+    def add(command: Command) -> Command:
+        described = options_of(record)
+        for field in reversed(dataclasses.fields(record)):  # type: ignore[arg-type]
+            if (option := described.get(field.name)) and option.flag:
+                command = _flag(field.name, option, field.default)(command)
+        return command
+
+    return add
+
+
+def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Command]:
+    if default is False:
+        return click.option(option.flag, name, is_flag=True, help=option.help)
+    known: Any = click.Choice(option.rule.choices) if option.rule.choices else str
+    return click.option(
+        option.flag,
+        name,
+        type=known,
+        multiple=option.many == "repeat",
+        required=default is REQUIRED,
+        callback=_reader(option, default),
+        help=option.help,
+        show_default=" ".join(option.typed(default)) if default not in (None, REQUIRED, ()) else False,
+    )
+
+
+def _reader(option: Option, default: Any) -> Callable[..., Any]:
+    def read(context: click.Context, parameter: click.Parameter, text: Any) -> Any:
+        del context, parameter
+        if text is None or text == ():
+            return default
+        try:
+            if option.many == "repeat":
+                return option.checked([option.parsed(part) for part in text])
+            return option.parsed(text)
+        except MechsteerError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
+class _NumberOfNeurons(click.ParamType):
+    """A number of neurons, or a fraction of all."""
+
+    name = "k"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; anything else is refused with what was expected."""
+        try:
+            k = read_k(value) if isinstance(value, str) else value
+        except ValueError:
+            k = None
+        if not K.holds(k):
+            self.fail(f"expected {K.expected}, got {value!r}", param, ctx)
+        number: float = k
+        return number
+
+
+NUMBER_OF_NEURONS = _NumberOfNeurons()

@@ -1,0 +1,92 @@
+"""Names on the page: none so long that it fills it, and no two that look alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+
+from mechsteer.cards import Cards
+
+if TYPE_CHECKING:
+    from mechsteer.reporting.data import ReportData
+
+Data = TypeVar("Data", bound="ReportData")
+TEXT_COLUMNS = ("kind", "edit", "language", "other", "source", "target", "metric")
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
+WIDTH = 48  # characters of a name, at most
+
+
+def compacted(data: Data) -> Data:
+    """Text columns as categories, which makes large tables quick, and no absurdly long names.
+
+    A name repeats in every row of every table, so that one of 100,000 characters would fill the
+    page; the manifest has it whole.
+    """
+    frames = {name: frame for name in TABLES if (frame := getattr(data, name)) is not None}
+    cards = data.cards.tables if data.cards else {}
+    short = briefs(_texts([*frames.values(), *cards.values()]))
+
+    def cut(table: pd.DataFrame) -> pd.DataFrame:
+        here = [column for column in TEXT_COLUMNS if column in table]
+        return table.assign(
+            **{column: table[column].astype("category").map(short.__getitem__) for column in here}
+        )
+
+    def named(by_edit: Any) -> Any:
+        """Numbers of edits, by the names that the tables now have."""
+        if not isinstance(by_edit, Mapping):
+            return by_edit
+        return {short.get(name, name): value for name, value in by_edit.items()}
+
+    return replace(
+        data,
+        **{name: cut(frame) for name, frame in frames.items()},
+        cards=Cards(**{name: cut(frame) for name, frame in cards.items()}) if cards else None,
+        chosen_layer=named(data.chosen_layer),
+        k=named(data.k),
+        strength=named(data.strength),
+    )
+
+
+def _texts(tables: Iterable[pd.DataFrame]) -> list[str]:
+    """Every text that a text column holds, once, in order."""
+    found: dict[str, None] = {}
+    for table in tables:
+        for column in TEXT_COLUMNS:
+            if column in table:
+                found |= dict.fromkeys(table[column].unique())
+    return list(found)
+
+
+def briefs(texts: Iterable[str]) -> dict[str, str]:
+    """Each text made brief, no two alike: where cutting makes them so, a number tells them apart.
+
+    >>> list(briefs([f"{'a' * 60}{i}{'b' * 20}" for i in range(2)]).values())[1][-6:]
+    'bbb ~2'
+    """
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for text in texts:
+        short, number = brief(text), 2
+        while short in taken:
+            short = f"{brief(text, width=WIDTH - 4)} ~{number}"
+            number += 1
+        taken.add(short)
+        found[text] = short
+    return found
+
+
+def brief(text: object, *, width: int = WIDTH) -> str:
+    """Text of at most ``width`` characters, cut in its middle; text that fits is untouched.
+
+    >>> brief("fra_Latn"), brief("abcdefghij", width=7)
+    ('fra_Latn', 'abcd…ij')
+    """
+    whole = str(text)
+    if len(whole) <= width:
+        return whole
+    tail = (width - 1) // 3
+    return f"{whole[: width - 1 - tail]}…{whole[len(whole) - tail :]}"
