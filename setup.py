@@ -1,4 +1,4 @@
-"""Ship the flat folder ``kernels/`` as the package ``mechsteer.kernels``.
+"""Ship the folder ``kernels/`` as the package ``mechsteer.kernels``.
 
 The folder has no ``__init__.py``: as a regular top-level package it would shadow the distribution
 ``kernels`` that transformers imports, and every model load would fail. In a checkout
@@ -13,15 +13,17 @@ from setuptools.command.build_py import build_py
 
 
 class BuildPy(build_py):
-    """Copy ``kernels/*.py`` beside ``mechsteer/kernels/__init__.py``."""
+    """Copy the folders of ``kernels/`` beside ``mechsteer/kernels/__init__.py``."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
         target = Path(self.build_lib, "mechsteer", "kernels")
-        for source in sorted(Path("kernels").glob("*.py")):
-            shutil.copy2(source, target / source.name)
+        for source in sorted(Path("kernels").rglob("*.py")):
+            copy = target / source.relative_to("kernels")
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy2(source, copy)
 
 
 setup(packages=find_packages(include=["mechsteer", "mechsteer.*"]), cmdclass={"build_py": BuildPy})

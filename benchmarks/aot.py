@@ -30,11 +30,11 @@ from typing import Any
 os.environ.pop("TRITON_INTERPRET", None)  # read on import: interpreted kernels have no machine code
 
 import triton
-from mechsteer.kernels.launch import Launch
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 import mechsteer.kernels
+from mechsteer.kernels.common.triton_launch import Launch
 
 ARCHITECTURES = (80, 90, 100)
 MAX_LAUNCHES = 40
@@ -162,10 +162,11 @@ def report(case: Case, found: Resources) -> bool:
 def main() -> int:
     """Compile the table, print it, return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("modules", nargs="*", help="such as pooling_triton; default all")
+    parser.add_argument("modules", nargs="*", help="such as pooling.backend_triton; default all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    names = [module.name for module in pkgutil.iter_modules(mechsteer.kernels.__path__)]
+    found = pkgutil.walk_packages(mechsteer.kernels.__path__, "mechsteer.kernels.")
+    names = [module.name.removeprefix("mechsteer.kernels.") for module in found]
     every = [name for name in names if name.endswith("_triton")]
     chosen = [case for module in options.modules or every for case in cases(module)]
     launches = {(case.module, case.key) for case in chosen}

@@ -56,18 +56,18 @@ class Part:
 
 
 PARTS = (
-    Part("score, classes of up to 1,024", "ranks_triton", (16, 4096), (2,), 2),
-    Part("score, classes of up to 1,024", "scoring_triton", (10, 10), (4,), 2),
-    Part("score, classes of up to 128", "ranks_triton", (16, 4096), (2,), 2),
-    Part("score, classes of up to 128", "scoring_triton", (10, 7), (5,), 2),
-    Part("score, classes of up to 4,096", "ranks_triton", (16, 4096), (2,), 2),
-    Part("score, classes of up to 4,096", "scoring_triton", (12, 12), (1,), 2),
-    Part("score_labelings, one of 1,000 (3.8 and later)", "concept_triton", 10, (7,), 2),
-    Part("score_labelings, one of 2,000 (3.8 and later)", "concept_triton", 11, (5,), 2),
-    Part("score_labelings, one of 1,000 (3.6, 3.7)", "ranks_triton", (16, 4096), (1,), 2),
-    Part("score_labelings, one of 1,000 (3.6, 3.7)", "scoring_triton", (10, 10), (1,), 2),
-    Part("top_experts, bounds (3.8 and later)", "bounds_triton", "histogram", (4, 4)),
-    Part("top_experts, bounds (3.6, 3.7)", "bounds_triton", "thresholds", (8, 8)),
+    Part("score, classes of up to 1,024", "scoring.ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 1,024", "scoring.backend_triton", (10, 10), (4,), 2),
+    Part("score, classes of up to 128", "scoring.ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 128", "scoring.backend_triton", (10, 7), (5,), 2),
+    Part("score, classes of up to 4,096", "scoring.ranks_triton", (16, 4096), (2,), 2),
+    Part("score, classes of up to 4,096", "scoring.backend_triton", (12, 12), (1,), 2),
+    Part("score_labelings, one of 1,000 (3.8 and later)", "labelings.backend_triton", 10, (7,), 2),
+    Part("score_labelings, one of 2,000 (3.8 and later)", "labelings.backend_triton", 11, (5,), 2),
+    Part("score_labelings, one of 1,000 (3.6, 3.7)", "scoring.ranks_triton", (16, 4096), (1,), 2),
+    Part("score_labelings, one of 1,000 (3.6, 3.7)", "scoring.backend_triton", (10, 10), (1,), 2),
+    Part("top_experts, bounds (3.8 and later)", "top_experts.backend_triton", "histogram", (4, 4)),
+    Part("top_experts, bounds (3.6, 3.7)", "top_experts.backend_triton", "thresholds", (8, 8)),
 )
 
 

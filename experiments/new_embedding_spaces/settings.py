@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mechsteer.errors import MechsteerError
-from mechsteer.studies.bench import Reading
+from mechsteer.recording import Reading
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("MECHSTEER_DATA", HERE.parents[2] / "shared" / "data"))

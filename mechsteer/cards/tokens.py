@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -49,12 +48,8 @@ def token_activations(
         raise ModelError("cards need a fast tokenizer, which says where in a text each token lies")
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=(context := context_length(model, tokenizer)),
-        **asdict(reading),
-    )
+    context = context_length(model, tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     values = _run(model, plan, site, neurons)
     texts = corpus.flatten()[0]
     number = {text: row for row, text in enumerate(texts)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
@@ -19,6 +20,7 @@ from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -32,10 +34,9 @@ def score(
     pooling: Pooling = "max",
     negative_only: Sequence[str] = (),
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    **options: Unpack[ReadingOptions],
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
 
@@ -46,10 +47,9 @@ def score(
         pooling: ``"max"``, ``"mean"`` or ``"last"`` over a sentence's real tokens.
         negative_only: languages that count as negatives but get no score of their own.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context, instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
+        reading: how sentences are read.
         directory: where to stream the recording, to resume it; None keeps it in memory.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         CorpusError: fewer than two languages.
@@ -65,9 +65,7 @@ def score(
         site=site,
         pooling=pooling,
         tokenizer=tokenizer,
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
+        reading=reading.changed(options),
         directory=directory,
     )
     return score_recording(recorded, pooling=pooling, negative_only=negative_only)

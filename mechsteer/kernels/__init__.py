@@ -9,26 +9,33 @@ it first runs.
 
 from pathlib import Path as _Path
 
-_checkout = _Path(__file__).resolve().parents[2] / "kernels"
-if (_checkout / "scoring.py").is_file():
-    __path__.append(str(_checkout))
+__path__ = __path__ + [
+    str(folder)
+    for folder in [_Path(__file__).resolve().parents[2] / "kernels"]
+    if (folder / "scoring" / "operation.py").is_file()
+]
 
-from mechsteer.kernels.binned import BinnedResult, BinnedScores, Bounds  # noqa: E402
-from mechsteer.kernels.bins import linear_edges, quantile_edges  # noqa: E402
-from mechsteer.kernels.edits import PreparedEdit, edit_neurons  # noqa: E402
-from mechsteer.kernels.effect import effect_size  # noqa: E402
-from mechsteer.kernels.key_counts import KeyCounts  # noqa: E402
-from mechsteer.kernels.labelings import LabelingScores, score_labelings  # noqa: E402
-from mechsteer.kernels.neighbours import Neighbours, neighbours  # noqa: E402
-from mechsteer.kernels.permutation import PermutationTest, permutation_test  # noqa: E402
-from mechsteer.kernels.permutation_plan import (  # noqa: E402
+from mechsteer.kernels.edits import PreparedEdit, edit_neurons
+from mechsteer.kernels.labelings import LabelingScores, score_labelings
+from mechsteer.kernels.neighbours import Neighbours, neighbours
+from mechsteer.kernels.permutation import (
     PermutationPlan,
+    PermutationTest,
+    permutation_test,
     plan_permutations,
 )
-from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens  # noqa: E402
-from mechsteer.kernels.scoring import Scores, score  # noqa: E402
-from mechsteer.kernels.streaming import StreamingScores  # noqa: E402
-from mechsteer.kernels.top_experts import TopExperts, top_experts  # noqa: E402
+from mechsteer.kernels.pooling import POOLINGS, Pooling, pool_tokens
+from mechsteer.kernels.scoring import Scores, effect_size, score
+from mechsteer.kernels.streaming import (
+    BinnedResult,
+    BinnedScores,
+    Bounds,
+    KeyCounts,
+    StreamingScores,
+    linear_edges,
+    quantile_edges,
+)
+from mechsteer.kernels.top_experts import TopExperts, top_experts
 
 __all__ = [
     "POOLINGS",

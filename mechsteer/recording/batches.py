@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from typing_extensions import Unpack
 
-from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.errors import CorpusError
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -71,28 +73,24 @@ class Plan:
 def plan_batches(
     corpus: LabelledCorpus,
     tokenizer: Any,
+    reading: Reading = DEFAULT_READING,
     *,
     context: int,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    **options: Unpack[ReadingOptions],
 ) -> Plan:
     """Tokenise a corpus and divide it into batches of similar length.
 
     Args:
         corpus: sentences by language.
         tokenizer: the model's plain tokenizer.
+        reading: how sentences are read.
         context: number of tokens the model takes.
-        batch_tokens: tokens of a batch, padding included; a longer sentence runs alone.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: the first real token of a sentence counts as not real (it is the attention sink
-            of models without a beginning-of-sequence token).
+        options: fields of ``reading`` one by one.
 
     Raises:
         CorpusError: a sentence has no real token, or is longer than the context.
     """
-    if batch_tokens < 1:
-        raise MechsteerError(f"expected batch_tokens of at least 1, got {batch_tokens}")
+    reading = reading.changed(options)
     ids: list[np.ndarray] = []
     real: list[np.ndarray] = []
     n_truncated = 0
@@ -100,7 +98,7 @@ def plan_batches(
     for row, encoded in enumerate(_encoded(texts, tokenizer)):
         tokens, special = encoded
         if len(tokens) > context:
-            if not truncate:
+            if not reading.truncate:
                 raise CorpusError(
                     f"{_place(corpus, row)}: {len(tokens)} tokens, and the model takes {context}: "
                     "shorten the sentence, or pass truncate=True (--truncate)"
@@ -108,10 +106,10 @@ def plan_batches(
             n_truncated += 1
             tokens, special = _truncated(texts[row], tokenizer, context)
         ids.append(tokens)
-        real.append(_real(special, skip_first=skip_first))
+        real.append(_real(special, skip_first=reading.skip_first))
         if not real[-1].any():
             raise CorpusError(f"{_place(corpus, row)}: the sentence has no real token: remove it")
-    batches = divide([len(tokens) for tokens in ids], batch_tokens)
+    batches = divide([len(tokens) for tokens in ids], reading.batch_tokens)
     pad = tokenizer.pad_token_id
     return Plan(tuple(ids), tuple(real), batches, n_truncated, 0 if pad is None else pad)
 

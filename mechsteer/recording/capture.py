@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
+from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
@@ -23,6 +24,7 @@ from mechsteer.model.load import context_length, plain_tokenizer, require_eval
 from mechsteer.model.sites import HookSite, find_site, require_once, require_tokens, require_width
 from mechsteer.recording.batches import Batch, Plan, plan_batches
 from mechsteer.recording.firing import FIRING, fires
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.shards import Shards
 from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
 from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
@@ -41,11 +43,10 @@ def record(
     firing: bool = False,
     embeddings: bool = False,
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
     progress: bool = True,
+    **options: Unpack[ReadingOptions],
 ) -> Recording:
     """Record the neurons of a model on a corpus, pooled over each sentence's real tokens.
 
@@ -64,12 +65,11 @@ def record(
         firing: also record how often each neuron fires, see ``Recording.fired``.
         embeddings: also record the layer embeddings, see ``embed``.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context, and count them, instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
+        reading: how sentences are read.
         directory: folder to stream to; an interrupted recording resumes there. None keeps the
             pooled values in memory.
         progress: show a bar where a terminal watches.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         ModelError: train mode; compatibility mode with embeddings; a folder or ``firing`` while
@@ -84,14 +84,9 @@ def record(
     points = points_of(found, layers)
     residual = residual_rows(model) if embeddings else ()
     taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=context_length(model, tokenizer),
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
-    )
+    reading = reading.changed(options)
+    context = context_length(model, tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     who = identity(model, tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
@@ -122,10 +117,9 @@ def embed(
     corpus: LabelledCorpus,
     *,
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
     progress: bool = True,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
@@ -137,10 +131,9 @@ def embed(
         model: a TransformerBridge in eval mode.
         corpus: sentences by language.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token.
+        reading: how sentences are read.
         progress: show a bar where a terminal watches.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         ModelError: train mode or compatibility mode.
@@ -149,14 +142,9 @@ def embed(
     require_eval(model)
     tokenizer = tokenizer or plain_tokenizer(model)
     residual = residual_rows(model)
-    plan = plan_batches(
-        corpus,
-        tokenizer,
-        context=context_length(model, tokenizer),
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
-    )
+    reading = reading.changed(options)
+    context = context_length(model, tokenizer)
+    plan = plan_batches(corpus, tokenizer, reading, context=context)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
     labels = torch.tensor(corpus.flatten()[1])

@@ -1,21 +1,37 @@
-"""How sentences are read: one record for scoring, embedding and every condition of a study."""
+"""How sentences are read: the one place where these options and their checks stand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+from typing_extensions import TypedDict
+
+from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, option
 from mechsteer.rules import YES_OR_NO, whole
 
 
-@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(TypedDict, total=False):
+    """The fields of a ``Reading`` as keywords of ``record``, ``score``, ``embed`` and others."""
+
+    batch_tokens: int
+    truncate: bool
+    skip_first: bool
+
+
+@dataclass(frozen=True)
 class Reading(Options):
-    """How sentences are read, the same for scoring and for every condition of a study.
+    """How sentences become batches of tokens, the same for scoring and for all of a study.
 
     Attributes:
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token, the attention sink of models without BOS.
+        batch_tokens: tokens of a batch, padding included; a longer sentence runs alone.
+        truncate: cut sentences longer than the context, and count them, instead of refusing them.
+        skip_first: the first real token of a sentence counts as not real (it is the attention sink
+            of models without a beginning-of-sequence token).
+
+    Raises:
+        MechsteerError: a value of another type, or a batch without a token.
     """
 
     batch_tokens: int = option(
@@ -27,6 +43,21 @@ class Reading(Options):
     skip_first: bool = option(
         False, "Drop the first token (attention sink).", YES_OR_NO, flag="--skip-first"
     )
+
+    def changed(self, options: ReadingOptions) -> Reading:
+        """This reading with some options of one's own.
+
+        Raises:
+            MechsteerError: an option there is not.
+
+        >>> Reading().changed({"truncate": True}).truncate
+        True
+        """
+        known = [field.name for field in fields(self)]
+        if unknown := sorted(set(options) - set(known)):
+            raise MechsteerError(f"unknown option {unknown[0]!r}, expected {', '.join(known)}")
+        values: dict[str, Any] = {**options}
+        return replace(self, **values)
 
 
 DEFAULT_READING = Reading()

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import Unpack
 
 from mechsteer.interventions import Edit
 from mechsteer.recording import embed
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.steering.positions import Positions
 from mechsteer.steering.scope import steer
 
@@ -21,7 +23,10 @@ def embed_steered(
     corpus: LabelledCorpus,
     *edits: Edit,
     positions: Positions = "all",
-    **reading: Any,
+    tokenizer: Any = None,
+    reading: Reading = DEFAULT_READING,
+    progress: bool = True,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
     """``mechsteer.embed`` under edits, each language's sentences in a scope that names it.
 
@@ -33,13 +38,19 @@ def embed_steered(
         corpus: sentences by language.
         edits: of neurons or of the residual stream; with none this is ``embed``.
         positions: see ``steer``.
-        reading: options of ``embed``.
+        tokenizer: the model's plain one by default.
+        reading: how sentences are read.
+        progress: show bars where a terminal watches.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
         MechsteerError: as ``steer`` and ``embed``; an edit was not fitted for one of the languages.
     """
+    reading = reading.changed(options)
+    known: dict[str, Any] = {"tokenizer": tokenizer, "reading": reading, "progress": progress}
     embeddings: dict[str, Tensor] = {}
     for language in corpus.languages:
-        with steer(model, *edits, positions=positions, languages=language):
-            embeddings |= embed(model, corpus.select([language]), **reading)
+        here = steer(model, *edits, positions=positions, languages=language, tokenizer=tokenizer)
+        with here:
+            embeddings |= embed(model, corpus.select([language]), **known)
     return embeddings

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import Unpack
+
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit
@@ -13,6 +15,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.model.sites import Site, find_site
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.taps import points_of, residual_rows
 from mechsteer.steering import steer
 
@@ -34,9 +37,8 @@ def fit(
     site: str = "post",
     pooling: Pooling | tuple[Pooling, ...] = "mean",
     tokenizer: Any = None,
-    batch_tokens: int = 4096,
-    truncate: bool = False,
-    skip_first: bool = False,
+    reading: Reading = DEFAULT_READING,
+    **options: Unpack[ReadingOptions],
 ) -> Edit:
     """Make the edit of each layer from what the layer does on a corpus, and merge them into one.
 
@@ -59,9 +61,8 @@ def fit(
         site: whose neurons are recorded.
         pooling: what is recorded of them.
         tokenizer: the model's plain one by default.
-        batch_tokens: tokens of a batch, padding included.
-        truncate: cut sentences longer than the context instead of refusing them.
-        skip_first: leave out the first real token.
+        reading: how sentences are read.
+        options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Source: Rodriguez et al. 2025 (2410.23054), who call the two ``incr`` and ``atonce``.
 
@@ -70,27 +71,25 @@ def fit(
             stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
             fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
     """
-    reading = partial(
+    recorder = partial(
         record,
         model,
         corpus,
         site=site,
         pooling=pooling,
         tokenizer=tokenizer,
-        batch_tokens=batch_tokens,
-        truncate=truncate,
-        skip_first=skip_first,
+        reading=reading.changed(options),
         progress=False,
     )
     steps = _steps(model, site, layers, residual=residual)
     if incremental and not residual:
         _require_one_stack(find_site(model, site))
-    at_once = None if incremental else _recorded(reading, steps, residual=residual)
+    at_once = None if incremental else _recorded(recorder, steps, residual=residual)
     made: list[Edit] = []
     for layer in progress(steps, "fitting", "layer"):
         if at_once is None:
             with steer(model, *compose(*made)):
-                recording = _recorded(reading, [layer], residual=residual)
+                recording = _recorded(recorder, [layer], residual=residual)
         made.append(make(at_once or recording, layer))
     return _one(made)
 
@@ -117,10 +116,12 @@ def _require_one_stack(site: Site) -> None:
         )
 
 
-def _recorded(reading: Callable[..., Recording], layers: list[int], *, residual: bool) -> Recording:
+def _recorded(
+    recorder: Callable[..., Recording], layers: list[int], *, residual: bool
+) -> Recording:
     if residual:
-        return reading(layers=(), embeddings=True)
-    return reading(layers=layers)
+        return recorder(layers=(), embeddings=True)
+    return recorder(layers=layers)
 
 
 def _one(made: list[Edit]) -> Edit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.options import records, takes
-from mechsteer.recording import Reading, embed, record
+from mechsteer.recording import DEFAULT_READING, Reading, embed, record
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies import protocol
 from mechsteer.studies.edit_factory import EditFactory, Studied
@@ -33,6 +32,7 @@ def study(
     test: ParallelCorpus,
     edits: Mapping[str, Studied] | None = None,
     scored: Scored | None = None,
+    reading: Reading = DEFAULT_READING,
     text: LabelledCorpus | None = None,
     directory: Path | None = None,
     **options: Any,
@@ -52,6 +52,7 @@ def study(
             ``ByTarget``, constructors from a target language to an edit without experts (DiffMean,
             say); or finished edits, which belong to the one target there is, or to none of several.
         scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
+        reading: how sentences are read.
         text: held-out text in the targets' languages, whose bits per byte under every dose join
             ``doses``: what an edit costs the model itself.
         directory: folder that makes the study resumable; None keeps everything in memory.
@@ -61,7 +62,7 @@ def study(
         MechsteerError: an option that is unknown or out of range.
         CorpusError: the two corpora do not fit, or a target was not scored.
     """
-    scoring, wanted = records(options, ScoreOptions, StudyOptions)
+    scoring, wanted = records(vars(reading) | options, ScoreOptions, StudyOptions)
     if scored is None:
         recording = None if directory is None else directory / "recording"
         scored = score_for_study(model, dev, scoring, directory=recording)
@@ -91,7 +92,7 @@ def score_for_study(
         pooling=options.pooling,
         embeddings=True,
         directory=directory,
-        **asdict(options.reading),
+        reading=options.reading,
     )
     scores = score_recording(
         recording, pooling=options.pooling, negative_only=options.negative_only
@@ -107,13 +108,12 @@ def model_functions(model: Any, reading: Reading) -> ModelFunctions:
 def _embedded(
     model: Any, reading: Reading, corpus: ParallelCorpus, edit: Edit | None
 ) -> LayerEmbeddings:
-    options = {"progress": False, **asdict(reading)}
     if edit is None:
-        return embed(model, corpus, **options)
+        return embed(model, corpus, reading=reading, progress=False)
     if isinstance(edit, ResidualEdit) and edit.languages:  # a batch must be in one language
-        return embed_steered(model, corpus, edit, **options)
+        return embed_steered(model, corpus, edit, reading=reading, progress=False)
     with steer(model, edit):
-        return embed(model, corpus, **options)
+        return embed(model, corpus, reading=reading, progress=False)
 
 
 def _bits_per_byte(model: Any, texts: Sequence[str], language: str, edit: Edit | None) -> float:

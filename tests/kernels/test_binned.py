@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mechsteer.kernels import BinnedResult, BinnedScores, linear_edges, quantile_edges, reference
+from mechsteer.kernels import BinnedResult, BinnedScores, linear_edges, quantile_edges
+from mechsteer.kernels.scoring import backend_reference as reference
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 ROUNDING = 1e-13  # of float64 sums, as the documentation states
@@ -165,7 +166,7 @@ def test_neurons_are_counted_in_pieces_alike(monkeypatch: pytest.MonkeyPatch) ->
     x, labels = torch.randn(70, 9), torch.arange(70) % 3
     edges = quantile_edges(x, 8)
     whole = counted(x, labels, edges, 3)
-    monkeypatch.setattr("mechsteer.kernels.binned._CHUNK_ELEMENTS", 150)
+    monkeypatch.setattr("mechsteer.kernels.streaming.binned._CHUNK_ELEMENTS", 150)
     pieces = counted(x, labels, edges, 3)
     assert torch.equal(pieces.state()["counts"], whole.state()["counts"])
     assert torch.equal(pieces.result().ap.low, whole.result().ap.low)

@@ -10,14 +10,18 @@ import pytest
 
 import mechsteer.kernels
 
-MODULES = [module.name for module in pkgutil.iter_modules(mechsteer.kernels.__path__)]
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(mechsteer.kernels.__path__, "mechsteer.kernels.")
+    if not module.name.endswith("triton") and "triton_" not in module.name
+]
 
 
 def load(name: str) -> ModuleType:
-    return importlib.import_module(f"mechsteer.kernels.{name}")
+    return importlib.import_module(name)
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("_triton")])
+@pytest.mark.parametrize("name", MODULES)
 def test_examples_hold(name: str) -> None:
     assert doctest.testmod(load(name)).failed == 0
 

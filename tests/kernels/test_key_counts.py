@@ -11,13 +11,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
-from mechsteer.kernels import (
-    KeyCounts,
-    LabelingScores,
-    key_counts,
-    key_counts_torch,
-    score_labelings,
-)
+from mechsteer.kernels import KeyCounts, LabelingScores, score_labelings
+from mechsteer.kernels.streaming import key_counts, key_counts_torch
 from tests.kernels.made import KINDS, activations
 
 DTYPES = (torch.bfloat16, torch.float16)

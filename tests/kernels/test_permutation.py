@@ -7,12 +7,12 @@ from itertools import combinations, permutations, product
 import numpy as np
 import pytest
 import torch
-from mechsteer.kernels.grouping import group
-from mechsteer.kernels.relabelings import parallel_places, relabelings
 from scipy.stats import kstest
 from torch import Tensor
 
 from mechsteer.kernels import PermutationTest, permutation_test, plan_permutations, score_labelings
+from mechsteer.kernels.common.grouping import group
+from mechsteer.kernels.permutation.relabelings import parallel_places, relabelings
 
 SCORERS = ("cpu", "numpy")
 
@@ -164,7 +164,7 @@ def test_blocks_threads_and_other_targets_do_not_matter(
     assert not same(permutation_test(x, labels, draws=50, seed=8, **options), expected)
     alone = permutation_test(x, labels, draws=50, seed=7, targets=[1], **options)
     assert torch.equal(alone.p[0], expected.p[1])
-    module = sys.modules["mechsteer.kernels.permutation"]
+    module = sys.modules["mechsteer.kernels.permutation.operation"]
     monkeypatch.setattr(module, "LABELINGS", 7)
     monkeypatch.setattr(module, "NEURONS", 5)
     monkeypatch.setattr(module, "_CHUNK_ELEMENTS", 100)

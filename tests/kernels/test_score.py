@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from mechsteer.kernels.grouping import MAX_CLASSES
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from mechsteer.kernels import Scores, score
+from mechsteer.kernels.common.grouping import MAX_CLASSES
 
 FIELDS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
 # Results are float64 rounded to float32: half an ulp of numbers up to 1 is 3e-8, and the two sides

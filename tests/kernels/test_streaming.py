@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
-from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings, tallies
+from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings
+from mechsteer.kernels.streaming import tallies
 from tests.kernels.made import KINDS, activations
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from mechsteer.kernels.bounds import SLACK
 from torch import Tensor
 
 from mechsteer.kernels import TopExperts, effect_size, score, top_experts
+from mechsteer.kernels.top_experts.bounds import SLACK
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
 KINDS = ("wide", "relu", "grid", "signed zeros", "subnormal", "extreme", "heavy", "constant")
@@ -152,7 +152,7 @@ def test_pieces_and_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
     x, positive = torch.ones(30, 100), first(30)
     x[:10, 50:] = activations("grid", 10, 50, torch.float32)
     expected = brute_force(x, positive, 60, "reference")
-    module = sys.modules["mechsteer.kernels.top_experts"]
+    module = sys.modules["mechsteer.kernels.top_experts.operation"]
     monkeypatch.setattr(module, "_STAGING_BYTES", 1000)
     assert_same(top_experts(x, positive, 60), expected)
 
@@ -215,7 +215,7 @@ def place() -> torch.device:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_triton_bounds_hold(place: torch.device, kind: str, dtype: torch.dtype, form: str) -> None:
-    from mechsteer.kernels.bounds_triton import bound
+    from mechsteer.kernels.top_experts.backend_triton import bound
 
     x, positive = activations(kind, 40, 3, dtype).to(place), first(40).to(place)
     lo, hi = torch.empty(2, 3, device=place)
@@ -230,7 +230,7 @@ def test_triton_bounds_hold(place: torch.device, kind: str, dtype: torch.dtype, 
 @pytest.mark.triton
 @pytest.mark.parametrize("form", ["histogram", "thresholds"])
 def test_triton_bounds_hold_over_several_tiles(place: torch.device, form: str) -> None:
-    from mechsteer.kernels.bounds_triton import bound
+    from mechsteer.kernels.top_experts.backend_triton import bound
 
     x, positive = activations("wide", 2100, 2, torch.bfloat16), first(2100, 1 / 7)
     lo, hi = torch.empty(2, 2, device=place)
@@ -257,7 +257,7 @@ def test_triton_finds_the_same_experts(place: torch.device, kind: str) -> None:
 def test_triton_refuses_activations_that_are_not_finite(
     place: torch.device, dtype: torch.dtype, value: float, form: str
 ) -> None:
-    from mechsteer.kernels.bounds_triton import bound
+    from mechsteer.kernels.top_experts.backend_triton import bound
 
     x, positive = activations("wide", 20, 4, dtype).to(place), first(20).to(place)
     x[19, 2] = value

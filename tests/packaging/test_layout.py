@@ -24,8 +24,8 @@ import mechsteer.kernels, mechsteer as ms
 model = ms.load_model()
 loaded = sys.modules.get("kernels")
 assert loaded is None or getattr(loaded, "__file__", None) is None, f"imported {loaded}"
-import mechsteer.kernels.scoring as scoring
-assert scoring.__name__ == "mechsteer.kernels.scoring"
+import mechsteer.kernels.scoring.operation as scoring
+assert scoring.__name__ == "mechsteer.kernels.scoring.operation"
 print("booted", model.cfg.n_layers)
 """
 
@@ -45,7 +45,7 @@ def test_the_kernels_folder_is_no_package_of_its_own() -> None:
 
 def test_kernel_files_do_not_shadow_libraries_when_run_as_scripts() -> None:
     libraries = {"triton", "torch", "numba", "numpy", "scipy", "select", "profile", "numbers"}
-    names = {file.stem for file in (ROOT / "kernels").glob("*.py")}
+    names = {file.stem for file in (ROOT / "kernels").rglob("*.py")}
     assert not names & (libraries | set(sys.stdlib_module_names))
 
 
@@ -80,7 +80,7 @@ def test_a_wheel_holds_the_kernels_and_the_embedded_model(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.stat().st_size < 26e6
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {f"mechsteer/kernels/{file.name}" for file in (ROOT / "kernels").glob("*.py")}
+    expected = {f"mechsteer/{file.relative_to(ROOT)}" for file in (ROOT / "kernels").rglob("*.py")}
     expected |= {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mechsteer" / "embedded").rglob("*")
@@ -90,7 +90,7 @@ def test_a_wheel_holds_the_kernels_and_the_embedded_model(tmp_path: Path) -> Non
     assert "mechsteer/py.typed" in names
     assert not any(name.startswith("kernels") for name in names)
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    loaded = "import mechsteer.kernels.scoring as s; print(s.__file__)"
+    loaded = "import mechsteer.kernels.scoring.operation as s; print(s.__file__)"
     assert str(tmp_path / "site") in run("-c", loaded, cwd=tmp_path, path=str(tmp_path / "site"))
 
 
@@ -108,7 +108,7 @@ def test_importing_the_kernels_needs_neither_triton_nor_numba() -> None:
 
 
 def test_nothing_is_ever_unpickled() -> None:
-    sources = [*(ROOT / "mechsteer").rglob("*.py"), *(ROOT / "kernels").glob("*.py")]
+    sources = [*(ROOT / "mechsteer").rglob("*.py"), *(ROOT / "kernels").rglob("*.py")]
     for word in ("pickle", "torch.load(", "allow_pickle=True", "trust_remote_code=True"):
         guilty = [file.name for file in sources if word in file.read_text()]
         assert not guilty, f"{word} in {guilty}"

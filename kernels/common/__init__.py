@@ -1,0 +1,1 @@
+"""What the operations share: backends, checks of inputs, sort keys, compilers."""

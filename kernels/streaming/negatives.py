@@ -1,0 +1,218 @@
+"""Exact AP and AUROC of one class over negatives that arrive in batches and are not kept.
+
+A neuron's state is its positives in order, how many negatives fell between each two of them, and
+how many pairs of a positive and a negative tied. Negatives may come in any order and on any number
+of machines: counts add.
+
+Floor of an update: one read of the batch, one of the positives, and a count written for each
+activation; log2(P) comparisons each. An update reads all positives however small the batch is, so
+batches of at least as many sentences as positives come close to the cost of their own activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.checks import check_activations, raise_not_finite, refuse_not_finite
+from ..labelings.operation import LabelingScores
+from .tallies import COUNT, Tally, check_totals, descending, tally_scores
+
+__all__ = ["StreamingScores"]
+
+_MAX_NEGATIVES = 2**31 - 1  # counts have 32 bits
+_CHUNK_ELEMENTS = 1 << 20
+
+
+class StreamingScores:
+    r"""AP and AUROC of one class at every neuron, from its positives and a stream of negatives.
+
+    With the positives :math:`s_0 \ge s_1 \ge \dots`, ``TP(i)`` the end of the run of ties around
+    :math:`s_i` and :math:`FP(i) = \sum_{j \le i} counts_j`,
+
+    .. math:: AP = \frac{1}{P} \sum_i \frac{TP(i)}{TP(i) + FP(i)}, \quad
+              AUROC = \frac{\sum_j j \cdot counts_j + ties / 2}{P \cdot negatives}.
+
+    Exact, with every tie counted as ``score`` counts it: however the negatives are split, ordered
+    or merged, the counts and therefore all bits of the result are the same. AUROC has the bits of
+    ``score_labelings`` up to 4e15 pairs of a positive and a negative; AP is summed in float64 in
+    another order and rounded once, so it may differ by one unit in the last place of float32.
+
+    Memory is ``memory(...)`` bytes whatever the number of negatives: less than keeping all ``N``
+    sentences, positives included, as soon as ``N > 3P + 6`` for activations of 16 bits and
+    ``N > 2P + 3`` for float32. Build it with ``from_positives`` or ``from_state``.
+
+    >>> stream = StreamingScores.from_positives(torch.tensor([[0.9], [0.8]]))
+    >>> stream.update(torch.tensor([[0.1], [0.8]]))
+    >>> stream.update(torch.tensor([[0.85]]))
+    >>> stream.result().auroc.tolist(), stream.n_negatives, stream.nbytes
+    ([[0.75]], 3, 28)
+    """
+
+    def __init__(self, tally: Tally, n_negatives: int, *, backend: Backend = "auto") -> None:
+        self._backend = pick_backend(backend, tally.positives)
+        home = tally.positives.device if self._backend == "triton" else torch.device("cpu")
+        self._tally = Tally(*(part.to(home) for part in tally))
+        self._n_negatives = n_negatives
+
+    @classmethod
+    def from_positives(
+        cls, positives: Float[Tensor, "positive neuron"], *, backend: Backend = "auto"
+    ) -> StreamingScores:
+        """Start without negatives.
+
+        Args:
+            positives: Activations of the class, bfloat16, float16 or float32, any strides.
+            backend: ``"triton"`` counts where the positives are; ``"cpu"`` (numba where it is
+                installed) and ``"reference"`` keep their state on the CPU and copy batches to it;
+                ``"auto"`` is Triton for CUDA tensors.
+
+        Raises:
+            ValueError: No positives, an unsuitable type or shape, NaN or infinity (the column is
+                named).
+        """
+        check_activations(positives, n_neurons=None, dtypes=DTYPES)
+        if not len(positives):
+            raise ValueError("expected at least one positive sentence, got none")
+        refuse_not_finite(positives)
+        n_positives, n_neurons = positives.shape
+        on_device = pick_backend(backend, positives) == "triton"
+        rows = positives.detach().T if on_device else positives.detach().cpu().T
+        counts = torch.zeros(n_neurons, n_positives + 1, dtype=torch.int32, device=rows.device)
+        ties = torch.zeros(n_neurons, dtype=torch.int64, device=rows.device)
+        return cls(Tally(descending(rows), counts, ties), 0, backend=backend)
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Tensor], *, backend: Backend = "auto"
+    ) -> StreamingScores:
+        """Go on from what ``state`` returned, here or on another machine.
+
+        Raises:
+            ValueError: Tensors that are missing, do not fit each other, or do not add up.
+        """
+        expected = {*Tally._fields, "n_negatives"}
+        if set(state) != expected:
+            raise ValueError(f"expected a state of {sorted(expected)}, got {sorted(state)}")
+        tally, total = Tally(*(state[name] for name in Tally._fields)), state["n_negatives"]
+        check_activations(tally.positives, n_neurons=None, dtypes=DTYPES)
+        n_neurons, n_positives = tally.positives.shape
+        shapes = [tuple(part.shape) for part in (tally.counts, tally.ties, total)]
+        types = [part.dtype for part in (tally.counts, tally.ties, total)]
+        if shapes != [(n_neurons, n_positives + 1), (n_neurons,), ()] or types != [
+            torch.int32,
+            torch.int64,
+            torch.int64,
+        ]:
+            raise ValueError(
+                f"expected counts ({n_neurons}, {n_positives + 1}) of int32, ties ({n_neurons},) "
+                f"and n_negatives () of int64 beside positives {tuple(tally.positives.shape)}, got "
+                f"shapes {shapes} of {types}"
+            )
+        refuse_not_finite(tally.positives.T)
+        ordered = (tally.positives[:, 1:] <= tally.positives[:, :-1]).all()
+        if not ordered or (tally.counts < 0).any() or (tally.ties < 0).any():
+            raise ValueError("expected descending positives and counts of 0 and above, got others")
+        check_totals(tally.counts.sum(1), int(total))
+        copied = Tally(*(part.detach().clone().contiguous() for part in tally))
+        return cls(copied, int(total), backend=backend)
+
+    @staticmethod
+    def memory(n_positives: int, n_neurons: int, dtype: torch.dtype) -> int:
+        """Bytes of the state: ``P`` activations, ``P + 1`` counts and one of ties a neuron.
+
+        >>> StreamingScores.memory(1000, 1, torch.bfloat16)
+        6012
+        """
+        return n_neurons * (n_positives * (dtype.itemsize + 4) + 12)
+
+    @property
+    def n_negatives(self) -> int:
+        """Negatives counted so far, in all merged parts."""
+        return self._n_negatives
+
+    @property
+    def n_positives(self) -> int:
+        """Sentences of the class."""
+        return self._tally.positives.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the state, the number that ``memory`` foretells."""
+        return sum(part.nbytes for part in self._tally)
+
+    def update(self, negatives: Float[Tensor, "sentence neuron"]) -> None:
+        """Count a batch of negatives, of any size and strides, in the dtype of the positives.
+
+        A batch with NaN or infinity is taken back before the error: integer counts subtract
+        exactly, so the state is what it was and the batch was read only once.
+
+        Raises:
+            ValueError: NaN or infinity (the column is named), another dtype or number of neurons,
+                more than 2,147,483,647 negatives in all.
+        """
+        positives = self._tally.positives
+        check_activations(negatives, n_neurons=len(positives), dtypes=(positives.dtype,))
+        _check_room(self._n_negatives + len(negatives))
+        rows = negatives.detach().to(positives.device).T
+        if rows.numel():
+            bad = COUNT[self._backend](self._tally, rows, 1)
+            if bad >= 0:
+                COUNT[self._backend](self._tally, rows, -1)
+                raise_not_finite(rows[bad], bad)
+        self._n_negatives += len(negatives)
+
+    def merge(self, other: StreamingScores) -> None:
+        """Add the negatives that ``other`` has counted, on any device, to this state.
+
+        Raises:
+            ValueError: The positives differ (what differs is named), or the sum is too large.
+        """
+        mine, theirs = self._tally.positives, other._tally.positives.to(self._tally.positives)
+        if other._tally.positives.dtype != mine.dtype or theirs.shape != mine.shape:
+            raise ValueError(
+                "expected equal positives to merge, got [neuron, positive] "
+                f"{tuple(mine.shape)} of {mine.dtype} and {tuple(theirs.shape)} of "
+                f"{other._tally.positives.dtype}"
+            )
+        equal = (mine == theirs).all(1)
+        if not equal.all():
+            raise ValueError(
+                f"expected equal positives to merge, got others at neuron "
+                f"{int(equal.int().argmin())} ({int((~equal).sum())} neurons differ): counts of "
+                "one set of positives mean nothing beside another"
+            )
+        _check_room(self._n_negatives + other._n_negatives)
+        self._tally.counts.add_(other._tally.counts.to(mine.device))
+        self._tally.ties.add_(other._tally.ties.to(mine.device))
+        self._n_negatives += other._n_negatives
+
+    def state(self) -> dict[str, Tensor]:
+        """The state as plain tensors, not copied: save them and go on with ``from_state``."""
+        return self._tally._asdict() | {"n_negatives": torch.tensor(self._n_negatives)}
+
+    def result(self) -> LabelingScores:
+        """AP and AUROC ``[1, neuron]`` of all negatives so far, on the device of the state.
+
+        Raises:
+            ValueError: No negatives yet.
+        """
+        if not self._n_negatives:
+            raise ValueError("expected at least one negative before a result: call update first")
+        step = max(1, _CHUNK_ELEMENTS // self.n_positives)
+        parts = zip(*(torch.split(part, step) for part in self._tally), strict=True)
+        scores = [tally_scores(Tally(*part), self._n_negatives) for part in parts]
+        empty = torch.empty(2, 0, device=self._tally.ties.device)
+        ap, auroc = torch.cat([empty, *scores], dim=1)[:, None]
+        return LabelingScores(ap, auroc)
+
+
+def _check_room(n_negatives: int) -> None:
+    if n_negatives > _MAX_NEGATIVES:
+        raise ValueError(
+            f"expected at most {_MAX_NEGATIVES} negatives, got {n_negatives}: counts have 32 bits"
+        )

@@ -1,0 +1,165 @@
+"""The k best detectors of one class, exactly, without scoring every neuron.
+
+Average precision is bounded from counts in bins (``bounds.py``) at a fraction of the cost of a
+sort. A neuron whose upper bound is below the k-th largest lower bound cannot be among the k best
+nor tie with the last of them; only the others are scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.checks import raise_not_finite
+from ..scoring.effect import effect_size
+from ..scoring.operation import score
+from .bounds import SLACK
+
+__all__ = ["TopExperts", "top_experts"]
+
+Searcher = Backend | Literal["numpy"]
+
+_STAGING_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class TopExperts:
+    """The k best columns, best first, on the input's device.
+
+    ``tied_at_cut`` counts the columns of all whose AP equals that of the last expert (0 for k = 0),
+    ``n_scored`` those that were scored exactly.
+    """
+
+    index: Int[Tensor, "k"]
+    ap: Float[Tensor, "k"]
+    effect_size: Float[Tensor, "k"]
+    tied_at_cut: int
+    n_scored: int
+
+
+def top_experts(
+    x: Float[Tensor, "sentence neuron"],
+    positive: Bool[Tensor, "sentence"],
+    k: int,
+    *,
+    backend: Searcher = "auto",
+) -> TopExperts:
+    """Find the k columns of ``x`` that tell the positives best from all other sentences.
+
+    Order: average precision of ``score`` (float32), descending; then ``effect_size``, descending;
+    then the column. It is the order of scoring everything and sorting, ties included: what is left
+    out is proven to be worse than the cut. A constant column scores the prevalence.
+
+    Any strides; fastest when each neuron's sentences are contiguous. On a CPU about 0.9 ns an
+    element and core with numba (1.2 sentence-major), beside scoring the neurons that are left: the
+    k best and those within the bounds' width of the cut, which is every neuron where all tie.
+    Memory beyond ``x`` stays below about 300 MB.
+
+    Args:
+        x: Activations, bfloat16, float16 or float32.
+        positive: Which sentences are positives; at least one, and at least one not.
+        k: Number of experts, 0 to the number of columns.
+        backend: ``"cpu"`` is numba where it is installed, ``"numpy"`` elsewhere; ``"triton"``
+            scores the columns that are left where ``score(backend="auto")`` does; ``"reference"``
+            scores everything, for tests.
+
+    Raises:
+        ValueError: NaN or infinity in any column (it is named), no positive or no negative, k out
+            of range, activations or positives of an unsuitable type or shape.
+
+    >>> x = torch.tensor([[3.0, 0.1, 0.9], [1.0, 0.2, 0.1], [2.0, 0.9, 0.8], [1.5, 0.3, 0.2]])
+    >>> found = top_experts(x, torch.tensor([True, False, True, False]), 2)
+    >>> found.index.tolist(), found.ap.tolist(), found.tied_at_cut
+    ([2, 0], [1.0, 1.0], 2)
+    """
+    _check(x, positive, k)
+    path = "numpy" if backend == "numpy" else pick_backend(backend, x)
+    rows, member = x.detach().T, positive.detach().to(x.device)
+    if path == "reference":
+        left = torch.arange(len(rows), device=x.device)
+    else:
+        lo, hi = _bounds(rows, member, path)
+        cut = lo.topk(k).values.min() if k else lo.new_tensor(float("inf"))
+        left = (hi * (1 + SLACK) >= cut * (1 - SLACK)).nonzero().flatten().to(x.device)
+    ap, d = _scored(rows, left, member, "auto" if backend == "triton" else backend)
+    order = np.lexsort((-d.numpy(), -ap.numpy()))[:k]  # columns ascend already
+    tied = int((ap == ap[order[-1]]).sum()) if k else 0
+    best = torch.from_numpy(order)
+    index = left[best.to(x.device)]
+    return TopExperts(index, ap[best].to(x.device), d[best].to(x.device), tied, len(left))
+
+
+def _check(x: Tensor, positive: Tensor, k: int) -> None:
+    if x.ndim != 2 or x.dtype not in DTYPES:
+        raise ValueError(
+            "expected activations [sentence, neuron] in bfloat16, float16 or float32, got "
+            f"{x.dtype} of shape {tuple(x.shape)}"
+        )
+    if positive.dtype != torch.bool or positive.shape != (len(x),):
+        raise ValueError(
+            f"expected one boolean for each of the {len(x)} sentences, got {positive.dtype} of "
+            f"shape {tuple(positive.shape)}"
+        )
+    size = int(positive.sum())
+    if size in (0, len(x)):
+        raise ValueError(
+            f"expected at least one positive and one negative, got {size} positives among "
+            f"{len(x)} sentences"
+        )
+    if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= x.shape[1]:
+        raise ValueError(f"k must be an integer in 0..{x.shape[1]}, the number of columns, got {k}")
+
+
+def _bounds(rows: Tensor, member: Tensor, path: str) -> tuple[Tensor, Tensor]:
+    """Bound all rows at once where they are, or in pieces that are copied to the CPU."""
+    bound = _bound(path)
+    staged = path != "triton" and rows.device.type != "cpu"
+    device = torch.device("cpu") if staged else rows.device
+    lo, hi = torch.empty(2, len(rows), device=device)
+    step = _step(rows) if staged else max(1, len(rows))
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        bad = bound(lo[part], hi[part], rows[part].to(device), member.to(device))
+        if bad >= 0:
+            raise_not_finite(rows[first + bad], first + bad)
+    return lo, hi
+
+
+def _bound(path: str) -> Callable[[Tensor, Tensor, Tensor, Tensor], int]:
+    if path == "triton":
+        from .backend_triton import bound as bound_triton
+
+        return bound_triton
+    if path == "numpy" or find_spec("numba") is None:
+        from .backend_numpy import bound as bound_numpy
+
+        return bound_numpy
+    from .backend_cpu import bound
+
+    return bound
+
+
+def _scored(rows: Tensor, left: Tensor, member: Tensor, backend: Searcher) -> tuple[Tensor, Tensor]:
+    """AP and effect size of the rows that are left, on the CPU."""
+    ap, d = torch.empty(2, len(left))
+    step = _step(rows)
+    for first in range(0, len(left), step):
+        part = slice(first, first + step)
+        found = score(rows[left[part]].T, member.long(), backend=backend)
+        moments = (found.mean, found.std, found.rest_mean, found.rest_std)
+        ap[part] = found.ap[1].cpu()
+        d[part] = effect_size(*(table[1] for table in moments if table is not None)).cpu()
+    return ap, d
+
+
+def _step(rows: Tensor) -> int:
+    """Rows that fill the staging memory."""
+    return max(1, _STAGING_BYTES // (rows.shape[1] * rows.element_size()))
