@@ -20,7 +20,7 @@ class Rule:
 def whole(least: int) -> Rule:
     """Whole numbers of ``least`` or more, that fit 63 bits."""
     return Rule(
-        f"a whole number of {least} or more",
+        f"a whole number of at least {least}",
         lambda x: isinstance(x, int) and not isinstance(x, bool) and least <= x < 2**63,
     )
 

@@ -72,6 +72,4 @@ class CardsRequest(Options):
         (), "A neuron LAYER:NEURON that gets a card too; repeat it for more.",
         word("a neuron as LAYER:NEURON"), flag="--neuron", many="repeat", least=0,
     )  # fmt: skip
-    top: int = option(
-        3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int
-    )
+    top: int = option(3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int)

@@ -38,15 +38,15 @@ BINS = 24
 def projection(
     table: pd.DataFrame, arm: Arm = NO_EDIT, *, language: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Sentences of every language on the base's first two principal components, under one condition.
+    """Sentences of every language on the base's first two principal components: one arm's.
 
     The axes are those of the untouched model, and the limits hold all of the table, so
     panels of one table compare: clusters that merge were moved by the edit, not by the picture.
     Points are pixels even in a vector file; each language is named at its mean.
 
     Args:
-        table: columns kind, edit, language (steered), source (the sentence's language), x, y and the
-            shares of variance x_share and y_share.
+        table: columns kind, edit, language (steered), source (the sentence's language), x, y and
+            the shares of variance x_share and y_share.
         arm: what to draw.
         language: its steered language, drawn in the colour of the edit.
         ax: where to draw; a new figure by default.
@@ -107,13 +107,13 @@ def _short(codes: Iterable[str]) -> list[str]:
 def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
     """How often a sentence is among the 10 nearest of a query: the base, edits and controls.
 
-    The share of sentences (logarithmic) in bins of equal width. The mean is 10 in every condition; a
-    long tail to the right is hubs, and the skewness beside each name says how long. Of several
-    seeds the first is drawn.
+    The share of sentences (logarithmic) in bins of equal width. The mean is 10 under every
+    condition; a long tail to the right is hubs, and the skewness beside each name says how long. Of
+    several seeds the first is drawn.
 
     Args:
-        table: columns kind, edit, language (steered), seed, occurrence, count and skewness, filtered to
-            one k and one strength.
+        table: columns kind, edit, language (steered), seed, occurrence, count and skewness,
+            filtered to one k and one strength.
         language: the steered language; what has none stands in for every language.
         ax: where to draw; a new figure by default.
     """

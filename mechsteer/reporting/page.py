@@ -109,7 +109,9 @@ def numbers(data: ReportData) -> pd.DataFrame:
     whole = pd.concat(parts, ignore_index=True)
     ends = ["value", "low", "high"]
     whole[ends] = (100 * whole[ends].astype(float)).round(2)
-    whole["edit"] = [data.arms[Arm(*pair)] for pair in zip(whole["kind"], whole["edit"], strict=True)]
+    whole["edit"] = [
+        data.arms[Arm(*pair)] for pair in zip(whole["kind"], whole["edit"], strict=True)
+    ]
     names = {"value": "change", "low": "from", "high": "to"}
     columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
     return whole[columns].rename(columns=names)

@@ -53,9 +53,7 @@ def projection_figure(data: ReportData) -> Figure | None:
     )
 
 
-def _wide(
-    data: ReportData, table: pd.DataFrame, shown: Sequence[tuple[Arm, str]]
-) -> pd.DataFrame:
+def _wide(data: ReportData, table: pd.DataFrame, shown: Sequence[tuple[Arm, str]]) -> pd.DataFrame:
     """One row a sentence, two columns a panel, to a thousandth of the plane (below a pixel)."""
     reach = float(table[["x", "y"]].abs().to_numpy().max()) or 1.0
     decimals = 3 - math.floor(math.log10(reach))
@@ -64,7 +62,9 @@ def _wide(
         here = table[of_arm(table, arm) & (table["language"] == language)]
         places = here.set_index(["source", "sentence"])[["x", "y"]].astype(float).round(decimals)
         for axis in ("x", "y"):
-            columns[" ".join(part for part in (data.arms[arm], language, axis) if part)] = places[axis]
+            columns[" ".join(part for part in (data.arms[arm], language, axis) if part)] = places[
+                axis
+            ]
     return pd.DataFrame(columns).reset_index()
 
 

@@ -140,9 +140,7 @@ def spread(n: int, tune: int | None) -> list[int]:
     return [row * n // wanted for row in range(wanted)]
 
 
-def _tried(
-    tuner: Runner, untouched: LayerEmbeddings, tried: Sequence[Condition]
-) -> Measured:
+def _tried(tuner: Runner, untouched: LayerEmbeddings, tried: Sequence[Condition]) -> Measured:
     """The base, and every dose of an edit that has several, on sentences of dev."""
     measured = Measured(tuner)
     measured.add(BASE, lambda: untouched)

@@ -101,9 +101,7 @@ def change(
     """
 
     def line(arm: Arm, metric: str) -> pd.DataFrame:
-        return series(
-            results, arm, language=language, metric=metric, source=source, target=target
-        )
+        return series(results, arm, language=language, metric=metric, source=source, target=target)
 
     paired = line(arm, f"{metric}.delta")
     if len(paired):

@@ -181,7 +181,9 @@ def _delta_rows(cells: _Cells, own: Measurements, base: Measurements) -> Iterato
     layers = range(len(own.top1)) if cells.pairs_at is None else cells.pairs_at
     for layer in layers:
         p = holm(mcnemar(by_pair(own.top1[layer]), by_pair(base.top1[layer])))
-        rows = [(layer, *pair, "retrieval_top1.p", x) for pair, x in zip(pairs, p.tolist(), strict=True)]
+        rows = [
+            (layer, *pair, "retrieval_top1.p", x) for pair, x in zip(pairs, p.tolist(), strict=True)
+        ]
         yield _bare(rows, own)
 
 

@@ -38,9 +38,7 @@ def read_text(
 ) -> LabelledCorpus:
     """Read a corpus, the first ``limit`` sentences of each language where that is given."""
     if labelled:
-        return _first(
-            LabelledCorpus.read(source, languages=languages or None, split=split), limit
-        )
+        return _first(LabelledCorpus.read(source, languages=languages or None, split=split), limit)
     corpus = ParallelCorpus.read(source, languages=languages or None, split=split)
     return corpus if limit is None else corpus.head(limit)
 

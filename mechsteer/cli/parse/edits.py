@@ -18,7 +18,9 @@ from mechsteer.cli.show.terminal import print_table
 @RUN
 @click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
 @click.option("--language", required=True, help="Language of the experts.")
-@click.option("--k", required=True, type=NUMBER_OF_NEURONS, help="A number, or a fraction of all neurons.")
+@click.option(
+    "--k", required=True, type=NUMBER_OF_NEURONS, help="A number, or a fraction of all neurons."
+)
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")

@@ -40,7 +40,9 @@ def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Comman
         required=default is REQUIRED,
         callback=_reader(option, default),
         help=option.help,
-        show_default=" ".join(option.typed(default)) if default not in (None, REQUIRED, ()) else False,
+        show_default=" ".join(option.typed(default))
+        if default not in (None, REQUIRED, ())
+        else False,
     )
 
 

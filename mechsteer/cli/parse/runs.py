@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mechsteer.experts.scores import Criterion, Experts
 
+
 @cli.command()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("mechsteer-demo"),
