@@ -11,7 +11,15 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.experts.scores import Experts, NeuronScores
-from mechsteer.interventions import Edit, ResidualEdit
+from mechsteer.interventions import (
+    Edit,
+    ResidualEdit,
+    gaussian_transport,
+    linear_map,
+    linear_transport,
+    recover,
+    remove_subspace,
+)
 from mechsteer.recording import Recording
 
 FULL, OPEN = 1.0, 4.0
@@ -51,9 +59,7 @@ def linear_maps(fitted: Fitted, target: str) -> ResidualEdit:
         x = dev[source][layer].double()
         ridge = 0.1 * float((x**2).sum()) / x.shape[1]  # a tenth of the mean eigenvalue
         goal = target if source != target else next(code for code in dev if code != target)
-        edit = ms.linear_map(
-            fitted.model, dev, source=source, target=goal, layers=layer, ridge=ridge
-        )
+        edit = linear_map(fitted.model, dev, source=source, target=goal, layers=layer, ridge=ridge)
         edits.append(edit if source != target else _silent(edit))
     left, right = (torch.cat([getattr(e, side) for e in edits]) for side in ("left", "right"))
     v = torch.cat([edit.v for edit in edits])
@@ -72,24 +78,32 @@ METHODS = (
     Method("damp", lambda f, t: ms.damp(f.experts(t), factor=0.0)),
     Method("AurA", lambda f, t: ms.aura(f.experts(t))),
     Method("shift", lambda f, t: ms.shift(f.experts(t), f.recording), OPEN),
-    Method("gaussian transport", lambda f, t: ms.gaussian_transport(f.experts(t), f.recording)),
-    Method("linear transport", lambda f, t: ms.linear_transport(f.experts(t), f.recording)),
+    Method(
+        "gaussian transport",
+        lambda f, t: gaussian_transport(f.experts(t), f.recording),
+    ),
+    Method(
+        "linear transport",
+        lambda f, t: linear_transport(f.experts(t), f.recording),
+    ),
     Method(
         "DiffMean",
         lambda f, t: ms.diffmean(f.model, f.embeddings, target=t, layers=f.layer),
         OPEN,
     ),
     Method(
-        "ReCoVeR", lambda f, t: ms.recover(f.model, f.embeddings, target=t, layers=f.layer), OPEN
+        "ReCoVeR",
+        lambda f, t: recover(f.model, f.embeddings, target=t, layers=f.layer),
+        OPEN,
     ),
     Method("INCLINE", linear_maps, OPEN),
     Method(
         "LIR",
-        lambda f, t: ms.remove_subspace(f.model, f.embeddings, rank=4, layers=f.layer, how="lir"),
+        lambda f, t: remove_subspace(f.model, f.embeddings, rank=4, layers=f.layer, how="lir"),
     ),
     Method(
         "LSAR",
-        lambda f, t: ms.remove_subspace(f.model, f.embeddings, rank=4, layers=f.layer, how="lsar"),
+        lambda f, t: remove_subspace(f.model, f.embeddings, rank=4, layers=f.layer, how="lsar"),
     ),
     Method("centring", lambda f, t: ms.centring(f.model, f.embeddings, layers=f.layer)),
 )
@@ -101,10 +115,10 @@ def controls() -> tuple[Method, ...]:
     """Clamps of random neurons, as many in each layer, and of ones that tell no language."""
 
     def random(seed: int) -> Callable[[Fitted, str], Edit]:
-        return lambda f, t: ms.clamp(f.scores.random_like(f.experts(t), seed=seed))
+        return lambda f, t: ms.clamp(ms.experts.random_like(f.scores, f.experts(t), seed=seed))
 
     def null(seed: int) -> Callable[[Fitted, str], Edit]:
-        return lambda f, t: ms.clamp(f.scores.null_like(f.experts(t), seed=seed))
+        return lambda f, t: ms.clamp(ms.experts.null_like(f.scores, f.experts(t), seed=seed))
 
     made = [Method(f"random neurons, seed {seed}", random(seed)) for seed in range(SEEDS)]
     made += [Method(f"null neurons, seed {seed}", null(seed)) for seed in range(SEEDS)]

@@ -9,6 +9,7 @@ import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
+from mechsteer.studies import ByTarget
 from mechsteer.studies.bench import Maker, Studied
 from mechsteer.studies.protocol import Study, study
 from mechsteer.studies.states import State
@@ -59,7 +60,7 @@ def direction(fitted: Fitted, layer: int) -> Study:
     return study(
         fitted.model,
         **_common(fitted),
-        edits={"DiffMean": ms.ByTarget(lambda target: towards(target=target))},
+        edits={"DiffMean": ByTarget(lambda target: towards(target=target))},
         strengths=fitted.settings.directions,
         seeds=(),
         directory=fitted.work / "others",
@@ -90,9 +91,9 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     clamped = partial(_clamped, k=k)
     usual = {"by": settings.by, "value": settings.value}
     return {
-        f"clamp by {shown}": ms.ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
-        f"clamp at {site}": ms.ByTarget(partial(clamped, fitted.scores(site), **usual)),
-        f"clamp to the {value}": ms.ByTarget(partial(clamped, main, **(usual | {"value": value}))),
+        f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
+        f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
+        f"clamp to the {value}": ByTarget(partial(clamped, main, **(usual | {"value": value}))),
     }
 
 

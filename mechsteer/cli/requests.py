@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mechsteer.options import REQUIRED, Options, option
-from mechsteer.rules import YES_OR_NO, one_of, whole, word
+from mechsteer.options.rules import YES_OR_NO, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
 
 CORPUS = (

@@ -1,1 +1,45 @@
 """Which neurons detect which language: scores, selections of experts, controls, significance."""
+
+from mechsteer.experts.controls import displacements, null_like, random_like
+from mechsteer.experts.lape import FiringRates, firing_rates, lape
+from mechsteer.experts.score import load_scores, save_scores, score_recording
+from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.experts.select import (
+    difference,
+    intersection,
+    jaccard,
+    listed,
+    overlap_table,
+    per_layer,
+    threshold,
+    top_and_bottom,
+    union,
+)
+from mechsteer.experts.significance import Significance, by_significance, significance_of
+
+__all__ = [
+    "Criterion",
+    "Experts",
+    "FiringRates",
+    "NeuronScores",
+    "Significance",
+    "by_significance",
+    "difference",
+    "displacements",
+    "firing_rates",
+    "intersection",
+    "jaccard",
+    "lape",
+    "listed",
+    "load_scores",
+    "null_like",
+    "overlap_table",
+    "per_layer",
+    "random_like",
+    "save_scores",
+    "score_recording",
+    "significance_of",
+    "threshold",
+    "top_and_bottom",
+    "union",
+]

@@ -1,4 +1,8 @@
-"""Neurons as detectors of a language: scores, the top-k experts, and matched controls."""
+"""Neurons as detectors: the scores of all of them, and the experts chosen from these.
+
+Records alone: ``score`` makes them, and ``select``, ``controls``, ``significance`` and ``lape``
+choose from them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,6 @@ from torch import Tensor
 
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.controls import null_neurons, random_neurons
 from mechsteer.kernels import Pooling, effect_size
 from mechsteer.model.sites import Site
 
@@ -112,59 +115,6 @@ class NeuronScores:
     def resolve_k(self, k: float) -> int:
         """Turn a number or a fraction of all neurons into a number of neurons."""
         return resolve_k(k, self.site.n_neurons)
-
-    def random_like(
-        self, experts: Experts, *, seed: int, values_of: Literal["own", "experts"] = "own"
-    ) -> Experts:
-        """Control: as many random neurons in every layer as ``experts`` has there, never an expert.
-
-        Args:
-            experts: whom to match.
-            seed: of the draw; one seed gives one control.
-            values_of: with ``"own"`` the neurons keep their own statistics on the language's
-                sentences, so a clamp moves them where the language itself would. With
-                ``"experts"`` each takes the mean and median of an expert of its layer (Sundar et
-                al. 2025, section 7: "set to the activation levels of the language expert neurons").
-
-        Raises:
-            MechsteerError: a layer has too few neurons left to match.
-        """
-        chosen = random_neurons(self.site, experts.index, seed=seed)
-        control = self.take(experts.language, chosen, selection=f"random, seed {seed}")
-        if values_of == "own":
-            return control
-        if values_of != "experts":
-            raise MechsteerError(f"expected values_of='own' or 'experts', got {values_of!r}")
-        twin = experts.index.argsort()  # random neurons come point by point, as sorted experts do
-        selection = f"{control.selection}, experts' values"
-        mean, median = experts.mean[twin], experts.median[twin]
-        return replace(control, selection=selection, mean=mean, median=median)
-
-    def null_like(
-        self, experts: Experts, *, seed: int, tolerance: float = 0.05, nearest: int = 10
-    ) -> Experts:
-        """Control: neurons that tell nothing about the language, displaced as far as the experts.
-
-        Each expert gets a null neuron, ``|AUROC - 1/2| < tolerance``, of its own layer: a random
-        one of the ``nearest`` by deviation over the other languages' sentences. Displacement is
-        what a clamp adds to a neuron where the language is not: ``value - rest_mean``. A null
-        neuron has little of its own, so its mean and median are set to ``rest_mean`` plus the
-        displacement of its expert: equal in the neurons' own units by construction, and near-equal
-        in deviations by the choice, which ``controls.displacements`` shows.
-
-        Raises:
-            MechsteerError: a layer has fewer null neurons than experts.
-        """
-        row = self.row(experts.language)
-        null = (self.auroc[row] - 0.5).abs() < tolerance
-        spread = self.rest_std[row]
-        chosen = null_neurons(
-            self.site, experts.index, null=null, spread=spread, nearest=nearest, seed=seed
-        )
-        selection = f"null within {tolerance:g} of AUROC 0.5, seed {seed}"
-        control = self.take(experts.language, chosen, selection=selection)
-        gap = self.rest_mean[row, control.index] - self.rest_mean[row, experts.index]
-        return replace(control, mean=experts.mean + gap, median=experts.median + gap)
 
     def take(
         self, language: str, index: Sequence[int], *, selection: str = "listed", tied: int = 0

@@ -1,4 +1,4 @@
-"""Experts by evidence: as many neurons as tell a language beyond chance and by enough, no fixed k.
+"""Experts by significance: all neurons that tell a language beyond chance and by enough, no k.
 
 Two bars, because one says little: nearly every neuron differs between languages, so that a
 significant difference can be a small one. Permutation p-values of all neurons, corrected together,
@@ -29,7 +29,7 @@ Correction = Literal["bh", "by"]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Significance:
     """How surely each neuron of a site tells one language from the others.
 
     Attributes:
@@ -77,7 +77,7 @@ class Evidence:
         return scores.take(self.language, ranking[kept[ranking]].tolist(), selection=selection)
 
 
-def neuron_evidence(
+def significance_of(
     recording: Recording,
     language: str,
     *,
@@ -88,7 +88,7 @@ def neuron_evidence(
     correction: Correction = "bh",
     draws: int = 1000,
     seed: int = 0,
-) -> Evidence:
+) -> Significance:
     """Test every recorded neuron as a detector of a language, one layer in memory at a time.
 
     ``p = (1 + #{null >= observed}) / (1 + draws)``, the null of each neuron from relabelled
@@ -149,10 +149,10 @@ def neuron_evidence(
     p = torch.cat([p_of(point) for point in progress(recording.site.points, "testing", "layer")])
     q = torch.from_numpy(false_discovery_control(p.numpy(), method=correction))
     null = f"languages permuted {'freely' if ids is None else 'within each sentence'}"
-    return Evidence(language, recording.site, how, by, level, null, p, q)
+    return Significance(language, recording.site, how, by, level, null, p, q)
 
 
-def experts_by_evidence(
+def by_significance(
     recording: Recording,
     scores: NeuronScores,
     language: str,
@@ -165,7 +165,7 @@ def experts_by_evidence(
     draws: int = 1000,
     seed: int = 0,
 ) -> Experts:
-    """Experts of a language whose evidence and effect are enough: `NeuronScores.top` without a k.
+    """Experts of a language that are significant and large enough: `NeuronScores.top` without a k.
 
     Args:
         recording: what ``scores`` were made from.
@@ -174,16 +174,16 @@ def experts_by_evidence(
         level: false discovery rate over all neurons of the site.
         min_effect: smallest ``|d|`` of an expert; 0 keeps every discovery.
         by: statistic that is tested and ranks.
-        parallel: see `neuron_evidence`, as all that follows.
+        parallel: see `significance_of`, as all that follows.
         correction: ``"bh"`` or ``"by"``.
         draws: relabellings.
         seed: of the relabellings.
 
     Raises:
-        MechsteerError: what `neuron_evidence` or `Evidence.experts` refuses.
+        MechsteerError: what `significance_of` or `Significance.experts` refuses.
     """
     scores.row(language)
-    evidence = neuron_evidence(
+    found = significance_of(
         recording,
         language,
         level=level,
@@ -194,7 +194,7 @@ def experts_by_evidence(
         draws=draws,
         seed=seed,
     )
-    return evidence.experts(scores, min_effect=min_effect)
+    return found.experts(scores, min_effect=min_effect)
 
 
 def _sentence_ids(recording: Recording) -> Int[Tensor, " sentence"]:

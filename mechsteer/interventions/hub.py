@@ -31,7 +31,7 @@ over every byte of itself and is refused on any other model.
 import mechsteer as ms
 
 model = ms.load_model({source!r})
-with ms.steer(model, *ms.load_edits("hf://{name}")):
+with ms.steer(model, *ms.interventions.load_edits("hf://{name}")):
     print(model.generate("…", max_new_tokens=30))
 ```
 

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, option
-from mechsteer.rules import YES_OR_NO, whole
+from mechsteer.options.rules import YES_OR_NO, whole
 
 
 class ReadingOptions(TypedDict, total=False):

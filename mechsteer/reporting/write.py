@@ -15,7 +15,7 @@ from mechsteer.reporting.data import ReportData, checked
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.page import numbers, write_report
 from mechsteer.reporting.verdict import sentences
-from mechsteer.studies.study import Study
+from mechsteer.studies.findings import Study
 
 
 def report(

@@ -47,7 +47,7 @@ def fit(
     at the layer whose neurons are being fitted, so L layers cost about L/2 passes.
 
     ``make`` gets a recording and a layer, and returns the edit of that layer alone:
-    ``lambda recording, layer: ms.linear_transport(experts.in_layer(layer), recording)``. Edits that
+    ``lambda recording, layer: linear_transport(experts.in_layer(layer), recording)``. Edits that
     depend on the language of a row cannot be fitted incrementally: a batch mixes languages.
 
     Args:

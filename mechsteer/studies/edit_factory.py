@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeAlias
 
 import pandas as pd
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.controls import random_like
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit
 from mechsteer.studies.conditions import Condition
@@ -18,14 +20,14 @@ from mechsteer.studies.conditions import Condition
 class ByTarget:
     """An edit that a target language decides, without experts: of the residual stream, say.
 
-    ``ms.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
+    ``ms.studies.ByTarget(lambda target: ms.diffmean(model, dev, target=target, layers=3))``
     """
 
     make: Callable[[str], Edit]
 
 
-MakeEdit = Callable[[Experts], Edit]
-Studied = MakeEdit | ByTarget | Edit
+MakeEdit: TypeAlias = Callable[[Experts], Edit]
+Studied: TypeAlias = MakeEdit | ByTarget | Edit
 
 
 class EditFactory:
@@ -81,7 +83,7 @@ class EditFactory:
         experts = self.scores.top(language, k, by=self._by)
         if condition.seed is None:
             return experts
-        return self.scores.random_like(experts, seed=condition.seed)
+        return random_like(self.scores, experts, seed=condition.seed)
 
     def table(self, condition: Condition) -> pd.DataFrame:
         """The experts of a condition, the value they are held at and the chance level of AP."""

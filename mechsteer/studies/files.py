@@ -9,7 +9,7 @@ from typing import Any
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
 from mechsteer.studies.conditions import Condition
-from mechsteer.studies.study import Study, table_names
+from mechsteer.studies.findings import Study, table_names
 
 __all__ = ["load_study", "save_study"]
 

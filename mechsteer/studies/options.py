@@ -11,7 +11,7 @@ from typing import Literal
 
 from mechsteer.options import Options, option
 from mechsteer.recording.reading import Reading
-from mechsteer.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
+from mechsteer.options.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
 
 CODES = word("language codes such as fra_Latn")
 

@@ -32,7 +32,7 @@ from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.options import StudyOptions
 from mechsteer.studies.projection import Projection
 from mechsteer.studies.runner import Measured, ModelFunctions, Runner
-from mechsteer.studies.study import Study
+from mechsteer.studies.findings import Study
 from mechsteer.studies.tables import tabulate
 
 

@@ -18,7 +18,7 @@ from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.options import ScoreOptions, StudyOptions
 from mechsteer.studies.protocol import Inputs, Scored
 from mechsteer.studies.runner import ModelFunctions
-from mechsteer.studies.study import Study
+from mechsteer.studies.findings import Study
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus

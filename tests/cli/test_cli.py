@@ -178,7 +178,7 @@ def test_selected_experts_open_as_csv(run: Path) -> None:
     assert {"layer", "neuron", "auroc", "median"} <= set(table.columns)
 
 
-def test_experts_by_evidence_are_selected_from_the_run(run: Path) -> None:
+def test_significant_experts_are_selected_from_the_run(run: Path) -> None:
     done = mechsteer(
         "select", str(run), "--language", "ja", "--evidence", "0.05", "--min-effect", "2",
         "--draws", "200",

@@ -38,8 +38,8 @@ def per_point(experts: ms.Experts) -> list[int]:
 def test_random_neurons_can_take_the_values_of_the_experts(seed: int) -> None:
     scores = made()
     experts = scores.top("jpn_Jpan", 25)
-    own = scores.random_like(experts, seed=seed)
-    held = scores.random_like(experts, seed=seed, values_of="experts")
+    own = ms.experts.random_like(scores, experts, seed=seed)
+    held = ms.experts.random_like(scores, experts, seed=seed, values_of="experts")
     assert torch.equal(held.index, own.index)
     assert torch.equal(own.mean, scores.mean[1, own.index])
     for layer in range(3):
@@ -53,14 +53,14 @@ def test_random_neurons_can_take_the_values_of_the_experts(seed: int) -> None:
 def test_unknown_values_of_a_control_are_refused() -> None:
     scores = made()
     with pytest.raises(MechsteerError, match="'own' or 'experts'"):
-        scores.random_like(scores.top("fra_Latn", 3), seed=0, values_of="others")
+        ms.experts.random_like(scores, scores.top("fra_Latn", 3), seed=0, values_of="others")
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_null_neurons_tell_nothing_and_move_as_far(seed: int) -> None:
     scores = made()
     experts = scores.top("fra_Latn", 20, by="auroc")
-    control = scores.null_like(experts, seed=seed)
+    control = ms.experts.null_like(scores, experts, seed=seed)
     assert ((control.auroc - 0.5).abs() < 0.05).all()
     assert not set(control.index.tolist()) & set(experts.index.tolist())
     assert per_point(control) == per_point(experts)
@@ -69,13 +69,13 @@ def test_null_neurons_tell_nothing_and_move_as_far(seed: int) -> None:
         moved = [getattr(e, name) - rest[e.index] for e in (experts, control)]
         # two float32 roundings of values below 2
         torch.testing.assert_close(moved[0], moved[1], rtol=0, atol=4e-7)
-    assert torch.equal(scores.null_like(experts, seed=seed).index, control.index)
+    assert torch.equal(ms.experts.null_like(scores, experts, seed=seed).index, control.index)
 
 
 def test_null_neurons_are_among_the_nearest_in_deviation() -> None:
     scores = made()
     experts = scores.top("fra_Latn", 8, by="auroc")
-    control = scores.null_like(experts, seed=1, nearest=1)
+    control = ms.experts.null_like(scores, experts, seed=1, nearest=1)
     spread, left = scores.rest_std[0], (scores.auroc[0] - 0.5).abs() < 0.05
     left[experts.index] = False
     for expert, chosen in zip(experts.index.tolist(), control.index.tolist(), strict=True):
@@ -83,7 +83,7 @@ def test_null_neurons_are_among_the_nearest_in_deviation() -> None:
         here = [m for m in left.nonzero()[:, 0].tolist() if SITE.locate(m)[1] == layer]
         assert chosen == min(here, key=lambda m: abs(float(spread[m] - spread[expert])))
         left[chosen] = False
-    draws = {tuple(scores.null_like(experts, seed=s).index.tolist()) for s in range(5)}
+    draws = {tuple(ms.experts.null_like(scores, experts, seed=s).index.tolist()) for s in range(5)}
     assert len(draws) == 5
 
 
@@ -91,13 +91,13 @@ def test_too_few_null_neurons_are_refused() -> None:
     scores = made()
     experts = scores.top("fra_Latn", 30, by="auroc")
     with pytest.raises(MechsteerError, match="0 neurons that tell nothing"):
-        scores.null_like(experts, seed=0, tolerance=0)
+        ms.experts.null_like(scores, experts, seed=0, tolerance=0)
 
 
 def test_the_match_of_a_control_is_reported_pair_by_pair() -> None:
     scores = made()
     experts = scores.top("fra_Latn", 12, by="auroc")
-    control = scores.null_like(experts, seed=3)
+    control = ms.experts.null_like(scores, experts, seed=3)
     table = displacements(scores, experts, control)
     assert table["expert"].tolist() == experts.index.tolist()
     assert table["control"].tolist() == control.index.tolist()

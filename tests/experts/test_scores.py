@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import mechsteer as ms
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.sites import HookSite, Site
@@ -81,7 +82,7 @@ def test_effect_size_is_cohens_d_and_zero_where_nothing_varies() -> None:
 def test_a_random_control_matches_layers_and_avoids_experts(seed: int) -> None:
     scores = made_scores()
     experts = scores.top("fra_Latn", 40)
-    control = scores.random_like(experts, seed=seed)
+    control = ms.experts.random_like(scores, experts, seed=seed)
     layers = [[SITE.locate(i)[1] for i in e.index.tolist()] for e in (experts, control)]
     assert np.bincount(layers[0]).tolist() == np.bincount(layers[1]).tolist()
     assert not set(experts.index.tolist()) & set(control.index.tolist())
@@ -91,7 +92,7 @@ def test_a_random_control_matches_layers_and_avoids_experts(seed: int) -> None:
 def test_a_control_depends_on_its_seed_alone() -> None:
     scores = made_scores()
     experts = scores.top("fra_Latn", 30)
-    draws = [scores.random_like(experts, seed=s).index.tolist() for s in (1, 1, 2)]
+    draws = [ms.experts.random_like(scores, experts, seed=s).index.tolist() for s in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -100,7 +101,7 @@ def test_a_control_that_cannot_be_matched_is_refused() -> None:
     ap[0, :30] = 1  # 30 of the 40 neurons of layer 0: 10 are left
     scores = made_scores(ap=ap)
     with pytest.raises(MechsteerError, match="layer 0 has 40 neurons, 30 of them experts"):
-        scores.random_like(scores.top("fra_Latn", 30), seed=0)
+        ms.experts.random_like(scores, scores.top("fra_Latn", 30), seed=0)
 
 
 def test_the_table_names_places_and_ranks() -> None:

@@ -17,7 +17,7 @@ from mechsteer.cli.do.significance import evidence_command
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts.score import score_recording
-from mechsteer.experts.significance import neuron_evidence
+from mechsteer.experts.significance import significance_of
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording import Recording
 from mechsteer.recording.store import Memory
@@ -64,7 +64,7 @@ def test_without_an_effect_discoveries_come_as_rarely_as_the_level_says(parallel
         if not parallel:  # exchangeable sentences
             order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed))
             made = _recorded(z[order], made.labels)
-        found = neuron_evidence(
+        found = significance_of(
             made, "fra_Latn", level=0.2, parallel=parallel, draws=600, seed=seed
         )
         p.append(found.p)
@@ -78,7 +78,7 @@ def test_without_an_effect_discoveries_come_as_rarely_as_the_level_says(parallel
 def test_planted_neurons_are_found_and_false_ones_are_the_share_that_the_level_says() -> None:
     planted, shares = set(range(16)), []
     for seed in range(30):
-        evidence = neuron_evidence(recording(seed, large=4.0, small=1.4), "fra_Latn", level=0.2)
+        evidence = significance_of(recording(seed, large=4.0, small=1.4), "fra_Latn", level=0.2)
         found = set((evidence.q <= 0.2).nonzero()[:, 0].tolist())
         assert planted <= found
         shares.append(len(found - planted) / len(found))
@@ -89,8 +89,8 @@ def test_planted_neurons_are_found_and_false_ones_are_the_share_that_the_level_s
 def test_small_effects_are_left_out_however_sure() -> None:
     made = recording(large=4.0, small=1.4)
     scores = score_recording(made)
-    sure = ms.experts_by_evidence(made, scores, "fra_Latn", min_effect=0)
-    enough = ms.experts_by_evidence(made, scores, "fra_Latn", min_effect=1.0)
+    sure = ms.experts.by_significance(made, scores, "fra_Latn", min_effect=0)
+    enough = ms.experts.by_significance(made, scores, "fra_Latn", min_effect=1.0)
     assert set(range(16)) <= set(sure.index.tolist())
     assert set(enough.index.tolist()) == set(range(8))
     assert "languages permuted within each sentence" in enough.selection
@@ -100,7 +100,7 @@ def test_experts_stand_in_the_order_of_top() -> None:
     made = recording(large=1.5, small=1.0)
     scores = score_recording(made)
     for by in ("ap", "auroc"):
-        found = ms.experts_by_evidence(made, scores, "fra_Latn", by=by, min_effect=0.2)
+        found = ms.experts.by_significance(made, scores, "fra_Latn", by=by, min_effect=0.2)
         everyone = scores.top("fra_Latn", SITE.n_neurons, by=by).index.tolist()
         places = [everyone.index(neuron) for neuron in found.index.tolist()]
         assert len(places) > 8
@@ -109,8 +109,8 @@ def test_experts_stand_in_the_order_of_top() -> None:
 
 def test_sentences_as_clusters_make_small_differences_visible() -> None:
     made = recording(small=0.7)
-    within = neuron_evidence(made, "fra_Latn", by="auroc")
-    freely = neuron_evidence(made, "fra_Latn", by="auroc", parallel=False)
+    within = significance_of(made, "fra_Latn", by="auroc")
+    freely = significance_of(made, "fra_Latn", by="auroc", parallel=False)
     # translations share what varies most, and only a permutation within a sentence knows it
     assert (within.p[SMALL] < 0.01).sum() > (freely.p[SMALL] < 0.01).sum() + 2
 
@@ -121,7 +121,7 @@ def test_sentences_as_clusters_make_small_differences_visible() -> None:
 def test_q_is_the_step_up_procedure_over_all_layers_together(
     correction: str, factor: float
 ) -> None:
-    found = neuron_evidence(recording(large=1.0), "fra_Latn", correction=correction)
+    found = significance_of(recording(large=1.0), "fra_Latn", correction=correction)
     order = found.p.argsort(descending=True).tolist()
     least, expected = 1.0, [0.0] * 100
     for behind, neuron in enumerate(order):
@@ -132,7 +132,7 @@ def test_q_is_the_step_up_procedure_over_all_layers_together(
 
 def test_equal_seeds_give_equal_evidence() -> None:
     made = recording()
-    first, again, other = (neuron_evidence(made, "fra_Latn", seed=s, draws=99) for s in (1, 1, 2))
+    first, again, other = (significance_of(made, "fra_Latn", seed=s, draws=99) for s in (1, 1, 2))
     assert torch.equal(first.p, again.p)
     assert not torch.equal(first.p, other.p)
 
@@ -141,15 +141,15 @@ def test_text_that_is_not_parallel_is_permuted_freely_and_says_so() -> None:
     made = recording(large=3.0, counts=(30, 50, 40))
     scores = score_recording(made)
     with pytest.raises(MechsteerError, match=r"30 of deu_Latn.*parallel=False"):
-        ms.experts_by_evidence(made, scores, "fra_Latn")
-    found = ms.experts_by_evidence(made, scores, "fra_Latn", parallel=False, min_effect=0.5)
+        ms.experts.by_significance(made, scores, "fra_Latn")
+    found = ms.experts.by_significance(made, scores, "fra_Latn", parallel=False, min_effect=0.5)
     assert "languages permuted freely" in found.selection
     assert set(range(8)) <= set(found.index.tolist())
 
 
 def test_nothing_found_is_an_empty_set() -> None:
     made = recording()
-    found = ms.experts_by_evidence(made, score_recording(made), "jpn_Jpan", min_effect=5.0)
+    found = ms.experts.by_significance(made, score_recording(made), "jpn_Jpan", min_effect=5.0)
     assert len(found) == 0
     assert found.table().empty
 
@@ -172,35 +172,35 @@ def test_what_cannot_be_tested_is_refused(options: dict, words: str) -> None:
     made = recording()
     arguments = {"language": "fra_Latn", **options}
     with pytest.raises(MechsteerError, match=words):
-        ms.experts_by_evidence(made, score_recording(made), **arguments)
+        ms.experts.by_significance(made, score_recording(made), **arguments)
 
 
 @pytest.mark.parametrize("draws", [19, 99])
 def test_the_draws_that_are_asked_for_are_the_fewest_that_can_reach_the_level(draws: int) -> None:
     level = 1 / (1 + draws)
-    neuron_evidence(recording(large=9.0), "fra_Latn", level=level, draws=draws)
+    significance_of(recording(large=9.0), "fra_Latn", level=level, draws=draws)
     with pytest.raises(MechsteerError, match=f"at least {draws} draws"):
-        neuron_evidence(recording(), "fra_Latn", level=level, draws=draws - 1)
+        significance_of(recording(), "fra_Latn", level=level, draws=draws - 1)
 
 
 def test_nan_is_refused_with_its_layer() -> None:
     made = recording()
     made.activations(1)[3, 5] = torch.nan
     with pytest.raises(MechsteerError, match=r"layer 1, post.*5"):
-        neuron_evidence(made, "fra_Latn")
+        significance_of(made, "fra_Latn")
 
 
 def test_layers_or_poolings_that_were_not_recorded_are_refused() -> None:
     made = recording()
     with pytest.raises(ArtifactError, match="layer 1 was not recorded"):
-        neuron_evidence(replace(made, points=SITE.points[:1]), "fra_Latn")
+        significance_of(replace(made, points=SITE.points[:1]), "fra_Latn")
     with pytest.raises(ArtifactError, match="'mean' was not recorded"):
-        neuron_evidence(made, "fra_Latn", pooling="mean")
+        significance_of(made, "fra_Latn", pooling="mean")
 
 
 def test_scores_of_other_neurons_are_refused() -> None:
     made = recording()
-    evidence = neuron_evidence(made, "fra_Latn", draws=99)
+    evidence = significance_of(made, "fra_Latn", draws=99)
     other = replace(score_recording(made), pooling="mean")
     with pytest.raises(MechsteerError, match="neurons that were tested"):
         evidence.experts(other)

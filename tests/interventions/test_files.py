@@ -18,7 +18,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files
+from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files, load_edits
 from mechsteer.model.identity import ModelIdentity, identity
 from mechsteer.model.load import load_model, plain_tokenizer
 from mechsteer.model.sites import HookSite, Site, find_site, residual_points
@@ -79,7 +79,7 @@ def test_a_composition_keeps_its_order_even_where_edits_share_tensors(tmp_path: 
     first = neuron()
     edits = [first, residual(), first.scaled(0.5), first]
     ms.save_edit(edits, tmp_path / "x.edit")
-    found = ms.load_edits(tmp_path / "x.edit")
+    found = load_edits(tmp_path / "x.edit")
     assert len(found) == 4
     assert all(same(one, other) for one, other in zip(found, edits, strict=True))
     with pytest.raises(ArtifactError, match=r"holds 4 edits .*use load_edits"):
@@ -130,7 +130,7 @@ def test_damage_is_refused_by_name(damage: Callable[[bytes], bytes], tmp_path: P
     ms.save_edit(residual(), path)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ArtifactError, match=r"x\.edit"):
-        ms.load_edits(path)
+        load_edits(path)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -138,7 +138,7 @@ def test_damage_is_refused_by_name(damage: Callable[[bytes], bytes], tmp_path: P
 def test_arbitrary_bytes_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.edit").write_bytes(data)
     with pytest.raises(ArtifactError, match=r"x\.edit"):
-        ms.load_edits(tmp_path / "x.edit")
+        load_edits(tmp_path / "x.edit")
 
 
 def forged(path: Path, change: Callable[[dict[str, Any], dict[str, Tensor]], None]) -> Path:
@@ -237,7 +237,7 @@ def test_loaded_edits_give_the_logits_of_the_saved_ones(
     plain = model(ids)
     with ms.steer(model, *edits, languages="jpn_Jpan"):
         expected = model(ids)
-    with ms.steer(model, *ms.load_edits(tmp_path / "x.edit"), languages="jpn_Jpan"):
+    with ms.steer(model, *load_edits(tmp_path / "x.edit"), languages="jpn_Jpan"):
         assert torch.equal(model(ids), expected)
     assert not torch.equal(plain, expected)
 

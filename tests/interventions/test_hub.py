@@ -125,12 +125,12 @@ PUSH = """
 import sys
 import mechsteer as ms
 from mechsteer.interventions.hub import push_edit
-print(push_edit(ms.load_edits(sys.argv[1]), "org/french", message="First"))
+print(push_edit(ms.interventions.load_edits(sys.argv[1]), "org/french", message="First"))
 """
 PULL = """
 import sys
 import mechsteer as ms
-ms.save_edit(ms.load_edits(sys.argv[2]), sys.argv[1])
+ms.save_edit(ms.interventions.load_edits(sys.argv[2]), sys.argv[1])
 """
 REFUSED = """
 import mechsteer as ms
@@ -178,11 +178,11 @@ def test_the_card_says_what_the_edits_are_and_lets_nothing_out_of_its_block(
     assert card.startswith('---\nlibrary_name: mechsteer\nbase_model: "org/base"\n')
     for expected in (
         "2 edits, applied in this order, of the forward pass of `org/base`",
-        'ms.load_edits("hf://me/french")',
+        'ms.interventions.load_edits("hf://me/french")',
         "2 of 4 neurons at site `post`",
         "a vector added to rows 1 of the residual stream",
         '"k": 2',
     ):
         assert expected in card
     assert card.count("```") == 4
-    assert len(ms.load_edits(folder / FILE)) == 2
+    assert len(ms.interventions.load_edits(folder / FILE)) == 2

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError, SiteError
-from mechsteer.interventions import ResidualEdit
+from mechsteer.interventions import ResidualEdit, linear_map, recover, remove_subspace
 from mechsteer.model.sites import residual_points
 
 LAYERS = (1, 3, 4)
@@ -63,8 +63,8 @@ def test_diffmean(model: Any, dev: dict[str, Tensor], source: str | None, normal
 
 @pytest.mark.parametrize("beta", [1.0, 0.25])
 def test_recover(model: Any, dev: dict[str, Tensor], beta: float) -> None:
-    own = ms.recover(model, dev, target="fra_Latn", beta=beta, layers=LAYERS)
-    one = ms.recover(model, dev, target="fra_Latn", source="rus_Cyrl", beta=beta, layers=LAYERS)
+    own = recover(model, dev, target="fra_Latn", beta=beta, layers=LAYERS)
+    one = recover(model, dev, target="fra_Latn", source="rus_Cyrl", beta=beta, layers=LAYERS)
     assert own.restore_norm
     assert own.languages == LANGUAGES
     assert one.languages == ()
@@ -88,9 +88,7 @@ def test_linear_map(
     ridge: float,
 ) -> None:
     dev = random_embeddings(5, 32, n=sentences)
-    edit = ms.linear_map(
-        model, dev, source="fra_Latn", target="eng_Latn", ridge=ridge, layers=LAYERS
-    )
+    edit = linear_map(model, dev, source="fra_Latn", target="eng_Latn", ridge=ridge, layers=LAYERS)
     assert not edit.v.any()
     for point, layer in enumerate(LAYERS):
         x, y = dev["fra_Latn"][layer].numpy(), dev["eng_Latn"][layer].numpy()
@@ -106,14 +104,14 @@ def test_linear_map(
 def test_the_unpenalised_map_fits_fewer_sentences_than_dimensions_exactly(
     model: Any, dev: dict[str, Tensor]
 ) -> None:
-    edit = ms.linear_map(model, dev, source="fra_Latn", target="eng_Latn", layers=2)
+    edit = linear_map(model, dev, source="fra_Latn", target="eng_Latn", layers=2)
     x, y = dev["fra_Latn"][2].numpy(), dev["eng_Latn"][2].numpy()
     np.testing.assert_allclose(x @ linear_part(edit, 0, 0).T, y, atol=1e-5)
 
 
 @pytest.mark.parametrize("rank", [1, 3])
 def test_lir(model: Any, dev: dict[str, Tensor], rank: int) -> None:
-    edit = ms.remove_subspace(model, dev, rank=rank, how="lir", layers=LAYERS)
+    edit = remove_subspace(model, dev, rank=rank, how="lir", layers=LAYERS)
     assert edit.languages == LANGUAGES
     for row, language in enumerate(LANGUAGES):
         for point, layer in enumerate(LAYERS):
@@ -123,7 +121,7 @@ def test_lir(model: Any, dev: dict[str, Tensor], rank: int) -> None:
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_lsar(model: Any, dev: dict[str, Tensor], rank: int) -> None:
-    edit = ms.remove_subspace(model, dev, rank=rank, how="lsar", layers=LAYERS)
+    edit = remove_subspace(model, dev, rank=rank, how="lsar", layers=LAYERS)
     assert edit.languages == ()
     for point, layer in enumerate(LAYERS):
         m = np.stack(list(means(dev, layer).values()), axis=1)
@@ -159,9 +157,12 @@ REFUSED = [
         ),
         "difference at every layer",
     ),
-    (lambda m, e: ms.recover(m, e, target="fra_Latn", source="xx", layers=1), "no embeddings of"),
     (
-        lambda m, e: ms.linear_map(
+        lambda m, e: recover(m, e, target="fra_Latn", source="xx", layers=1),
+        "no embeddings of",
+    ),
+    (
+        lambda m, e: linear_map(
             m,
             e | {"fra_Latn": e["fra_Latn"][:, 1:]},
             source="fra_Latn",
@@ -171,15 +172,19 @@ REFUSED = [
         "parallel sentences, got 23 in fra_Latn and 24 in eng_Latn",
     ),
     (
-        lambda m, e: ms.linear_map(
-            m, e, source="fra_Latn", target="eng_Latn", ridge=-1.0, layers=1
-        ),
+        lambda m, e: linear_map(m, e, source="fra_Latn", target="eng_Latn", ridge=-1.0, layers=1),
         "ridge of 0 or more",
     ),
-    (lambda m, e: ms.remove_subspace(m, e, rank=3, how="lsar", layers=1), "lower the rank"),
-    (lambda m, e: ms.remove_subspace(m, e, rank=25, layers=1), "a rank from 1 to 24"),
-    (lambda m, e: ms.remove_subspace(m, e, rank=0, layers=1), "a rank from 1 to 24"),
-    (lambda m, e: ms.remove_subspace(m, e, rank=1, how="pca", layers=1), "'lir' or 'lsar'"),
+    (
+        lambda m, e: remove_subspace(m, e, rank=3, how="lsar", layers=1),
+        "lower the rank",
+    ),
+    (lambda m, e: remove_subspace(m, e, rank=25, layers=1), "a rank from 1 to 24"),
+    (lambda m, e: remove_subspace(m, e, rank=0, layers=1), "a rank from 1 to 24"),
+    (
+        lambda m, e: remove_subspace(m, e, rank=1, how="pca", layers=1),
+        "'lir' or 'lsar'",
+    ),
     (lambda m, e: ms.centring(m, e, layers=5), r"from 0 \(embedding\) to 4"),
     (lambda m, e: ms.centring(m, e, layers=[4, -1]), "distinct layers"),
     (lambda m, e: ms.centring(m, e, layers=[]), "distinct layers"),

@@ -207,7 +207,7 @@ def test_scores_experts_and_generation_of_a_mixture(bridge, corpus) -> None:
     scores = ms.score(model, corpus, site="experts")
     chosen = scores.top("fra_Latn", 12)
     assert {point.layer for point in scores.site.points} == {0, 2}
-    control = scores.random_like(chosen, seed=0)
+    control = ms.experts.random_like(scores, chosen, seed=0)
     assert sorted(control.table()["layer"]) == sorted(chosen.table()["layer"])
     ids, runs = torch.tensor([[1, 20, 30, 40]]), []
     options = {"max_new_tokens": 6, "do_sample": False}

@@ -8,7 +8,7 @@ import mechsteer as ms
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import PER_EXPERT, Experts
-from mechsteer.interventions import Edit, NeuronEdit, rescored
+from mechsteer.interventions import Edit, NeuronEdit, linear_transport, rescored
 from mechsteer.recording import Recording, record
 from mechsteer.steering.fitting import fit
 
@@ -31,7 +31,7 @@ def experts(recording) -> Experts:
 def transport(experts: Experts):
     def make(recording: Recording, layer: int) -> Edit:
         part = experts.in_layer(layer)
-        return ms.linear_transport(part, recording, source=SOURCE, window=False)
+        return linear_transport(part, recording, source=SOURCE, window=False)
 
     return make
 
@@ -44,16 +44,16 @@ def by_neuron(edit: NeuronEdit) -> dict[int, tuple[float, ...]]:
 
 def test_at_once_is_the_edit_of_one_recording(bridge, corpus, recording, experts) -> None:
     found = fit(bridge("llama"), corpus, transport(experts))
-    whole = ms.linear_transport(experts, recording, source=SOURCE, window=False)
+    whole = linear_transport(experts, recording, source=SOURCE, window=False)
     assert by_neuron(found) == by_neuron(whole)
 
 
 def test_windows_survive_the_merging_of_layers(bridge, corpus, recording, experts) -> None:
     def make(recording: Recording, layer: int) -> Edit:
-        return ms.linear_transport(experts.in_layer(layer), recording)
+        return linear_transport(experts.in_layer(layer), recording)
 
     found = fit(bridge("llama"), corpus, make)
-    assert by_neuron(found) == by_neuron(ms.linear_transport(experts, recording))
+    assert by_neuron(found) == by_neuron(linear_transport(experts, recording))
 
 
 def test_incremental_fits_a_layer_to_what_edits_before_it_let_through(
@@ -136,7 +136,7 @@ def test_layers_must_exist(bridge, corpus, experts, layers: list[int]) -> None:
 
 def test_edits_of_several_kinds_are_refused(bridge, corpus, experts) -> None:
     def make(recording: Recording, layer: int) -> Edit:
-        return ms.linear_transport(experts.in_layer(layer), recording, window=layer == 1)
+        return linear_transport(experts.in_layer(layer), recording, window=layer == 1)
 
     with pytest.raises(MechsteerError, match="merge into one"):
         fit(bridge("llama"), corpus, make)

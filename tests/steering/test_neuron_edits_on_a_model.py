@@ -126,11 +126,11 @@ CONSTRUCTORS: dict[str, tuple[Make, Formula]] = {
         lambda z, s: z + torch.tensor(s.mean[TARGET].mean(0) - s.mean[SOURCE].mean(0)),
     ),
     "gaussian": (
-        lambda e, r: ms.gaussian_transport(e, r, source=SOURCE),
+        lambda e, r: ms.interventions.gaussian_transport(e, r, source=SOURCE),
         lambda z, s: gaussian(z, s.mean[SOURCE], s.mean[TARGET]),
     ),
     "linear": (
-        lambda e, r: ms.linear_transport(e, r, source=SOURCE),
+        lambda e, r: ms.interventions.linear_transport(e, r, source=SOURCE),
         lambda z, s: linear(z, s.mean[SOURCE], s.mean[TARGET]),
     ),
 }

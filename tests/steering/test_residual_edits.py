@@ -13,7 +13,7 @@ from torch import Tensor
 import mechsteer as ms
 from mechsteer.analysis import centre, language_means, lir_basis, lsar_basis, remove
 from mechsteer.errors import MechsteerError
-from mechsteer.interventions import ResidualEdit
+from mechsteer.interventions import ResidualEdit, linear_map, recover, remove_subspace
 from mechsteer.model.load import load_model, plain_tokenizer
 from mechsteer.model.sites import residual_points
 from mechsteer.steering import embed_steered
@@ -53,14 +53,14 @@ def edits(model: Any, dev: dict[str, Tensor], name: str) -> ResidualEdit:
     layers = (0, 2, 3, -1)
     return {
         "diffmean": lambda: ms.diffmean(model, dev, target="fra_Latn", layers=layers),
-        "recover": lambda: ms.recover(
+        "recover": lambda: recover(
             model, dev, target="fra_Latn", source="jpn_Jpan", layers=layers
         ).scaled(0.7),
-        "linear_map": lambda: ms.linear_map(
+        "linear_map": lambda: linear_map(
             model, dev, source="fra_Latn", target="deu_Latn", ridge=1.0, layers=layers
         ).scaled(0.5),
-        "lsar": lambda: ms.remove_subspace(model, dev, rank=2, how="lsar", layers=layers),
-        "lir": lambda: ms.remove_subspace(model, dev, rank=3, layers=layers).of("deu_Latn"),
+        "lsar": lambda: remove_subspace(model, dev, rank=2, how="lsar", layers=layers),
+        "lir": lambda: remove_subspace(model, dev, rank=3, layers=layers).of("deu_Latn"),
         "centring": lambda: ms.centring(model, dev, layers=layers).of("jpn_Jpan"),
     }[name]()
 
@@ -141,8 +141,8 @@ def test_each_row_of_a_batch_is_edited_by_its_own_language(
     real = inputs["attention_mask"].bool()
     for edit in (
         ms.centring(model, dev, layers=(1, 3)),
-        ms.remove_subspace(model, dev, rank=2, layers=(1, 3)),
-        ms.recover(model, dev, target="jpn_Jpan", layers=(1, 3)),
+        remove_subspace(model, dev, rank=2, layers=(1, 3)),
+        recover(model, dev, target="jpn_Jpan", layers=(1, 3)),
     ):
         with ms.steer(model, edit, languages=LANGUAGES):
             together = logits(model, inputs)
@@ -195,7 +195,7 @@ def test_edits_without_a_language_leave_it_unread(
 def test_restoring_the_norm_keeps_the_length_of_every_position(
     model: Any, dev: dict[str, Tensor], inputs: dict[str, Tensor]
 ) -> None:
-    edit = ms.recover(model, dev, target="fra_Latn", source="jpn_Jpan", layers=2)
+    edit = recover(model, dev, target="fra_Latn", source="jpn_Jpan", layers=2)
     hook = edit.points[0].hook
     before = model.run_with_cache(**inputs, names_filter=hook)[1][hook].clone()
     with ms.steer(model, edit):
@@ -255,7 +255,7 @@ def test_centring_as_an_edit_is_centring_of_embeddings(
 def test_removing_a_subspace_as_an_edit_is_removing_it_from_embeddings(
     model: Any, corpus: Any, dev: dict[str, Tensor], how: str
 ) -> None:
-    edit = ms.remove_subspace(model, dev, rank=2, how=how, layers=-1)
+    edit = remove_subspace(model, dev, rank=2, how=how, layers=-1)
     edited = embed_steered(model, corpus, edit, progress=False)
     expected = remove(dev, (lir_basis if how == "lir" else lsar_basis)(dev, 2))
     for language in LANGUAGES:

@@ -79,7 +79,7 @@ def test_the_best_of_each_layer_are_those_of_each_stack(scores: NeuronScores) ->
 
 def test_random_neurons_match_the_layers_of_each_stack(scores: NeuronScores) -> None:
     experts = scores.top("fra_Latn", 40)
-    control = scores.random_like(experts, seed=0)
+    control = ms.experts.random_like(scores, experts, seed=0)
     keys = ["component", "layer"]
     matched = [one.table().groupby(keys).size() for one in (experts, control)]
     assert matched[0].equals(matched[1])

@@ -10,7 +10,7 @@ from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.experts.scores import Criterion, Experts
-from mechsteer.experts.significance import neuron_evidence
+from mechsteer.experts.significance import significance_of
 
 
 def evidence_command(
@@ -34,7 +34,7 @@ def evidence_command(
     _, dev, recording = recorded(run)
     parallel = isinstance(dev, ParallelCorpus)
     with run.timed("evidence"):
-        evidence = neuron_evidence(
+        evidence = significance_of(
             recording, code, level=level, by=by, parallel=parallel, draws=draws
         )
     experts = evidence.experts(scores, min_effect=min_effect)

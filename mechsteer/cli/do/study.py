@@ -19,7 +19,7 @@ from mechsteer.studies.files import save_study
 from mechsteer.studies.protocol import Inputs, Scored
 from mechsteer.studies.protocol import run as run_protocol
 from mechsteer.studies.run import model_functions
-from mechsteer.studies.study import Study
+from mechsteer.studies.findings import Study
 
 # what scores alone can make; percentiles and transport need the recording, and Python
 EDITS: dict[str, MakeEdit] = {

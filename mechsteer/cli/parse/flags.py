@@ -10,7 +10,7 @@ import click
 
 from mechsteer.errors import MechsteerError
 from mechsteer.options import REQUIRED, Option, Options, options_of
-from mechsteer.rules import K, read_k
+from mechsteer.options.rules import K, read_k
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 from mechsteer.errors import MechsteerError
-from mechsteer.rules import Rule
+from mechsteer.options.rules import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Record = TypeVar("Record", bound="Options")
