@@ -11,11 +11,12 @@ import pandas as pd
 
 from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
-from mechsteer.reporting.names import compacted
+from mechsteer.reporting.names import briefs, cut, texts_of
 from mechsteer.studies.conditions import Arm, names
 from mechsteer.studies.results import COLUMNS, arms_of
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -168,7 +169,7 @@ def checked(data: ReportData) -> ReportData:
         raise ArtifactError(
             "the results hold no edit of any language: run `mechsteer study` with a target first"
         )
-    return _settle(compacted(data))
+    return _settle(_compact(data))
 
 
 def _settle(data: ReportData) -> ReportData:
@@ -179,3 +180,32 @@ def _settle(data: ReportData) -> ReportData:
     moved = rows.loc[rows["kind"] == "edit", "strength"]
     strength = data.strength if data.strength is not None else float(moved.max())
     return replace(data, k=k, strength=strength)
+
+
+def _compact(data: ReportData) -> ReportData:
+    """The data with no absurdly long names.
+
+    A name repeats in every row of every table, so that one of 100,000 characters would fill the
+    page; the manifest has it whole.
+    """
+    frames = {name: frame for name in TABLES if (frame := getattr(data, name)) is not None}
+    cards = data.cards.tables if data.cards else {}
+    short = briefs(texts_of([*frames.values(), *cards.values()]))
+
+    def named(numbers: Any) -> Any:
+        """Numbers of edits or languages, by the names that the tables now have."""
+        if not isinstance(numbers, Mapping):
+            return numbers
+        return {short.get(name, name): value for name, value in numbers.items()}
+
+    whole: dict[str, Any] = {name: cut(frame, short) for name, frame in frames.items()}
+    return replace(
+        data,
+        **whole,
+        cards=Cards(**{name: cut(frame, short) for name, frame in cards.items()})
+        if cards
+        else None,
+        chosen_layer=named(data.chosen_layer),
+        k=named(data.k),
+        strength=named(data.strength),
+    )

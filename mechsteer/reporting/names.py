@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
-from mechsteer.cards import Cards
-
-if TYPE_CHECKING:
-    from mechsteer.reporting.data import ReportData
-
-Data = TypeVar("Data", bound="ReportData")
 TEXT_COLUMNS = ("kind", "edit", "language", "other", "source", "target", "metric")
-TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 WIDTH = 48  # characters of a name, at most
 
 
-def compacted(data: Data) -> Data:
-    """Text columns as categories, which makes large tables quick, and no absurdly long names.
-
-    A name repeats in every row of every table, so that one of 100,000 characters would fill the
-    page; the manifest has it whole.
-    """
-    frames = {name: frame for name in TABLES if (frame := getattr(data, name)) is not None}
-    cards = data.cards.tables if data.cards else {}
-    short = briefs(_texts([*frames.values(), *cards.values()]))
-
-    def cut(table: pd.DataFrame) -> pd.DataFrame:
-        here = [column for column in TEXT_COLUMNS if column in table]
-        return table.assign(
-            **{column: table[column].astype("category").map(short.__getitem__) for column in here}
-        )
-
-    def named(by_edit: Any) -> Any:
-        """Numbers of edits, by the names that the tables now have."""
-        if not isinstance(by_edit, Mapping):
-            return by_edit
-        return {short.get(name, name): value for name, value in by_edit.items()}
-
-    return replace(
-        data,
-        **{name: cut(frame) for name, frame in frames.items()},
-        cards=Cards(**{name: cut(frame) for name, frame in cards.items()}) if cards else None,
-        chosen_layer=named(data.chosen_layer),
-        k=named(data.k),
-        strength=named(data.strength),
+def cut(table: pd.DataFrame, short: Mapping[str, str]) -> pd.DataFrame:
+    """Text columns as categories, which makes large tables quick, with short names."""
+    here = [column for column in TEXT_COLUMNS if column in table]
+    return table.assign(
+        **{column: table[column].astype("category").map(short.__getitem__) for column in here}
     )
 
 
-def _texts(tables: Iterable[pd.DataFrame]) -> list[str]:
+def texts_of(tables: Iterable[pd.DataFrame]) -> list[str]:
     """Every text that a text column holds, once, in order."""
     found: dict[str, None] = {}
     for table in tables:

@@ -80,7 +80,7 @@ class Condition:
         >>> Condition("random", "clamp", "fra_Latn", 50, 1.0, 2).label
         'random clamp fra_Latn k=50 λ=1 seed=2'
         """
-        parts = [] if self.kind == "edit" else [self.kind]
+        parts: list[str] = [] if self.kind == "edit" else [self.kind]
         parts += [part for part in (self.edit, self.language) if part is not None]
         parts += [f"k={self.k}"] if self.k is not None else []
         parts += [f"λ={self.strength:g}"] if self.strength is not None else []

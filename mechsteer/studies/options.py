@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from mechsteer.options import Options, option
-from mechsteer.recording.reading import Reading
 from mechsteer.options.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
+from mechsteer.recording.reading import Reading
 
 CODES = word("language codes such as fra_Latn")
 

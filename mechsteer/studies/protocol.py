@@ -29,10 +29,10 @@ from mechsteer.studies.detail_tables import (
 )
 from mechsteer.studies.doses import best_layer, choose, cost_table, dose_table, try_doses
 from mechsteer.studies.edit_factory import EditFactory
+from mechsteer.studies.findings import Study
 from mechsteer.studies.options import StudyOptions
 from mechsteer.studies.projection import Projection
 from mechsteer.studies.runner import Measured, ModelFunctions, Runner
-from mechsteer.studies.findings import Study
 from mechsteer.studies.tables import tabulate
 
 

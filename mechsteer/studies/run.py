@@ -15,10 +15,10 @@ from mechsteer.recording import DEFAULT_READING, Reading, embed, record
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies import protocol
 from mechsteer.studies.edit_factory import EditFactory, Studied
+from mechsteer.studies.findings import Study
 from mechsteer.studies.options import ScoreOptions, StudyOptions
 from mechsteer.studies.protocol import Inputs, Scored
 from mechsteer.studies.runner import ModelFunctions
-from mechsteer.studies.findings import Study
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus, ParallelCorpus

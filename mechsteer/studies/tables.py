@@ -66,7 +66,8 @@ def tabulate(
             *(_quality_rows(own) if own.quality is not None else ()),
         ]
         frames += [frame.assign(**condition.columns()) for frame in rows]
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+    return whole
 
 
 @dataclass(frozen=True)

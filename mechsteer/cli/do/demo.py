@@ -23,10 +23,15 @@ def run_demo(output: Path) -> Path:
     Experts, the layer and the dose come from the embedded dev sentences, all reported numbers from
     the test sentences. An interrupted demo is taken up where it stopped.
     """
-    text = {"limit": SENTENCES}
-    score_command(EMBEDDED, output, ScoreRequest(corpus=EMBEDDED, split="dev", **text))
+    score_command(EMBEDDED, output, ScoreRequest(corpus=EMBEDDED, split="dev", limit=SENTENCES))
     wanted = StudyRequest(
-        test=EMBEDDED, split="test", targets=TARGETS, ks=KS, text="dev", seeds=range(SEEDS), **text
+        test=EMBEDDED,
+        split="test",
+        targets=TARGETS,
+        ks=KS,
+        text="dev",
+        seeds=tuple(range(SEEDS)),
+        limit=SENTENCES,
     )
     study_command(output, wanted)
     cards_command(output, CardsRequest(top=CARDS))

@@ -16,10 +16,10 @@ from mechsteer.errors import MechsteerError
 from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
 from mechsteer.studies.edit_factory import EditFactory, MakeEdit, Studied
 from mechsteer.studies.files import save_study
+from mechsteer.studies.findings import Study
 from mechsteer.studies.protocol import Inputs, Scored
 from mechsteer.studies.protocol import run as run_protocol
 from mechsteer.studies.run import model_functions
-from mechsteer.studies.findings import Study
 
 # what scores alone can make; percentiles and transport need the recording, and Python
 EDITS: dict[str, MakeEdit] = {

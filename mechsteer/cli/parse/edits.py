@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import NUMBER_OF_NEURONS
+from mechsteer.cli.parse.flags import number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.show.terminal import print_table
 
@@ -19,7 +19,7 @@ from mechsteer.cli.show.terminal import print_table
 @click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option(
-    "--k", required=True, type=NUMBER_OF_NEURONS, help="A number, or a fraction of all neurons."
+    "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
 )
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")

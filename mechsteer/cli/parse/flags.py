@@ -31,18 +31,19 @@ def flags(record: type[Options]) -> Callable[[Command], Command]:
 def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Command]:
     if default is False:
         return click.option(option.flag, name, is_flag=True, help=option.help)
-    known: Any = click.Choice(option.rule.choices) if option.rule.choices else str
+    given = default not in (None, REQUIRED, ())
+    shown = option.typed(default) if given else []
+    several = option.many == "repeat"
     return click.option(
         option.flag,
         name,
-        type=known,
-        multiple=option.many == "repeat",
+        type=click.Choice(option.rule.choices) if option.rule.choices else str,
+        multiple=several,
         required=default is REQUIRED,
+        default=(shown if several else shown[0]) if given else None,
+        show_default=given,
         callback=_reader(option, default),
         help=option.help,
-        show_default=" ".join(option.typed(default))
-        if default not in (None, REQUIRED, ())
-        else False,
     )
 
 
@@ -61,23 +62,17 @@ def _reader(option: Option, default: Any) -> Callable[..., Any]:
     return read
 
 
-class _NumberOfNeurons(click.ParamType):
-    """A number of neurons, or a fraction of all."""
-
-    name = "k"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The number; anything else is refused with what was expected."""
-        try:
-            k = read_k(value) if isinstance(value, str) else value
-        except ValueError:
-            k = None
-        if not K.holds(k):
-            self.fail(f"expected {K.expected}, got {value!r}", param, ctx)
-        number: float = k
-        return number
-
-
-NUMBER_OF_NEURONS = _NumberOfNeurons()
+def number_of_neurons(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> float | None:
+    """A number of neurons, or a fraction of all; anything else is refused with what was meant."""
+    del context, parameter
+    if text is None:
+        return None
+    try:
+        k = read_k(text)
+    except ValueError:
+        k = 0
+    if not K.holds(k):
+        raise click.BadParameter(f"expected {K.expected}, got {text!r}")
+    return k

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mechsteer.cli.parse.flags import NUMBER_OF_NEURONS, flags
+from mechsteer.cli.parse.flags import flags, number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
@@ -50,7 +50,7 @@ def score(model: str, output: Path, **options: Any) -> None:
 @cli.command()
 @RUN
 @click.option("--language", required=True, help="Language of the experts.")
-@click.option("--k", type=NUMBER_OF_NEURONS, help="A number, or a fraction of all neurons.")
+@click.option("--k", callback=number_of_neurons, help="A number, or a fraction of all neurons.")
 @click.option(
     "--evidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="LEVEL",
     help="Instead of k: all neurons at this false discovery rate (permutation test).",
