@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
-from mechsteer.studies.conditions import Arm
+from mechsteer.studies.conditions import Arm, names
 from mechsteer.studies.results import of_arm
 
 PANELS = 6  # planes: each holds hundreds of points
@@ -29,6 +29,7 @@ def projection_figure(data: ReportData) -> Figure | None:
     fixed = [one for one in there if not one[1]]
     moved = [one for one in there if one[1]][: PANELS - len(fixed)]
     shown = sorted([*fixed, *moved], key=there.index)
+    called = names([*data.arms, *(arm for arm, _ in there)])
     few = max(POINTS // (len(shown) * table["source"].nunique()), 5)
     table = table[table["sentence"] < few]
     panels = tuple(
@@ -36,7 +37,7 @@ def projection_figure(data: ReportData) -> Figure | None:
             plots.projection(table, arm, language=language),
             key=f"plane-{i}",
             alt=f"Sentences of {table['source'].nunique()} languages as points on two principal "
-            f"components: {data.arms[arm]} {language}".rstrip(),
+            f"components: {called[arm]} {language}".rstrip(),
         )
         for i, (arm, language) in enumerate(shown)
     )
@@ -48,12 +49,14 @@ def projection_figure(data: ReportData) -> Figure | None:
         f"{table['sentence'].nunique()} test sentences of each language, which has a colour and a "
         "shape; names stand at its mean.",
         panels=panels,
-        data={"plane": csv_text(_wide(data, table, shown))},
+        data={"plane": csv_text(_wide(table, shown, called))},
         width="medium",
     )
 
 
-def _wide(data: ReportData, table: pd.DataFrame, shown: Sequence[tuple[Arm, str]]) -> pd.DataFrame:
+def _wide(
+    table: pd.DataFrame, shown: Sequence[tuple[Arm, str]], called: Mapping[Arm, str]
+) -> pd.DataFrame:
     """One row a sentence, two columns a panel, to a thousandth of the plane (below a pixel)."""
     reach = float(table[["x", "y"]].abs().to_numpy().max()) or 1.0
     decimals = 3 - math.floor(math.log10(reach))
@@ -62,9 +65,7 @@ def _wide(data: ReportData, table: pd.DataFrame, shown: Sequence[tuple[Arm, str]
         here = table[of_arm(table, arm) & (table["language"] == language)]
         places = here.set_index(["source", "sentence"])[["x", "y"]].astype(float).round(decimals)
         for axis in ("x", "y"):
-            columns[" ".join(part for part in (data.arms[arm], language, axis) if part)] = places[
-                axis
-            ]
+            columns[" ".join(part for part in (called[arm], language, axis) if part)] = places[axis]
     return pd.DataFrame(columns).reset_index()
 
 

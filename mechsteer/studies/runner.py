@@ -12,6 +12,7 @@ from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import content_hash, read_json, write_json
 from mechsteer.artifacts.runs import versions
 from mechsteer.corpus import ParallelCorpus
+from mechsteer.errors import ArtifactError
 from mechsteer.interventions import Edit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.recording import Reading
@@ -85,11 +86,11 @@ class Runner:
             return self.model.bits_per_byte(texts, language, edit)
         path = self.folder / f"{condition.file_name}.{content_hash(language)[:16]}.json"
         key = self._key(condition, texts=[language, *texts])
-        if path.exists() and (known := read_json(path)).get("key") == key:
-            return float(known["bits_per_byte"])
-        found = self.model.bits_per_byte(texts, language, edit)
-        write_json(path, {"key": key, "bits_per_byte": found})
-        return found
+        known = _kept(path)
+        if known is None or known.get("key") != key or known != _signed(key, known.get("value")):
+            known = _signed(key, self.model.bits_per_byte(texts, language, edit))
+            write_json(path, known)
+        return float(known["value"])
 
     def _edit(self, condition: Condition) -> Edit | None:
         return None if condition == BASE else self.factory.edit(condition)
@@ -109,6 +110,18 @@ class Runner:
             "versions": versions(),
         }
         return content_hash(facts | asked)
+
+
+def _signed(key: str, value: Any) -> dict[str, Any]:
+    """A number with the key of what it was measured from, and a hash of both."""
+    return {"key": key, "value": value, "sha256": content_hash([key, value])}
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    try:
+        return read_json(path)
+    except ArtifactError:  # missing or damaged: measure again
+        return None
 
 
 class Measured(Mapping[Condition, Measurements]):

@@ -27,11 +27,11 @@ def run_demo(output: Path) -> Path:
     wanted = StudyRequest(
         test=EMBEDDED,
         split="test",
+        limit=SENTENCES,
         targets=TARGETS,
         ks=KS,
         text="dev",
         seeds=tuple(range(SEEDS)),
-        limit=SENTENCES,
     )
     study_command(output, wanted)
     cards_command(output, CardsRequest(top=CARDS))
