@@ -1,16 +1,18 @@
 # make demo and make test work on a fresh machine: both create .venv and install first.
 PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= mechsteer-demo
 # A CPU build of torch saves gigabytes where the index has one, for example
 # make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-BIN := .venv/bin
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest interpreter aot docs notebooks protocol families bench recipes \
-	install clean
+.PHONY: demo test check lint types doctest resolve elsewhere newest interpreter aot docs notebooks \
+	protocol families bench recipes data install clean
 
 demo: install
-	$(BIN)/mechsteer demo
+	$(BIN)/mechsteer demo -o $(DEMO)
 
 test: install
 	$(BIN)/python -m pytest
@@ -23,33 +25,79 @@ lint: install
 
 # What ships is what is checked: the built package holds kernels/ as mechsteer.kernels.
 types: install
-	rm -rf build && $(BIN)/python setup.py -q build_py
+	rm -rf build/lib && $(BIN)/python setup.py -q build_py
 	$(BIN)/mypy build/lib/mechsteer
 
 doctest: install
 	$(BIN)/python -m pytest --doctest-modules mechsteer
 
-# Triton's kernels without a GPU: interpreted by the newest Triton and by the oldest supported one
-# (which needs an older numpy), and compiled for three generations of GPUs.
-OLD_TRITON := .venv/triton-3.6
+# What a machine without pip settings of its own would do. Both are pip's and uv's own words.
+PLAIN := env -u PYTHONPATH -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT \
+	-u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL \
+	PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1
+PYTHONS := 3.10 3.11 3.12 3.13
+PLATFORMS := x86_64-unknown-linux-gnu aarch64-apple-darwin
 
-interpreter: install $(OLD_TRITON)
-	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels -m triton
+# Whether PyPI alone has versions that fit together: those of constraints.txt, the newest and the
+# oldest that pyproject.toml allows, for every Python, on Linux and macOS. Nothing is installed.
+resolve: install
+	@set -e; export MACOSX_DEPLOYMENT_TARGET=14.0; \
+	for python in $(PYTHONS); do for platform in $(PLATFORMS); do \
+	for choice in "-c constraints.txt" "--resolution highest" "--resolution lowest-direct"; do \
+		echo "Python $$python, $$platform, $$choice"; \
+		$(PLAIN) $(BIN)/uv pip compile -q -o /dev/null --all-extras --python-version $$python \
+			--python-platform $$platform $$choice pyproject.toml; \
+	done; done; done
+
+# The two commands on another Python and PyPI alone, against the tables of `make demo`.
+OTHER_PYTHON ?= python3.10
+
+elsewhere: demo
+	$(PLAIN) $(MAKE) demo PYTHON=$(OTHER_PYTHON) VENV=build/elsewhere/venv DEMO=build/elsewhere/demo
+	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) build/elsewhere/demo
+	rm -rf build/elsewhere/venv
+
+# The wheel with the newest versions that its bounds allow, against the tables of `make demo`.
+NEWEST_PYTHON ?= python3.13
+NEW := build/newest
+
+newest: demo
+	rm -rf $(NEW) && $(BIN)/python -m build -q --wheel -o $(NEW)
+	$(NEWEST_PYTHON) -m venv $(NEW)/venv
+	$(PLAIN) $(NEW)/venv/bin/python -m pip install -q --disable-pip-version-check $(NEW)/*.whl
+	$(PLAIN) $(NEW)/venv/bin/mechsteer check embedded
+	$(PLAIN) $(NEW)/venv/bin/mechsteer demo -o $(NEW)/demo
+	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) $(NEW)/demo
+	rm -rf $(NEW)/venv
+
+# Triton's kernels without a GPU: interpreted by the newest Triton and by the oldest supported one
+# (which needs an older numpy), and compiled for three generations of GPUs. Each has a folder of its
+# own, since torch's build on PyPI asks for one in between.
+NEW_TRITON := $(VENV)/triton-3.9
+OLD_TRITON := $(VENV)/triton-3.6
+TARGET := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target
+
+interpreter: install $(NEW_TRITON) $(OLD_TRITON)
+	TRITON_INTERPRET=1 PYTHONPATH=$(NEW_TRITON) $(BIN)/python -m pytest tests/kernels -m triton
 	TRITON_INTERPRET=1 PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest tests/kernels -m triton -q -W ignore
 
-$(OLD_TRITON): | .venv/installed
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target $@ triton==3.6.0 numpy==2.3.5
+$(NEW_TRITON): | $(VENV)/installed
+	$(TARGET) $@ triton==3.9.0
 
-aot: install
-	$(BIN)/python benchmarks/aot.py
+$(OLD_TRITON): | $(VENV)/installed
+	$(TARGET) $@ triton==3.6.0 numpy==2.3.5
+
+aot: install $(NEW_TRITON)
+	PYTHONPATH=$(NEW_TRITON) $(BIN)/python benchmarks/aot.py
 
 docs: install
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
+# Run by the kernel that ipykernel brings.
 notebooks: install
 	$(BIN)/python -m pytest --nbmake experiments/notebooks
 
-# The README's table of supported models, from self-tests of tiny checkpoints.
+# The table of supported models in docs/guide/families.md, from self-tests of tiny checkpoints.
 families: install
 	$(BIN)/python -m experiments.model_families.table
 
@@ -65,11 +113,17 @@ recipes: install
 	$(PIP) -e '.[eval]'
 	$(BIN)/python -m pytest tests/recipes
 
-install: .venv/installed
+# FLORES-200 and Tatoeba, public; then: make test MECHSTEER_DATA=data
+data: install
+	$(BIN)/python -m experiments.public_data.fetch data
+
+install: $(VENV)/installed
 
 # torch goes first: a range asked for by another package could pull in a larger build.
-.venv/installed: pyproject.toml constraints.txt setup.py
-	$(PYTHON) -m venv .venv
+$(VENV)/installed: pyproject.toml constraints.txt setup.py
+	@$(PYTHON) -c "import sys; v = sys.version_info; (3, 10) <= v < (3, 14) or sys.exit( \
+		f'mechsteer needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make $(MAKECMDGOALS) PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(PIP) -e '.[dev]'
 	touch $@

@@ -8,11 +8,11 @@ from functools import partial
 import torch
 
 from mechsteer.kernels import PermutationTest, permutation_test
-from mechsteer.throughput.cases import Recording
+from mechsteer.throughput.cases import ScoringInput
 from mechsteer.throughput.measure import Case
 
 
-def permutation_case(method: str, recording: Recording, *, draws: int) -> Case:
+def permutation_case(method: str, recording: ScoringInput, *, draws: int) -> Case:
     """Test the first language; elements are activations times labelings, as for labelings."""
     rows, labels = recording.rows, recording.labels
     test = partial(permutation_test, labels=labels, targets=[0], draws=draws)
@@ -41,10 +41,10 @@ def permutation_case(method: str, recording: Recording, *, draws: int) -> Case:
 def cpu() -> Iterator[list[Case]]:
     """Few neurons: the cost is per neuron."""
     for dtype in (torch.bfloat16, torch.float32):
-        yield [permutation_case("mechsteer", Recording.make(3000, 400, 10, dtype), draws=1000)]
+        yield [permutation_case("mechsteer", ScoringInput.make(3000, 400, 10, dtype), draws=1000)]
 
 
 def cuda() -> Iterator[list[Case]]:
     """A share of a layer."""
-    recording = Recording.make(3000, 4096, 10, torch.bfloat16, "cuda")
+    recording = ScoringInput.make(3000, 4096, 10, torch.bfloat16, "cuda")
     yield [permutation_case("mechsteer", recording, draws=1000)]

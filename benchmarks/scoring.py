@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from benchmarks import peers
-from mechsteer.throughput.cases import Recording, ours, scikit_learn, scoring_case
+from mechsteer.throughput.cases import ScoringInput, ours, scikit_learn, scoring_case
 from mechsteer.throughput.measure import Case
 
 SENTENCES = 3000
@@ -23,13 +23,13 @@ MOMENTS = partial(ours, moments=True)
 def cpu() -> Iterator[list[Case]]:
     """Peers and backends on bfloat16; then our own path by type and layout."""
     for languages in LANGUAGES:
-        recording = Recording.make(SENTENCES, 4000, languages)
+        recording = ScoringInput.make(SENTENCES, 4000, languages)
         yield [*loops(recording), *sorts(recording.first(100)), *own(recording)]
     for dtype in (torch.float16, torch.float32):
-        yield own(Recording.make(SENTENCES, 4000, 10, dtype))
+        yield own(ScoringInput.make(SENTENCES, 4000, 10, dtype))
 
 
-def loops(recording: Recording) -> list[Case]:
+def loops(recording: ScoringInput) -> list[Case]:
     """A call for each neuron and language."""
     cores, few = os.cpu_count() or 1, max(2, 40 // recording.languages)
     pool = partial(peers.joblib_pool, cores=cores)
@@ -43,7 +43,7 @@ def loops(recording: Recording) -> list[Case]:
     return made
 
 
-def sorts(recording: Recording) -> list[Case]:
+def sorts(recording: ScoringInput) -> list[Case]:
     """One sort for all languages, then vectorised work for each."""
     return [
         scoring_case("torch.sort", peers.torch_sort, recording),
@@ -52,7 +52,7 @@ def sorts(recording: Recording) -> list[Case]:
     ]
 
 
-def own(recording: Recording) -> list[Case]:
+def own(recording: ScoringInput) -> list[Case]:
     """Our backends, and both layouts."""
     turned = recording.sentence_major()
     return [
@@ -68,7 +68,7 @@ def cuda() -> Iterator[list[Case]]:
     """Triton at the size of a layer, beside tie-exact sorts on the device."""
     for languages in (1, 12):
         for dtype in (torch.bfloat16, torch.float32):
-            recording = Recording.make(4096, 16_384, languages, dtype, "cuda")
+            recording = ScoringInput.make(4096, 16_384, languages, dtype, "cuda")
             made = [
                 scoring_case("mechsteer triton", ours, recording),
                 scoring_case("mechsteer triton with moments", MOMENTS, recording),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.kernels import BinnedScores, KeyCounts, StreamingScores, quantile_edges
-from mechsteer.throughput.cases import Recording, ours, scoring_case
+from mechsteer.throughput.cases import ScoringInput, ours, scoring_case
 from mechsteer.throughput.measure import Case, Device
 
 BATCH = 1000
@@ -91,7 +91,7 @@ def update_case(rows: Tensor, size: int) -> Case:
 def batch(n_sentences: int, n_neurons: int, device: Device) -> Iterator[list[Case]]:
     """Every method, by type; only 16-bit activations have few keys."""
     for dtype in (torch.bfloat16, torch.float32):
-        recording = Recording.make(n_sentences, n_neurons, 1, dtype, device)
+        recording = ScoringInput.make(n_sentences, n_neurons, 1, dtype, device)
         yield [
             scoring_case(name, run, recording, op="streaming", tolerance=_TOLERANCE.get(run, 1e-6))
             for name, run in METHODS.items()

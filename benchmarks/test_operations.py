@@ -20,7 +20,7 @@ def small() -> list[Case]:
     """A case of every operation and method."""
     made = []
     for languages in (1, 12):
-        recording = cases.Recording.make(1000, 500, languages)
+        recording = cases.ScoringInput.make(1000, 500, languages)
         made += [*scoring.loops(recording.first(80)), *scoring.sorts(recording.first(40))]
         made += scoring.own(recording)
     rows = cases.activations(1000, 40, torch.bfloat16)

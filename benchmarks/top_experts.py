@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks import peers
 from mechsteer.kernels import score, top_experts
-from mechsteer.throughput.cases import Recording, ours
+from mechsteer.throughput.cases import ScoringInput, ours
 from mechsteer.throughput.measure import Case, Device
 
 TopMethod = Callable[[Tensor, Tensor, int], Tensor]
@@ -39,7 +39,7 @@ METHODS: dict[str, TopMethod] = {
 }
 
 
-def top_case(method: str, run: TopMethod, recording: Recording, k: int) -> Case:
+def top_case(method: str, run: TopMethod, recording: ScoringInput, k: int) -> Case:
     """Compare the best scores with those of numpy's path."""
     rows, labels = recording.rows, recording.labels
     every = score(rows.T.cpu(), labels, backend="numpy", moments=False).ap[0]
@@ -61,7 +61,7 @@ def top_case(method: str, run: TopMethod, recording: Recording, k: int) -> Case:
 def batch(n_neurons: int, sorted_neurons: int, device: Device) -> Iterator[list[Case]]:
     """The best 0.2 %, by type; the sort has fewer neurons."""
     for dtype in (torch.bfloat16, torch.float32):
-        recording = Recording.make(3000, n_neurons, 1, dtype, device)
+        recording = ScoringInput.make(3000, n_neurons, 1, dtype, device)
         few = replace(recording, rows=recording.rows[:sorted_neurons])
         yield [
             top_case(name, run, few if run is sorted_all else recording, n_neurons // 500)

@@ -1,12 +1,38 @@
 """What mechsteer raises when it refuses an input.
 
 Every message says what was expected, what was got and what to type instead. All are ``ValueError``
-so that callers who know nothing of mechsteer still catch them.
+so that callers who know nothing of mechsteer still catch them. A message is one line, and what
+could move a terminal's cursor in it (in the name of a file, say) is written as an escape.
 """
+
+from __future__ import annotations
+
+import unicodedata
+
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line separators
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    r"""Text with control characters, lone surrogates and bidirectional controls escaped.
+
+    >>> printable("a\x1b[2J.txt")
+    'a\\x1b[2J.txt'
+    """
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) in _UNPRINTABLE or character in _REORDERING:
+        return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+    return character
 
 
 class MechsteerError(ValueError):
     """Base of every refusal."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class CorpusError(MechsteerError):
@@ -14,7 +40,10 @@ class CorpusError(MechsteerError):
 
 
 class CorpusWarning(UserWarning):
-    """Text that can be used and looks odd: blank, repeated or untranslated sentences."""
+    """Text that can be used and looks odd: blank, repeated or untranslated sentences, say."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class ModelError(MechsteerError):

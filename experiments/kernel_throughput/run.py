@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from benchmarks import peers
 from mechsteer.progress import progress
 from mechsteer.throughput.bench import table
-from mechsteer.throughput.cases import Recording, ScoringMethod, ours, scikit_learn, scoring_case
+from mechsteer.throughput.cases import ScoringInput, ScoringMethod, ours, scikit_learn, scoring_case
 from mechsteer.throughput.measure import Case, measure, measured_floors
 
 HERE = Path(__file__).parent
@@ -56,9 +56,9 @@ def points() -> Iterator[tuple[str, dict[str, int]]]:
 def methods_at(size: dict[str, int]) -> list[Case]:
     """Every method on one size, on as many of its neurons as it can be waited for."""
     shape = (size["sentences"], size["neurons"], size["languages"])
-    half, full = (Recording.make(*shape, dtype) for dtype in (torch.bfloat16, torch.float32))
+    half, full = (ScoringInput.make(*shape, dtype) for dtype in (torch.bfloat16, torch.float32))
     moments = partial(ours, moments=True)
-    runs: list[tuple[ScoringMethod, Recording]] = [
+    runs: list[tuple[ScoringMethod, ScoringInput]] = [
         (ours, half),
         (moments, half),
         (ours, full),

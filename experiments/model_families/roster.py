@@ -1,7 +1,7 @@
 """One family of models a row: its classes, its sizes when tiny, where plain modules lie in it.
 
 A family is what shares one Hugging Face class, and so one adapter of TransformerLens. Add a row and
-``tests/families`` verifies it, ``make families`` writes it into the README.
+``tests/families`` verifies it, ``make families`` writes it into the documentation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the README's table of supported models from self-tests of tiny checkpoints.
+"""Write the documentation's table of supported models from self-tests of tiny checkpoints.
 
 make families
 """
@@ -19,7 +19,7 @@ from mechsteer.model.sites import find_site
 from mechsteer.progress import progress
 from mechsteer.selftest import Check, self_test
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "families.md"
 BEGIN, END = "<!-- families: made by `make families` -->\n", "<!-- end of families -->\n"
 HEADS = ("family", "for example", "read by", "sites", "neurons against plain hooks")
 
@@ -85,16 +85,16 @@ def lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Test every family and put the table where the README keeps it."""
+    """Test every family and put the table where the documentation keeps it."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [
             outcome_of(family, Path(folder, key)).row()
             for key, family in progress(list(FAMILIES.items()), "self-testing", "family")
         ]
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(before + BEGIN + "\n" + "".join(lines(rows)) + "\n" + END + after, "utf-8")
+    PAGE.write_text(before + BEGIN + "\n" + "".join(lines(rows)) + "\n" + END + after, "utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from lm_eval.tasks import TaskManager
 import mechsteer as ms
 from mechsteer.costs import sample
 from mechsteer.costs.windows import opening, read
-from mechsteer.model.load import context_length, plain_tokenizer
 
 
 class Bridge(LM):
@@ -22,9 +21,9 @@ class Bridge(LM):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self.words = plain_tokenizer(model)
+        self.words = model.plain_tokenizer
         self.place = next(model.parameters()).device
-        self.context = context_length(model, self.words)
+        self.context = model.context_length(self.words)
 
     def loglikelihood(self, requests: list[Instance], **_: Any) -> list[tuple[float, bool]]:
         """Log-probability of each continuation after its context, and whether it is greedy."""

@@ -33,6 +33,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -141,10 +142,12 @@ def permutation_test(
         backend = "triton"  # which the plan is to speak of
 
     def statistics(rows: Tensor, drawn: Tensor) -> Float[Tensor, "draw target neuron"]:
-        member = (drawn[:, None] == wanted[:, None]).flatten(0, 1)
+        member = rearrange(
+            drawn[:, None] == wanted[:, None], "draw target sentence -> (draw target) sentence"
+        )
         found = score_labelings(rows.T, member.to(rows.device), backend=backend)
         values = _values(found, statistic, alternative).cpu()
-        return values.reshape(len(drawn), len(wanted), len(rows))
+        return rearrange(values, "(draw target) neuron -> draw target neuron", draw=len(drawn))
 
     rows = x.detach().T
     observed = statistics(rows, own[None])[0]
@@ -234,7 +237,7 @@ def _count(
         columns = [neurons[0] for neurons in sharing]
         reached[:, columns] += (null >= floor[:, columns]).sum(0)
         return
-    ordered = null.permute(2, 1, 0).contiguous().sort().values
+    ordered = rearrange(null, "draw target null -> null target draw").contiguous().sort().values
     for values, neurons in zip(ordered, sharing, strict=True):
         below = torch.searchsorted(values, floor[:, neurons].contiguous())
         reached[:, neurons] += len(null) - below

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from mechsteer.cards.tokens import Shown, token_activations
 from mechsteer.cards.writes import written
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.model.load import plain_tokenizer
 from mechsteer.model.sites import HookSite
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording.reading import DEFAULT_READING, Reading
 
@@ -75,7 +75,7 @@ def named_subject(scores: NeuronScores, name: str) -> Subject:
 
 
 def make_cards(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     recording: Recording,
     scores: NeuronScores,
@@ -98,8 +98,9 @@ def make_cards(
         reading: how the sentences were read.
         n_sentences: top sentences of a card, by pooled activation, equal ones in corpus order.
     """
+    model = as_model(model)
     subjects = list(dict.fromkeys(subjects))
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     tables: dict[str, list[pd.DataFrame]] = {}
     shown: list[Shown] = []
     for card, subject in enumerate(progress(subjects, "making cards", "card")):

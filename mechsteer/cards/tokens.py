@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
-from mechsteer.model.hooks import input_device, read
-from mechsteer.model.load import context_length
+from mechsteer.model.hooks import read
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import Plan, plan_batches
 from mechsteer.recording.reading import Reading
+from mechsteer.recording.tokens import tokenize
 
 COLUMNS = ["card", "place", "start", "end", "value"]
 
@@ -34,43 +34,38 @@ class Shown(NamedTuple):
 
 
 def token_activations(
-    model: Any, tokenizer: Any, site: Site, shown: Sequence[Shown], *, reading: Reading
+    model: Model, tokenizer: Any, site: Site, shown: Sequence[Shown], *, reading: Reading
 ) -> pd.DataFrame:
     """Activations on the spans of each sentence's text: card, place, start, end, value.
 
-    Every sentence runs once, whatever the number of its cards. Special tokens, and the first token
-    where it is left out, have no span.
+    Every sentence runs once, whatever the number of its cards. Tokens that are not real have no
+    span.
 
     Raises:
         ModelError: the tokenizer does not say which characters a token came from.
     """
-    if not tokenizer.is_fast:
-        raise ModelError("cards need a fast tokenizer, which says where in a text each token lies")
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
-    context = context_length(model, tokenizer)
+    context = model.context_length(tokenizer)
     plan = plan_batches(corpus, tokenizer, reading, context=context)
     values = _run(model, plan, site, neurons)
     texts = corpus.flatten()[0]
     number = {text: row for row, text in enumerate(texts)}
-    offsets = [
-        tokenizer(
-            text, return_offsets_mapping=True, truncation=reading.truncate, max_length=context
-        )["offset_mapping"]
-        for text in texts
-    ]
+    read = tokenize(
+        texts,
+        tokenizer,
+        prefix=reading.prefix,
+        context=context if reading.truncate else None,
+        spans=True,
+    )
+    places = [tokens.spans for tokens in read if tokens.spans is not None]
     found = []
     for sentence in shown:
         row = number[sentence.text]
-        on_tokens = values[row][:, neurons.index(sentence.neuron)].tolist()
-        real = [
-            (place, value)
-            for place, value, counts in zip(offsets[row], on_tokens, plan.real[row], strict=True)
-            if counts
-        ]
-        places, activations = zip(*real, strict=True)
-        head = (sentence.card, sentence.place)
-        found += [(*head, *span) for span in spans(sentence.text, places, activations)]
+        on_tokens = values[row][:, neurons.index(sentence.neuron)].numpy()
+        real = plan.real[row]
+        here = spans(sentence.text, places[row][real].tolist(), on_tokens[real].tolist())
+        found += [(sentence.card, sentence.place, *span) for span in here]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -87,7 +82,7 @@ def _corpus(shown: Sequence[Shown]) -> LabelledCorpus:
 
 @torch.inference_mode()
 def _run(
-    model: Any, plan: Plan, site: Site, neurons: Sequence[int]
+    model: Model, plan: Plan, site: Site, neurons: Sequence[int]
 ) -> dict[int, Float[Tensor, "token neuron"]]:
     """Activations of some neurons, flat numbers in ascending order, on the tokens of each row."""
     parts = list(zip(site.points, site.offsets, strict=True))
@@ -95,7 +90,7 @@ def _run(
         point: torch.tensor([n - first for n in neurons if first <= n < first + point.width])
         for point, first in parts
     }
-    device = input_device(model.original_model)
+    device = model.input_device
     found: dict[int, Tensor] = {}
     for batch in map(plan.batch, range(len(plan.batches))):
         seen: dict[HookSite, Tensor] = {}

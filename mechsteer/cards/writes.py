@@ -10,13 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.model.sites import HookSite, block_of, final_norm
+from mechsteer.model.interface import Model
+from mechsteer.model.sites import HookSite
 
 _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
 
 
 @torch.inference_mode()
-def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor, " token"] | None:
+def vocabulary_logits(model: Model, point: HookSite, neuron: int) -> Float[Tensor, " token"] | None:
     """Logits that a neuron's row of ``W_out`` alone gives, in float32.
 
     ``W_U · (f(w) - f(-w)) / 2`` with ``w = W_out[neuron]`` and f the model's final norm: its gain
@@ -31,10 +32,10 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
     unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
     if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
-    w = block_of(model, point).mlp.W_out[neuron][None, None]
+    w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron][None, None]
     if w.is_meta or unembedding.is_meta:
         return None
-    if found := final_norm(model, point.stack):
+    if found := model.stack(point.stack).norm:
         norm = found[1]
         w = w.to(next(norm.parameters()).device)  # layers may live on different ones
         w = (norm(w) - norm(-w)) / 2
@@ -43,7 +44,7 @@ def vocabulary_logits(model: Any, point: HookSite, neuron: int) -> Float[Tensor,
 
 
 def written(
-    model: Any, tokenizer: Any, point: HookSite, neuron: int, *, count: int = 12
+    model: Model, tokenizer: Any, point: HookSite, neuron: int, *, count: int = 12
 ) -> pd.DataFrame:
     """Tokens a neuron promotes and suppresses most: direction, place (from 1), token, logit.
 

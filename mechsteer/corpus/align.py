@@ -49,8 +49,8 @@ def _joined(texts: Mapping[str, Text]) -> dict[str, Text]:
     if len(common) < longest:
         _warn(
             f"{source}, …: {len(common)} of up to {longest} sentences have a translation in every "
-            "language; ids that differ, occur twice or start with '-' (monolingual) or '~' "
-            "(uncertain) were left out"
+            "language; rows without an id and ids that differ, occur twice or start with '-' "
+            "(monolingual) or '~' (uncertain) were left out"
         )
     return {
         language: _take(text, [rows[language][key] for key in common])
@@ -59,10 +59,14 @@ def _joined(texts: Mapping[str, Text]) -> dict[str, Text]:
 
 
 def _rows_by_id(text: Text) -> dict[str, int]:
+    """Rows by the ids that mark translations: given, certain, and only once in the language."""
     ids = text.ids or ()
     count = Counter(ids)
-    paired = (row for row, key in enumerate(ids) if count[key] == 1 and key[:1] not in {"-", "~"})
-    return {ids[row]: row for row in paired}
+    return {
+        key: row
+        for row, key in enumerate(ids)
+        if key is not None and count[key] == 1 and key[:1] not in {"-", "~"}
+    }
 
 
 def _require_equal(texts: Mapping[str, Text]) -> None:

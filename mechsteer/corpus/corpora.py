@@ -8,25 +8,28 @@ retrieval and alignment need. Both read the same sources.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechsteer.corpus import align
-from mechsteer.corpus.folders import holds_pairs, read_folder, read_pair
-from mechsteer.corpus.languages import canonical
-from mechsteer.corpus.tables import SUFFIXES, read_huggingface, read_table
-from mechsteer.corpus.text import Text, asked, choose, flaw
+from mechsteer.corpus import align, sources
+from mechsteer.corpus.choice import asked, choose
+from mechsteer.corpus.folders import read_folder, set_of
+from mechsteer.corpus.hub import read_huggingface
+from mechsteer.corpus.languages import FLORES200, canonical
+from mechsteer.corpus.naming import named
+from mechsteer.corpus.pairs import read_pair
+from mechsteer.corpus.tables import read_table
+from mechsteer.corpus.text import Text, flaw
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_EMBEDDED = Path(__file__).parents[1] / "embedded" / "sentences"
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
+Languages = Sequence[str] | str | None
+"""Languages to read: a sequence of codes, codes with commas between them, or None for all."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,30 @@ class LabelledCorpus:
     lines: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("sentences", "sources", "lines"):
-            given = getattr(self, name)
-            clean = {canonical(code): value for code, value in given.items()}
-            if len(clean) != len(given):
-                raise CorpusError(f"two names of the same language among {', '.join(given)}")
-            # Selecting languages narrows the sentences; where the others came from goes with them.
-            kept = {language: clean[language] for language in clean if language in self.sentences}
-            object.__setattr__(self, name, clean if name == "sentences" else kept)
-        if not self.sentences:
+        names = {code: self._named(code) for code in self.sentences}
+        if len(set(names.values())) != len(names):
+            raise CorpusError(f"two names of the same language among {', '.join(names)}")
+        if not names:
             raise CorpusError(f"{self.name} has no language: give sentences in at least one")
-        texts = {language: tuple(texts) for language, texts in self.sentences.items()}
+        texts = {names[code]: tuple(texts) for code, texts in self.sentences.items()}
         object.__setattr__(self, "sentences", texts)
+        for field_name in ("sources", "lines"):
+            given = getattr(self, field_name)
+            clean = {names.get(code) or canonical(code): value for code, value in given.items()}
+            # Selecting languages narrows the sentences; where the others came from goes with them.
+            kept = {language: value for language, value in clean.items() if language in texts}
+            object.__setattr__(self, field_name, kept)
         for language in texts:
             self._check(language)
+
+    def _named(self, code: str) -> str:
+        """The name of a key: as it is, or by the text where the code leaves the script to it."""
+        texts = self.sentences[code]
+        if isinstance(texts, str):
+            raise CorpusError(f"{code}: expected a list of sentences, got one text")
+        if code in FLORES200:
+            return code
+        return named(code, [text for text in texts if isinstance(text, str)], code)
 
     def _check(self, language: str) -> None:
         if not self.sentences[language]:
@@ -104,43 +117,53 @@ class LabelledCorpus:
         labels = [i for i, texts in enumerate(self.sentences.values()) for _ in texts]
         return [text for texts in self.sentences.values() for text in texts], labels
 
+    def head(self, n: int) -> Self:
+        """The first ``n`` sentences of every language, or all of those that have fewer."""
+        return self.slice(0, n)
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Sentences ``start`` to ``stop`` (exclusive, as in Python) of every language."""
+        cut = slice(start, stop)
+        return replace(
+            self,
+            sentences={name: texts[cut] for name, texts in self.sentences.items()},
+            lines={name: numbers[cut] for name, numbers in self.lines.items()},
+        )
+
     def select(self, languages: Sequence[str] | str) -> Self:
         """The named languages, in the order named."""
-        return replace(self, sentences=choose(self.sentences, asked(languages), source=self.name))
+        names = [canonical(code) for code in asked(languages) or ()]
+        return replace(self, sentences=choose(self.sentences, names, source=self.name))
 
     @classmethod
     def from_dir(
-        cls,
-        path: str | Path,
-        *,
-        languages: Sequence[str] | str | None = None,
-        split: str | None = None,
+        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
     ) -> Self:
-        """Read a folder of ``LANG.txt``, ``LANG.split`` or ``LANG.tsv`` (``id<TAB>sentence``)."""
-        path = _existing(path)
+        """Read a folder with a file per language; see :mod:`mechsteer.corpus.folders`."""
+        path = sources.existing(path)
         name = f"{path.name}/{split}" if split else path.name
         return cls._from_texts(read_folder(path, languages=languages, split=split), name)
 
     @classmethod
-    def from_tatoeba(
-        cls, path: str | Path, *, languages: Sequence[str] | str | None = None
-    ) -> Self:
+    def from_tatoeba(cls, path: str | Path, *, languages: Languages = None) -> Self:
         """Read one pair, ``tatoeba.fra-eng.fra`` and ``.eng``, named by one language or both."""
-        texts = read_pair(_existing(path), languages=languages)
+        texts = read_pair(sources.existing(path), languages=languages)
         return cls._from_texts(texts, Path(next(iter(texts.values())).source).stem)
 
     @classmethod
-    def from_table(cls, path: str | Path, *, languages: Sequence[str] | str | None = None) -> Self:
-        """Read a CSV, TSV or Parquet file, with a column or with rows per language."""
-        path = _existing(path)
-        return cls._from_texts(read_table(path, languages=languages), path.name)
+    def from_table(
+        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
+    ) -> Self:
+        """Read a CSV, TSV, JSON or Parquet file, with a column or with rows per language."""
+        path = sources.existing(path)
+        return cls._from_texts(read_table(path, languages=languages, split=split), path.name)
 
     @classmethod
     def from_huggingface(
         cls,
         name: str,
         *,
-        languages: Sequence[str] | str | None = None,
+        languages: Languages = None,
         split: str | None = None,
         config: str | None = None,
         revision: str | None = None,
@@ -152,37 +175,33 @@ class LabelledCorpus:
         return cls._from_texts(texts, name)
 
     @classmethod
-    def embedded(
-        cls, split: str | None = None, *, languages: Sequence[str] | str | None = None
-    ) -> Self:
+    def embedded(cls, split: str | None = None, *, languages: Languages = None) -> Self:
         """The sentences shipped with the package: 12 languages, ``dev`` and ``test`` of 256."""
-        texts = read_folder(_EMBEDDED, languages=languages, split=split)
+        texts = read_folder(sources.EMBEDDED, languages=languages, split=split)
         return cls._from_texts(texts, f"embedded/{split}")
 
     @classmethod
     def read(
-        cls,
-        source: str | Path,
-        *,
-        languages: Sequence[str] | str | None = None,
-        split: str | None = None,
+        cls, source: str | Path, *, languages: Languages = None, split: str | None = None
     ) -> Self:
         """Read whatever ``source`` is: see :func:`read`."""
         if source == "embedded":
             return cls.embedded(split, languages=languages)
-        if not Path(source).exists() and _HUB_NAME.fullmatch(str(source)):
+        kind = sources.kind_of(source)
+        if kind == "hub":
             return cls._from_hub(str(source), languages=languages, split=split)
-        path = _existing(source)
-        if holds_pairs(path):
-            return cls.from_tatoeba(path, languages=languages)
-        if path.suffix in SUFFIXES:
-            return cls.from_table(path, languages=languages)
-        return cls.from_dir(path, languages=languages, split=split)
+        if kind == "pair":
+            return cls.from_tatoeba(source, languages=languages)
+        if kind == "table":
+            return cls.from_table(source, languages=languages, split=split)
+        if kind == "side":
+            return cls.from_dir(
+                Path(source).parent, languages=languages, split=set_of(Path(source))
+            )
+        return cls.from_dir(source, languages=languages, split=split)
 
     @classmethod
-    def _from_hub(
-        cls, source: str, *, languages: Sequence[str] | str | None, split: str | None
-    ) -> Self:
+    def _from_hub(cls, source: str, *, languages: Languages, split: str | None) -> Self:
         name, _, config = source.partition(":")
         try:
             return cls.from_huggingface(
@@ -203,79 +222,3 @@ class LabelledCorpus:
             sources={language: text.source for language, text in texts.items()},
             lines={language: tuple(text.lines) for language, text in texts.items()},
         )
-
-
-@dataclass(frozen=True)
-class ParallelCorpus(LabelledCorpus):
-    """Sentences that are translations of each other, row by row, in every language.
-
-    >>> corpus = ParallelCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo.", "Danke."]})
-    >>> corpus.n_sentences, corpus.head(1).sentences["deu_Latn"]
-    (2, ('Hallo.',))
-
-    Raises:
-        CorpusError: As :class:`LabelledCorpus`, and when the languages differ in length.
-    """
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        counts = {language: len(texts) for language, texts in self.sentences.items()}
-        if len(set(counts.values())) > 1:
-            listed = ", ".join(f"{language} {count}" for language, count in counts.items())
-            raise CorpusError(f"{self.name} is not parallel: expected equal lengths, got {listed}")
-
-    @property
-    def n_sentences(self) -> int:
-        """Sentences of each language."""
-        return len(next(iter(self.sentences.values())))
-
-    def head(self, n: int) -> Self:
-        """The first ``n`` sentences of every language."""
-        return self.slice(0, n)
-
-    def slice(self, start: int, stop: int) -> Self:
-        """Sentences ``start`` to ``stop`` (exclusive, as in Python) of every language."""
-        return self.rows(range(self.n_sentences)[start:stop])
-
-    def rows(self, numbers: Sequence[int]) -> Self:
-        """The sentences of these numbers in every language, in this order."""
-        sentences = {
-            name: tuple(texts[i] for i in numbers) for name, texts in self.sentences.items()
-        }
-        lines = {name: [each[i] for i in numbers] for name, each in self.lines.items()}
-        return replace(self, sentences=sentences, lines=lines)
-
-    @classmethod
-    def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:
-        return cls._build(align.parallel(texts), name)
-
-
-def read(
-    source: str | Path,
-    *,
-    languages: Sequence[str] | str | None = None,
-    split: str | None = None,
-) -> ParallelCorpus:
-    """Read parallel text from whatever ``source`` is.
-
-    A folder, a table, one pair file, ``"embedded"``, or the name ``owner/name[:config]`` of a
-    Hugging Face dataset; a path that exists is never taken for a dataset. For text that is not
-    parallel use :meth:`LabelledCorpus.read`, which takes the same.
-
-    Warns:
-        CorpusWarning: Blank sentences, left out of every language; repeated sentences; sentences
-            without a translation.
-
-    Raises:
-        CorpusError: ``source`` is none of these, or cannot be used; with ``file:line``.
-    """
-    return ParallelCorpus.read(source, languages=languages, split=split)
-
-
-def _existing(path: str | Path) -> Path:
-    if not Path(path).exists():
-        raise CorpusError(
-            f"no such file or folder: {path}; expected a folder of LANG.txt or LANG.split files, "
-            f"Tatoeba pairs, a table ({', '.join(SUFFIXES)}) or the word embedded"
-        )
-    return Path(path)

@@ -1,159 +1,165 @@
-"""Folders of text files: one per language, or one pair of files per language pair.
+"""Folders with a file per language, and how their files are named.
 
-=====================================  ============================================
-``dir/dev/fra_Latn.dev``               FLORES-200
-``dir/fra_Latn.dev``                   the same without a folder per split
-``dir/fra_Latn.txt``, ``dir/dev/…``    MEXA and most others
-``dir/fra_Latn.tsv``                   ``id<TAB>sentence``, equal ids are translations
-``dir/tatoeba.fra-eng.fra`` / ``.eng``  Tatoeba (LASER), and OPUS in Moses format
-=====================================  ============================================
+==========================================  =========================================
+``dir/dev/fra_Latn.dev``                    FLORES-200
+``dir/dev/dev.fra_Latn``                    FLORES+ as released, and Moses (``dev.en``)
+``dir/fra_Latn.dev``                        the same without a folder per split
+``dir/fra_Latn.txt``, ``dir/dev/…``         MEXA and most others
+``dir/fra_Latn.tsv``                        ``id<TAB>sentence``, equal ids are translations
+``dir/fra_Latn.jsonl`` (csv, parquet, …)    a table of one language, FLORES+ for example
+``dir/newstest2019-ref.fra.txt``            NTREX-128 (``-src`` and ``-ref`` are one set)
+``dir/xquad.fr.json``                       XQuAD: its questions
+==========================================  =========================================
+
+A file is parsed as its suffix says, and read as lines only where it is named as sentences are.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.languages import canonical, closest, is_tag
-from mechsteer.corpus.text import Text, asked, choose, read_lines
+from mechsteer.corpus.choice import Entry, asked, by_language
+from mechsteer.corpus.codes import is_language, is_tag
+from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
+from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
 
-_PAIR = re.compile(r"(?P<pair>.+\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+))\.(?P<side>[A-Za-z_]+)")
+_SPLIT = re.compile(
+    r"(dev|devtest|test|tst|train|trn|valid|validation|val|eval|tune|heldout)[0-9]*", re.IGNORECASE
+)
+_SIDE = re.compile(r"-(src|ref)$")
+
+
+@dataclass(frozen=True)
+class LanguageFile:
+    """A file of one language, and the split its name puts it in."""
+
+    path: Path
+    code: str
+    split: str
 
 
 def read_folder(
     path: Path, *, languages: Sequence[str] | str | None, split: str | None
 ) -> dict[str, Text]:
-    """Text of a folder of ``LANG.txt``, ``LANG.tsv`` or ``LANG.split``; all languages by default.
+    """Text of a folder with a file per language; all languages by default.
 
     Raises:
         CorpusError: No such split (those there are listed), or several and none was named; an
             unknown or missing language; two files of the same language; an unreadable file.
     """
-    names = asked(languages)
-    files = _by_language(_pick_split(path, split), strict=names is None)
-    chosen = choose(files, names, source=str(path))
-    return {language: _read_file(file) for language, file in chosen.items()}
+    codes = asked(languages)
+    files = _pick_split(path, split)
+    entries = [
+        Entry(file.code, str(file.path), partial(read_file, file.path, file.code)) for file in files
+    ]
+    found = by_language(entries, codes, source=str(path))
+    return found if codes is not None else dict(sorted(found.items()))
 
 
-def read_pair(path: Path, *, languages: Sequence[str] | str | None) -> dict[str, Text]:
-    """Both sides of one language pair, from its folder or one of its two files.
-
-    ``languages`` names the pair by one of its languages or both, and then gives their order.
-
-    Raises:
-        CorpusError: No pair or several answer to ``languages``, or a side is missing.
-    """
-    pairs = _pairs(path)
-    names = asked(languages) or []
-    found = {pair: sides for pair, sides in pairs.items() if set(names) <= set(sides)}
-    if not found:
-        near = closest(names[0], {name for sides in pairs.values() for name in sides})
-        raise CorpusError(
-            f"{path} has no pair with {' and '.join(names)} (closest: {', '.join(near) or 'none'})"
-            "; pairs cannot be joined into others, as their sentences differ"
-        )
-    if len(found) > 1:
-        some = ", ".join(list(found)[:3])
-        raise CorpusError(
-            f"{path} has {len(found)} pairs ({some}, …): name the two languages of one; pairs "
-            "cannot be read together, as their sentences differ"
-        )
-    ((pair, sides),) = found.items()
-    if len(sides) != 2:
-        raise CorpusError(f"{path} has one side of {pair} only: {', '.join(map(str, sides))}")
-    ordered = choose(sides, names if len(names) == 2 else None, source=pair)
-    return {language: _read_file(file) for language, file in ordered.items()}
+def set_of(path: Path) -> str | None:
+    """The set that a file holds one language of, ``dev`` of ``dev.en`` beside ``dev.de``."""
+    last = _last(path)
+    sets = language_files(path.parent) if last else {}
+    return last.split if last and last in sets.get(last.split, ()) else None
 
 
-def holds_pairs(path: Path) -> bool:
-    """Whether ``path`` is one side of a pair, or a folder with such files."""
-    files = path.iterdir() if path.is_dir() else [path]
-    return any(_side(file) for file in files)
-
-
-def _pick_split(path: Path, split: str | None) -> list[Path]:
+def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
     if not path.is_dir():
         raise CorpusError(f"expected a folder of LANG.txt or LANG.split files, got the file {path}")
-    found = _by_suffix(path)
+    here = language_files(path)
+    found = {name: list(files) for name, files in here.items()}
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
-        inner = _by_suffix(folder)
-        found[folder.name] += inner.get(folder.name) or inner.get("txt") or []
-    found = {name: files for name, files in found.items() if files}
+        if inner := _of_folder(folder):
+            found[folder.name] = [*found.get(folder.name, ()), *inner]
     if not found:
         raise CorpusError(f"{path} holds no files named LANG.txt or LANG.split, as fra_Latn.dev")
     if split is None and len(found) == 1:
+        _require_format(here)
         return next(iter(found.values()))
-    if split not in found:
-        wrong = "several splits" if split is None else f"no split {split!r}"
-        raise CorpusError(f"{path} has {wrong}: choose one of {', '.join(sorted(found))}")
-    return found[split]
+    if split is not None and (chosen := found.get(split) or _side(here, split)):
+        return chosen
+    wrong = "several splits" if split is None else f"no split {split!r}"
+    raise CorpusError(f"{path} has {wrong}: choose one of {', '.join(sorted(found))}")
 
 
-def _by_suffix(folder: Path) -> dict[str, list[Path]]:
-    """Files grouped by all that follows the first dot; groups without any language are left out."""
-    groups: defaultdict[str, list[Path]] = defaultdict(list)
-    for file in sorted(folder.iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            groups[file.name.partition(".")[2]].append(file)
+def _of_folder(folder: Path) -> list[LanguageFile]:
+    """The files of a folder that is a split: those named after it, else ``LANG.txt``, else all."""
+    inner = language_files(folder)
+    only = next(iter(inner.values())) if len(inner) == 1 else []
+    return inner.get(folder.name) or inner.get("txt") or only
+
+
+def _side(found: Mapping[str, Sequence[LanguageFile]], split: str) -> list[LanguageFile]:
+    """The files of one side of a set, ``newstest2019-ref``."""
+    files = (file for files in found.values() for file in files)
+    return [file for file in files if file.path.name.startswith(f"{split}.{file.code}")]
+
+
+def _require_format(found: Mapping[str, Sequence[LanguageFile]]) -> None:
+    """Refuse a suffix that is neither a format nor a usual split, unless the user names it."""
+    for split, files in found.items():
+        path = files[0].path
+        if path.suffix == f".{split}" and not (is_known_format(path) or _SPLIT.fullmatch(split)):
+            raise CorpusError(
+                f"{path}: {split!r} is no format that is read ({', '.join(FORMATS)}); if it is a "
+                f"split with one sentence a line, name it: split={split!r}"
+            )
+
+
+def language_files(folder: Path) -> dict[str, list[LanguageFile]]:
+    """Files of a folder by split; groups without any language are left out.
+
+    A file is named by its first part (``fra.dev``) or by its last (``dev.fra``), whichever more of
+    its neighbours are named alike in.
+    """
+    paths = [path for path in sorted(folder.iterdir()) if _is_candidate(path)]
+    by_first = Counter(_first(path).split for path in paths)
+    by_last = Counter(last.split for path in paths if (last := _last(path)))
+    groups: defaultdict[str, list[LanguageFile]] = defaultdict(list)
+    for path in paths:
+        file, last = _first(path), _last(path)
+        alike = by_first[file.split] if _is_named(file) else int(_is_unsure(last))
+        if last and by_last[last.split] > alike:
+            file = last
+        groups[file.split].append(file)
     named = {name: files for name, files in groups.items() if any(map(_is_named, files))}
-    return defaultdict(list, named)
+    read = {name: files for name, files in named.items() if is_readable(files[0].path)}
+    return read or named
 
 
-def _is_named(file: Path) -> bool:
-    return is_tag(file.name.partition(".")[0])
+def _is_candidate(path: Path) -> bool:
+    """Any file; a folder only if it is named as a file is, to be refused by name."""
+    if path.name.startswith("."):
+        return False
+    return not path.is_dir() or (is_known_format(path) and is_tag(path.name.partition(".")[0]))
 
 
-def _by_language(files: Iterable[Path], *, strict: bool) -> dict[str, Path]:
-    """Files by canonical language, sorted; other files are refused if ``strict``, else ignored."""
-    found: dict[str, Path] = {}
-    for file in files:
-        try:
-            language = canonical(file.name.partition(".")[0])
-        except CorpusError as error:
-            if strict:
-                raise CorpusError(f"{file}: {error}") from error
-            continue
-        if language in found:
-            raise CorpusError(f"two files of {language}: {found[language]} and {file}")
-        found[language] = file
-    return dict(sorted(found.items()))
+def _is_named(file: LanguageFile) -> bool:
+    return is_tag(file.code) and not _SPLIT.fullmatch(file.code)
 
 
-def _read_file(file: Path) -> Text:
-    lines = read_lines(file)
-    numbers = range(1, len(lines) + 1)
-    if file.suffix != ".tsv":
-        return Text(str(file), lines, numbers)
-    fields = [line.split("\t") for line in lines]
-    for number, row in zip(numbers, fields, strict=True):
-        if len(row) != 2:
-            raise CorpusError(f"{file}:{number}: expected id<TAB>sentence, got {len(row)} fields")
-    return Text(str(file), [row[1] for row in fields], numbers, ids=[row[0] for row in fields])
+def _is_unsure(last: LanguageFile | None) -> bool:
+    """Whether a file named ``SET.LANG`` needs neighbours: ``notes.tok`` is no Toki Pona."""
+    return not (last and _SPLIT.fullmatch(last.split) and len(last.code) != 3)
 
 
-def _pairs(path: Path) -> Mapping[str, dict[str, Path]]:
-    """Pairs by their common name (``tatoeba.fra-eng``), each side by language, in named order."""
-    folder, only = (path, None) if path.is_dir() else (path.parent, _side(path))
-    pairs: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    for file in sorted(folder.iterdir()):
-        side = _side(file)
-        if side is None or (only and side["pair"] != only["pair"]):
-            continue
-        language = canonical(side["side"])
-        if language in pairs[side["pair"]]:
-            raise CorpusError(f"both sides of {side['pair']} are {language}")
-        pairs[side["pair"]][language] = file
-    return {pair: _source_first(pair, sides) for pair, sides in pairs.items()}
+def _first(path: Path) -> LanguageFile:
+    """A file named ``LANG.SPLIT``, ``LANG.FORMAT`` or ``LANG.SPLIT.FORMAT``."""
+    code, _, rest = path.name.partition(".")
+    stem = rest.rpartition(".")[0] if is_known_format(path) else rest
+    return LanguageFile(path, code, stem or rest)
 
 
-def _source_first(pair: str, sides: Mapping[str, Path]) -> dict[str, Path]:
-    source = pair.rpartition(".")[2].partition("-")[0]
-    return dict(sorted(sides.items(), key=lambda side: side[1].suffix != f".{source}"))
-
-
-def _side(file: Path) -> re.Match[str] | None:
-    match = _PAIR.fullmatch(file.name)
-    return match if match and match["side"] in (match["a"], match["b"]) else None
+def _last(path: Path) -> LanguageFile | None:
+    """A file named ``SET.LANG`` or ``SET.LANG.FORMAT``, None if it is not."""
+    name = path.stem if is_known_format(path) else path.name
+    stem, _, code = name.rpartition(".")
+    if not stem or _SPLIT.fullmatch(code) or not is_language(code):
+        return None
+    return LanguageFile(path, code, _SIDE.sub("", stem))

@@ -1,229 +1,218 @@
-"""Tables of sentences: CSV, TSV, Parquet and Hugging Face datasets.
+"""Texts of a table, whatever its format.
 
 Two shapes are read. *Wide*: a column per language (``fra_Latn``, ``fr``, ``sentence_fra_Latn``,
 or a ``translation`` column of dictionaries), rows are parallel. *Long*: a row per sentence with
-columns ``language`` and ``text`` and, where given, an ``id`` that translations share. A column
-``id`` is never Indonesian: write ``ind``.
+columns ``language`` and ``text`` and, where given, an ``id`` that translations share. FLORES+ gives
+the language as ``iso_639_3``, ``iso_15924`` and ``glottocode``. A column ``id`` is never
+Indonesian: write ``ind``.
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.languages import canonical
-from mechsteer.corpus.text import Text, asked, choose, read_lines
+from mechsteer.corpus.choice import Entry, asked, by_language
+from mechsteer.corpus.codes import is_language, parse
+from mechsteer.corpus.columns import Column, is_missing, key_of, kind_of, languages_of
+from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 _LANGUAGE = ("language", "lang")
 _TEXT = ("text", "sentence")
 
 
-@dataclass(frozen=True)
-class _Table:
-    source: str
-    columns: Mapping[str, Sequence[object]]
-    lines: Sequence[int]
-
-
-def read_table(path: Path, *, languages: Sequence[str] | str | None) -> dict[str, Text]:
+def read_table(
+    path: Path, *, languages: Sequence[str] | str | None, split: str | None = None
+) -> dict[str, Text]:
     """Text of one table, by its suffix; all languages by default.
-
-    CSV is RFC 4180. In TSV a tab always separates and quotes are characters, as IANA defines it.
 
     Raises:
         CorpusError: Not such a file, ragged rows, a column that is no language, a cell that is no
-            text. An empty cell is a blank sentence.
+            text; several splits in a column ``split``, or not the one asked for. An empty cell is
+            a blank sentence.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise CorpusError(f"expected a table ({', '.join(SUFFIXES)}), got {path}")
-    table = _read_parquet(path) if path.suffix == ".parquet" else _read_delimited(path)
-    return _texts(table, asked(languages))
+    return texts(in_split(read_rows(path), split), asked(languages))
 
 
-def read_huggingface(
-    name: str,
-    *,
-    languages: Sequence[str] | str | None,
-    split: str | None,
-    config: str | None,
-    revision: str | None,
-) -> dict[str, Text]:
-    """Text of a dataset of the Hugging Face hub, or of its cache when ``HF_HUB_OFFLINE`` is set.
+def in_split(table: Table, split: str | None) -> Table:
+    """The rows of one split, where the table has a column ``split``.
 
     Raises:
-        CorpusError: ``datasets`` is missing, the dataset cannot be loaded (offline, unknown,
-            gated) or has several splits and none was named.
+        CorpusError: There are several and none was named, or not the one named.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise CorpusError(f"{name} needs the datasets package: pip install datasets") from error
-    try:
-        data = datasets.load_dataset(name, config, split=split, revision=revision)
-    except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CorpusError(f"cannot load {name} from Hugging Face: {reason}") from error
-    if isinstance(data, Mapping):
-        if len(data) != 1:
-            raise CorpusError(f"{name} has several splits: choose one of {', '.join(data)}")
-        (data,) = data.values()
-    columns = {column: list(data[column]) for column in data.column_names}
-    return _texts(_Table(name, columns, range(1, len(data) + 1)), asked(languages))
+    cells = _lower(table).get("split")
+    if cells is None:
+        if split is not None:
+            raise CorpusError(f"{table.source} has no column 'split' to choose {split!r} by")
+        return table
+    known = list(dict.fromkeys(str(cell) for cell in cells))
+    if split is None and len(known) == 1:
+        split = known[0]
+    if split not in known:
+        wrong = "several splits" if split is None else f"no split {split!r}"
+        raise CorpusError(f"{table.source} has {wrong}: choose one of {', '.join(known[:9])}")
+    columns = {name: each for name, each in table.columns.items() if name.lower() != "split"}
+    rows = [row for row, cell in enumerate(cells) if str(cell) == split]
+    return replace(table, columns=columns).rows(rows)
 
 
-def _read_parquet(path: Path) -> _Table:
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    try:
-        columns = pa.parquet.read_table(path).to_pydict()
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise CorpusError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
-    return _Table(str(path), columns, range(1, len(next(iter(columns.values()), ())) + 1))
-
-
-def _read_delimited(path: Path) -> _Table:
-    rows = _csv_rows(path) if path.suffix == ".csv" else _tsv_rows(path)
-    _, header = next(rows)
-    if len(set(header)) != len(header):
-        raise CorpusError(f"{path}:1: a column name occurs twice in {', '.join(header)}")
-    lines, cells = [], []
-    for line, row in rows:
-        if len(row) != len(header):
-            raise CorpusError(f"{path}:{line}: expected {len(header)} fields, got {len(row)}")
-        lines.append(line)
-        cells.append(row)
-    columns = {name: [row[i] for row in cells] for i, name in enumerate(header)}
-    return _Table(str(path), columns, lines)
-
-
-def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    for line, text in enumerate(read_lines(path), start=1):
-        yield line, text.split("\t")
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they start on; a quoted field may go on over several lines."""
-    reader = csv.reader([f"{line}\n" for line in read_lines(path)], strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise CorpusError(f"{path}:{start}: not CSV: {error}") from error
-        if row:  # the module gives an empty line as no fields
-            yield start, row
-
-
-def _texts(table: _Table, languages: Sequence[str] | None) -> dict[str, Text]:
-    columns = {name.lower(): cells for name, cells in table.columns.items()}
-    text = next((columns[name] for name in _TEXT if name in columns), None)
-    codes = _language_column(columns)
-    if text is None or codes is None:
-        found = _wide(table, strict=languages is None)
+def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
+    """The texts of a table by canonical name, in either shape."""
+    columns = _lower(table)
+    text = next((name for name in _TEXT if name in columns), None)
+    found = _codes(table)
+    if codes is None and text is not None and found is None:
+        raise CorpusError(
+            f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
+            "put a file LANG.csv (.jsonl, …) for every language into a folder"
+        )
+    if text is None or found is None:
+        entries = [_of_column(table, column) for column in _wide(table, codes)]
+        kind = "columns"
     else:
-        found = _long(table, codes, text, ids=columns.get("id"), strict=languages is None)
-    if not found:
+        entries, kind = _long(table, found, text, strict=codes is None), "codes"
+    if not entries:
         raise CorpusError(f"{table.source} has no language: name its columns as fra_Latn, deu_Latn")
-    return choose(found, languages, source=table.source)
+    return by_language(entries, codes, source=table.source, kind=kind)
 
 
-def _language_column(columns: Mapping[str, Sequence[object]]) -> Sequence[object] | None:
-    if "iso_639_3" in columns and "iso_15924" in columns:  # FLORES+ of the Open Language Data
-        parts = zip(columns["iso_639_3"], columns["iso_15924"], strict=True)
-        return [f"{language}_{script}" for language, script in parts]
-    return next((columns[name] for name in _LANGUAGE if name in columns), None)
+def one_text(table: Table, code: str) -> Text:
+    """The text of a table of one language, which is its file's.
+
+    Raises:
+        CorpusError: No column is clearly the text, or the rows are of another language.
+    """
+    columns = _lower(table)
+    header = next((name for name in _TEXT if name in columns), None) or _text_column(table, code)
+    text = _text(table, Column(header, columns[header.lower()]))
+    codes = _codes(table)
+    return text if codes is None else replace(text, code=_one_code(table, codes, code))
 
 
-def _wide(table: _Table, *, strict: bool) -> dict[str, Text]:
-    found: dict[str, Text] = {}
-    for name, cells in _spread(table).items():
-        code = name.removeprefix("sentence_")
-        if code.lower() == "id" or (not strict and not _is_known(code)):
-            continue
-        try:
-            language = canonical(code)
-        except CorpusError as error:
-            known = "name the languages to read, or rename the column"
-            raise CorpusError(f"{table.source}: column {name!r}: {error}; {known}") from error
-        if language in found:
-            raise CorpusError(f"{table.source}: two columns of {language}")
-        found[language] = Text(table.source, _cells(table, name, cells), table.lines)
-    return found
+def _text_column(table: Table, code: str) -> str:
+    own = [name for name in table.columns if _means(Column(name, ()), code)]
+    if len(own) == 1:
+        return own[0].lower()
+    held = [
+        name for name, cells in table.columns.items() if Column(name, cells).holds == "sentences"
+    ]
+    if len(held) != 1 or is_language(held[0]):
+        raise CorpusError(
+            f"{table.source}: which of its columns is the text of {code}? expected one named text, "
+            f"sentence or {code}, got {', '.join(map(str, table.columns))}"
+        )
+    return held[0].lower()
 
 
-def _spread(table: _Table) -> dict[str, Sequence[object]]:
+def _means(column: Column, code: str) -> bool:
+    if column.code.lower() == code.lower():
+        return True
+    name = name_or_none(code)
+    return column.is_language and name is not None and name_or_none(column.code) == name
+
+
+def _one_code(table: Table, codes: Sequence[object], of_file: str) -> str:
+    given = list(dict.fromkeys(str(code) for code in codes if not is_missing(code)))
+    if len(given) > 1:
+        raise CorpusError(
+            f"{table.source} is named {of_file} and has rows of {', '.join(given[:5])}: read it as "
+            "a table of its own"
+        )
+    if not given or not is_language(given[0]):
+        return of_file
+    rows, file = parse(given[0]), parse(of_file)
+    if rows.language != file.language and not _means(Column(given[0], ()), of_file):
+        raise CorpusError(f"{table.source} is named {of_file} and has rows of {given[0]}")
+    return given[0] if rows.variant or not (file.script or file.variant) else of_file
+
+
+def _codes(table: Table) -> Sequence[object] | None:
+    """The language code of every row, ``None`` where no column gives one."""
+    columns = _lower(table)
+    if "iso_639_3" not in columns or "iso_15924" not in columns:
+        return next((columns[name] for name in _LANGUAGE if name in columns), None)
+    parts = [columns[name] for name in ("iso_639_3", "iso_15924")]
+    parts += [columns["glottocode"]] if "glottocode" in columns else []
+    return ["_".join(str(p) for p in row if not is_missing(p)) for row in zip(*parts, strict=True)]
+
+
+def _wide(table: Table, codes: Sequence[str] | None) -> list[Column]:
+    return languages_of(_spread(table), codes, source=table.source)
+
+
+def _of_column(table: Table, column: Column) -> Entry:
+    return Entry(
+        column.code, f"{table.source}: column {column.header!r}", partial(_text, table, column)
+    )
+
+
+def _spread(table: Table) -> dict[str, Sequence[object]]:
     """Columns, with a ``translation`` column of dictionaries (OPUS) spread into one per key."""
     columns = dict(table.columns)
-    rows = columns.pop("translation", None)
-    if rows is None:
+    rows = columns.get("translation", ())
+    if not any(isinstance(row, Mapping) for row in rows):
         return columns
+    del columns["translation"]
     by_row: list[Mapping[str, object]] = [row if isinstance(row, Mapping) else {} for row in rows]
     keys = dict.fromkeys(itertools.chain.from_iterable(by_row))
     return columns | {key: [row.get(key) for row in by_row] for key in keys}
 
 
-def _long(
-    table: _Table,
-    codes: Sequence[object],
-    text: Sequence[object],
-    *,
-    ids: Sequence[object] | None,
-    strict: bool,
-) -> dict[str, Text]:
-    names = _names(table, codes, strict=strict)
-    rows: defaultdict[str, list[int]] = defaultdict(list)
+def _long(table: Table, codes: Sequence[object], text: str, *, strict: bool) -> list[Entry]:
+    """An entry for every code among the rows; codes that are spelt differently are one if equal."""
+    groups: defaultdict[object, list[int]] = defaultdict(list)
     for row, code in enumerate(codes):
-        if name := names[code]:
-            rows[name].append(row)
-    cells = _cells(table, "text", text)
-    return {
-        language: Text(
-            table.source,
-            [cells[row] for row in members],
-            [table.lines[row] for row in members],
-            None if ids is None else [str(ids[row]) for row in members],
-        )
-        for language, members in rows.items()
-    }
-
-
-def _names(table: _Table, codes: Sequence[object], *, strict: bool) -> dict[object, str | None]:
-    """Canonical name of every code; ``None`` for unknown ones, which ``strict`` refuses."""
-    names: dict[object, str | None] = {}
-    for line, code in zip(table.lines, codes, strict=True):
-        if code in names:
+        if is_missing(code) and not strict:
             continue
-        try:
-            names[code] = canonical(str(code))
-        except CorpusError as error:
-            if strict:
-                raise CorpusError(f"{table.source}:{line}: {error}") from error
-            names[code] = None
-    return names
+        if not isinstance(code, str) or not code.strip():
+            kind = "no language" if is_missing(code) else f"{kind_of(code)}, not a language code"
+            raise CorpusError(f"{table.source}:{table.lines[row]}: column 'language' holds {kind}")
+        if strict or is_language(code):
+            groups[_parts(code)].append(row)
+    return [
+        Entry(
+            str(codes[rows[0]]),
+            f"{table.source}:{table.lines[rows[0]]}",
+            partial(_text_of_rows, table, text, rows),
+        )
+        for rows in groups.values()
+    ]
 
 
-def _cells(table: _Table, name: str, cells: Sequence[object]) -> list[str]:
-    found = []
-    for line, cell in zip(table.lines, cells, strict=True):
-        if cell is not None and not isinstance(cell, str):
-            kind = type(cell).__name__
-            raise CorpusError(f"{table.source}:{line}: column {name!r} holds {kind}, not text")
-        found.append(cell or "")
-    return found
+def _parts(code: str) -> object:
+    return replace(parse(code), code="") if is_language(code) else code
 
 
-def _is_known(code: str) -> bool:
-    try:
-        canonical(code)
-    except CorpusError:
-        return False
-    return True
+def _text_of_rows(table: Table, text: str, rows: Sequence[int]) -> Text:
+    part = table.rows(rows)
+    return _text(part, Column(text, _lower(part)[text]))
+
+
+def _text(table: Table, column: Column) -> Text:
+    if (held := column.holds) not in {"sentences", "labels", "nothing"}:
+        line = next(
+            n for n, cell in zip(table.lines, column.cells, strict=True) if not is_missing(cell)
+        )
+        where = f"{table.source}:{line}: column {column.header!r}"
+        raise CorpusError(f"{where} holds {held}, not text")
+    ids = _lower(table).get("id")
+    return Text(
+        table.source,
+        ["" if is_missing(cell) else str(cell) for cell in column.cells],
+        table.lines,
+        None if ids is None else [key_of(cell) for cell in ids],
+    )
+
+
+def _lower(table: Table) -> dict[str, Sequence[object]]:
+    """Columns by their name in lower case; the first where two differ by case only."""
+    return {str(name).lower(): table.columns[name] for name in reversed(list(table.columns))}

@@ -7,30 +7,47 @@ Text is kept as it stands, without Unicode normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from mechsteer.corpus.languages import canonical, closest
 from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
 class Text:
     """Sentences of one language as a source holds them, blank ones included.
 
-    ``lines`` are 1-based; equal ``ids`` in two languages mark translations of each other, without
-    ``ids`` equal positions do.
+    ``lines`` are 1-based; equal ``ids`` in two languages mark translations of each other (``None``
+    is no id, and no key), without ``ids`` equal positions do. ``code`` is the language where the
+    source says more of it than its name does.
     """
 
     source: str
     sentences: Sequence[str]
     lines: Sequence[int]
-    ids: Sequence[str] | None = None
+    ids: Sequence[str | None] | None = None
+    code: str | None = None
+
+
+def require_regular(path: Path) -> None:
+    """Check that a path is a regular file, without opening it: a pipe would block for ever.
+
+    Raises:
+        CorpusError: It is missing, a link to nothing or to itself, a folder, a pipe or a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
+        link = f" (a link to {path.readlink()})" if path.is_symlink() else ""
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CorpusError(f"cannot read {path}{link}: {reason}") from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise CorpusError(f"expected a regular file, got {kind}: {path}")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -39,6 +56,7 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         CorpusError: The file is missing, empty, not UTF-8 or holds NUL; with ``file:line``.
     """
+    require_regular(path)
     try:
         data = path.read_bytes().removeprefix(_BOM)
     except OSError as error:
@@ -58,8 +76,13 @@ def read_lines(path: Path) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def flaw(sentence: str) -> str | None:
-    """Why a sentence cannot be used, ``None`` if it can: NUL, a lone surrogate, only whitespace."""
+def flaw(sentence: object) -> str | None:
+    """Why a sentence cannot be used, ``None`` if it can.
+
+    It is no text, holds NUL or a lone surrogate, or only whitespace.
+    """
+    if not isinstance(sentence, str):
+        return f"{type(sentence).__name__}, not text"
     if "\0" in sentence:
         return "NUL"
     if not sentence.strip():
@@ -69,38 +92,6 @@ def flaw(sentence: str) -> str | None:
     except UnicodeEncodeError:
         return "a lone surrogate"
     return None
-
-
-def asked(languages: Sequence[str] | str | None) -> list[str] | None:
-    """Canonical names of the languages asked for, a sequence or ``"fra,deu"``; ``None`` means all.
-
-    Raises:
-        CorpusError: A code is unknown or ambiguous, none is left, or two mean the same language.
-    """
-    if languages is None:
-        return None
-    codes = languages.split(",") if isinstance(languages, str) else languages
-    names = [canonical(code) for code in codes]
-    if not names:
-        raise CorpusError("no language was asked for: name some, or leave `languages` out for all")
-    if twice := [code for code, name in zip(codes, names, strict=True) if names.count(name) > 1]:
-        raise CorpusError(f"the same language was asked for twice: {', '.join(twice)}")
-    return names
-
-
-def choose(
-    found: Mapping[str, _Found], languages: Sequence[str] | None, *, source: str
-) -> dict[str, _Found]:
-    """The languages asked for, in that order, out of those a source holds."""
-    if languages is None:
-        return dict(found)
-    if missing := [name for name in languages if name not in found]:
-        some = closest(missing[0], found) or list(found)[:3]
-        raise CorpusError(
-            f"{source} has no {', '.join(missing)} among its {len(found)} languages "
-            f"(closest: {', '.join(some)})"
-        )
-    return {name: found[name] for name in languages}
 
 
 def _position(path: Path, data: bytes, offset: int) -> str:

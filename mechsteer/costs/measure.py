@@ -17,6 +17,7 @@ from mechsteer.costs.prediction import Comparison, compare
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 
@@ -73,7 +74,7 @@ class Cost:
 
 
 def cost(
-    model: Any,
+    model: ModelLike,
     *edits: Edit,
     text: str | Sequence[str],
     language: str,
@@ -86,6 +87,7 @@ def cost(
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     progress: bool = True,
 ) -> Cost:
     """Measure what edits cost a model: prediction of a text, and what it writes of its own accord.
@@ -108,19 +110,28 @@ def cost(
         window: see ``perplexity``.
         stride: see ``perplexity``.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text that it predicts.
         progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: fewer than two seeds, a language that the identifier does not know, and what
             ``perplexity``, ``sample`` and ``ms.steer`` refuse.
     """
+    model = as_model(model)
     if seeds < 2:
         raise MechsteerError(f"expected two seeds or more for an interval, got {seeds}")
     name = canonical(language)
     language_probability([], name)  # refuses an unknown language before the long part
     where: dict[str, Any] = {"positions": positions, "languages": name, "tokenizer": tokenizer}
     compared = compare(
-        model, *edits, texts=text, window=window, stride=stride, progress=progress, **where
+        model,
+        *edits,
+        texts=text,
+        window=window,
+        stride=stride,
+        prefix=prefix,
+        progress=progress,
+        **where,
     )
     measured: list[list[tuple[float, float, float]]] = [[], []]
     runs = [(state, seed) for seed in range(seeds) for state in (0, 1)]

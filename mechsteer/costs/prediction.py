@@ -11,12 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.windows import Batch, batches, opening, read, require_text, resolve
-from mechsteer.errors import CorpusError, ModelError
+from mechsteer.costs.windows import Batch, batches, read, require_text, resolve
+from mechsteer.errors import ModelError
 from mechsteer.interventions import Edit
-from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.hooks import input_device
-from mechsteer.model.load import context_length, plain_tokenizer, require_eval
+from mechsteer.model.interface import Model
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, steer
 
@@ -63,18 +62,20 @@ class Comparison:
 
 
 def perplexity(
-    model: Any,
+    model: ModelLike,
     texts: str | Sequence[str],
     *,
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     batch_tokens: int = 2048,
     progress: bool = True,
 ) -> Perplexity:
     """Measure how well a model predicts text, by sliding windows; edits that are installed act.
 
-    Every token of a text is predicted once, the first from what opens a text (see
+    Every real token of a text is predicted once (special tokens written in it are only read, see
+    ``mechsteer.recording.tokens``), the first from what opens a text (see
     ``windows.opening``), later ones from at least ``window - stride`` tokens before them, and each
     text by itself. So all bytes of the text count and none are counted twice. Sums are float64.
 
@@ -85,12 +86,13 @@ def perplexity(
         stride: tokens that a window moves by; 512 by default (Sundar et al. 2025), or half the
             window if that is less.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text; it is not predicted.
         batch_tokens: tokens of a pass, padding included. Logits take ``batch_tokens x vocabulary``
             values.
         progress: show a bar where a terminal watches.
 
     Raises:
-        CorpusError: a text that is blank, not Unicode, or has no token.
+        CorpusError: a text that is blank, not Unicode, or has no real token.
         ModelError: train mode, a model that does not predict the next token, or logits that are
             not finite.
         MechsteerError: a window beyond the context, or a stride that leaves a gap.
@@ -98,12 +100,14 @@ def perplexity(
     Source: the sliding window of the Hugging Face guide to perplexity, in which here no token is
     lost between windows.
     """
+    model = as_model(model)
     asked = _Asked(
         model,
         texts,
         window=window,
         stride=stride,
         tokenizer=tokenizer,
+        prefix=prefix,
         batch_tokens=batch_tokens,
     )
     nll = torch.zeros(len(asked.n_tokens), dtype=torch.float64)
@@ -114,7 +118,7 @@ def perplexity(
 
 
 def compare(
-    model: Any,
+    model: ModelLike,
     *edits: Edit,
     texts: str | Sequence[str],
     positions: Positions = "all",
@@ -122,6 +126,7 @@ def compare(
     window: int | None = None,
     stride: int | None = None,
     tokenizer: Any = None,
+    prefix: str = "",
     batch_tokens: int = 2048,
     progress: bool = True,
 ) -> Comparison:
@@ -140,18 +145,21 @@ def compare(
         window: tokens of a pass.
         stride: tokens that a window moves by.
         tokenizer: the model's plain one by default.
+        prefix: what the model reads before each text; it is not predicted.
         batch_tokens: tokens of a pass, padding included.
         progress: show a bar where a terminal watches.
 
     Raises:
         CorpusError, ModelError, MechsteerError: as ``perplexity``, and what ``ms.steer`` refuses.
     """
+    model = as_model(model)
     asked = _Asked(
         model,
         texts,
         window=window,
         stride=stride,
         tokenizer=tokenizer,
+        prefix=prefix,
         batch_tokens=batch_tokens,
     )
     before, after, kl = torch.zeros(3, len(asked.n_tokens), dtype=torch.float64)
@@ -182,31 +190,27 @@ class _Asked:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         texts: str | Sequence[str],
         *,
         window: int | None,
         stride: int | None,
         tokenizer: Any,
+        prefix: str,
         batch_tokens: int,
     ) -> None:
-        require_eval(model)
-        require_causal(model)
+        model.require_eval()
+        model.require_causal()
         texts = [texts] if isinstance(texts, str) else list(texts)
         require_text(texts)
-        tokenizer = tokenizer or plain_tokenizer(model)
-        width, step = resolve(context_length(model, tokenizer), window, stride)
-        before = opening(tokenizer)
-        own = [read(tokenizer, text) for text in texts]
-        for number, ids in enumerate(own):
-            if not ids:
-                raise CorpusError(f"text {number} has no token that the model knows: remove it")
-        self.n_tokens = torch.tensor([len(ids) for ids in own])
-        self.n_bytes = torch.tensor([len(text.encode()) for text in texts])
+        tokenizer = tokenizer or model.plain_tokenizer
+        width, step = resolve(model.context_length(tokenizer), window, stride)
+        own = read(texts, tokenizer, prefix=prefix)
+        self.n_tokens = torch.tensor([int(text.asked.sum()) for text in own])
+        self.n_bytes = torch.tensor([text.n_bytes for text in own])
         self.batches = list(
             batches(
-                [before + ids for ids in own],
-                first=len(before),
+                own,
                 window=width,
                 stride=step,
                 batch_tokens=batch_tokens,
@@ -221,27 +225,9 @@ class _Asked:
         return Perplexity(nll, self.n_tokens, self.n_bytes)
 
 
-def require_causal(model: Any) -> None:
-    """Refuse a model that does not predict each token from those before it.
-
-    Raises:
-        ModelError: its attention looks both ways, or it is an encoder-decoder.
-    """
-    if is_encoder_decoder(model.original_model):
-        raise ModelError(
-            f"{model.cfg.architecture} is an encoder-decoder, which predicts a translation and not "
-            "the text it reads: expected a causal model"
-        )
-    if getattr(model.cfg, "attention_dir", "causal") != "causal":
-        raise ModelError(
-            f"{model.cfg.architecture} looks both ways, so it has no perplexity and generates "
-            "nothing: expected a causal model"
-        )
-
-
 @torch.inference_mode()
-def _logits(model: Any, batch: Batch) -> Float[Tensor, "window token word"]:
-    device = input_device(model.original_model)
+def _logits(model: Model, batch: Batch) -> Float[Tensor, "window token word"]:
+    device = model.input_device
     ids, mask = batch.ids.to(device), batch.mask.to(device)
     logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
     return logits

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.prediction import require_causal
-from mechsteer.costs.windows import opening, read
+from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
-from mechsteer.model.hooks import input_device
-from mechsteer.model.load import context_length, plain_tokenizer, require_eval
+from mechsteer.model.interface import Model
+from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.recording.tokens import tokenize
 from mechsteer.steering.generation import generating
 
 
@@ -27,7 +27,7 @@ class Generations:
 
 
 def sample(
-    model: Any,
+    model: ModelLike,
     n: int = 1,
     *,
     prompt: str = "",
@@ -61,16 +61,17 @@ def sample(
         MechsteerError: options out of range, or a prompt that leaves no room in the context.
         ModelError: train mode, a model that is not causal, or logits that are not finite.
     """
-    require_eval(model)
-    require_causal(model)
+    model = as_model(model)
+    model.require_eval()
+    model.require_causal()
     if n < 1 or max_new_tokens < 1 or batch_size < 1 or temperature < 0 or not 0 < top_p <= 1:
         raise MechsteerError(
             "expected n, max_new_tokens and batch_size of 1 or more, temperature >= 0 and "
             f"0 < top_p <= 1, got {n}, {max_new_tokens}, {batch_size}, {temperature}, {top_p}"
         )
-    tokenizer = tokenizer or plain_tokenizer(model)
+    tokenizer = tokenizer or model.plain_tokenizer
     start = _prompt(tokenizer, prompt)
-    context = context_length(model, tokenizer)
+    context = model.context_length(tokenizer)
     if len(start) + max_new_tokens > context:
         raise MechsteerError(
             f"the prompt has {len(start)} tokens and the model takes {context}: "
@@ -118,15 +119,14 @@ def _prompt(tokenizer: Any, prompt: str) -> list[int]:
     """A prompt as the tokenizer opens it; only an empty one is given an opening it lacks."""
     if not prompt:
         return opening(tokenizer)
-    own = read(tokenizer, prompt)
-    encoded = list(tokenizer(prompt, verbose=False)["input_ids"])
-    before = next(at for at in range(len(encoded)) if encoded[at : at + len(own)] == own)
-    return encoded[: before + len(own)]
+    tokens = next(tokenize([prompt], tokenizer))
+    end = len(tokens.ids) - int(tokens.added[::-1].argmin())  # without what the template appends
+    return [int(token) for token in tokens.ids[:end]]
 
 
 @torch.inference_mode()
 def _write(
-    model: Any,
+    model: Model,
     start: list[int],
     uniform: Float[Tensor, "row step"],
     ends: set[int],
@@ -137,7 +137,7 @@ def _write(
     """One token of every row at a time, until all have ended."""
     from transformers import DynamicCache
 
-    device = input_device(model.original_model)
+    device = model.input_device
     cache = DynamicCache(config=model.original_model.config)
     new = torch.tensor([start] * len(uniform), device=device)
     ended = torch.zeros(len(uniform), dtype=torch.bool)
@@ -158,7 +158,7 @@ def _write(
             return
 
 
-def _ends(model: Any, tokenizer: Any) -> set[int]:
+def _ends(model: Model, tokenizer: Any) -> set[int]:
     """Tokens that end a text, by the tokenizer and by the checkpoint's own settings."""
     settings = getattr(model.original_model, "generation_config", None)
     named = getattr(settings, "eos_token_id", None)

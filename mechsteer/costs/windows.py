@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.recording.batches import divide
+from mechsteer.recording.tokens import tokenize
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,44 @@ def opening(tokenizer: Any) -> list[int]:
     Raises:
         ModelError: the tokenizer has no special token to start with.
     """
-    before = _without_ends(tokenizer, "a")[0]
-    if before:
-        return before
+    a = next(tokenize(["a"], tokenizer))
+    if before := a.ids[: int(a.added.argmin())].tolist():
+        return list(before)
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
             return [int(token)]
     raise ModelError("the tokenizer has no token to start a text with: set tokenizer.bos_token")
 
 
-def read(tokenizer: Any, text: str) -> list[int]:
-    """Tokens of a text, without the special tokens that the tokenizer puts around it."""
-    return _without_ends(tokenizer, text)[1]
+@dataclass(frozen=True)
+class Text:
+    """A text to predict: tokens with what opens it, which are predicted, and bytes of those."""
+
+    ids: Int[np.ndarray, " token"]
+    asked: Bool[np.ndarray, " token"]
+    n_bytes: int
+
+
+def read(texts: Sequence[str], tokenizer: Any, *, prefix: str = "") -> list[Text]:
+    """Texts behind what opens them and behind a prefix; only real tokens are predicted.
+
+    Special tokens that a text holds are read as such, and their letters are none of its bytes.
+
+    Raises:
+        CorpusError: a text without a real token.
+    """
+    before = np.array(opening(tokenizer), np.int32)
+    found = []
+    for number, tokens in enumerate(tokenize(texts, tokenizer, prefix=prefix)):
+        if not tokens.real.any():
+            raise CorpusError(f"text {number} has no real token: remove it")
+        own = ~tokens.added
+        ids = np.concatenate([before, tokens.ids[own]])
+        asked = np.concatenate([np.zeros(len(before), bool), tokens.real[own]])
+        markup = tokenizer.convert_ids_to_tokens(tokens.ids[tokens.written].tolist())
+        n_bytes = len(texts[number].encode()) - sum(len(token.encode()) for token in markup)
+        found.append(Text(ids, asked, n_bytes))
+    return found
 
 
 def windows(
@@ -74,9 +102,8 @@ def windows(
 
 
 def batches(
-    texts: Sequence[Sequence[int]],
+    texts: Sequence[Text],
     *,
-    first: int,
     window: int,
     stride: int,
     batch_tokens: int,
@@ -85,18 +112,15 @@ def batches(
     """Windows of texts in batches of similar length, longest first; deterministic."""
     spans = [
         (number, *span)
-        for number, ids in enumerate(texts)
-        for span in windows(len(ids), window, stride, first=first)
+        for number, text in enumerate(texts)
+        for span in windows(len(text.ids), window, stride, first=int(text.asked.argmax()))
+        if text.asked[span[2] : span[1]].any()
     ]
     for rows in divide([end - start for _, start, end, _ in spans], batch_tokens):
         chosen = [spans[row] for row in rows]
-        ids = [torch.tensor(texts[number][start:end]) for number, start, end, _ in chosen]
+        ids = [torch.from_numpy(texts[i].ids[start:end]).long() for i, start, end, _ in chosen]
         mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
-        asks = [torch.arange(1, len(i) + 1) for i in ids]  # token that each position predicts
-        scored = [
-            (ask >= scored_from - start) & (ask < end - start)
-            for ask, (_, start, end, scored_from) in zip(asks, chosen, strict=True)
-        ]
+        scored = [_scored(texts[number].asked, *span) for number, *span in chosen]
         yield Batch(
             torch.tensor([number for number, *_ in chosen]),
             pad_sequence(ids, batch_first=True, padding_value=pad),
@@ -138,11 +162,10 @@ def require_text(texts: Sequence[str]) -> None:
             raise CorpusError(f"text {number}: {reason}")
 
 
-def _without_ends(tokenizer: Any, text: str) -> tuple[list[int], list[int]]:
-    """The special tokens before a text, and the text's own."""
-    encoded = tokenizer(text, return_special_tokens_mask=True, verbose=False)
-    ids, special = encoded["input_ids"], encoded["special_tokens_mask"]
-    own = [place for place, is_special in enumerate(special) if not is_special]
-    if not own:
-        return list(ids), []
-    return list(ids[: own[0]]), list(ids[own[0] : own[-1] + 1])
+def _scored(
+    asked: Bool[np.ndarray, " token"], start: int, end: int, first: int
+) -> Bool[Tensor, " token"]:
+    """Which positions of a window predict a token that is asked for, from ``first`` on."""
+    here = asked[start:end].copy()
+    here[: first - start] = False
+    return torch.from_numpy(np.append(here[1:], False))  # the last position predicts beyond

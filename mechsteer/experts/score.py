@@ -18,6 +18,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
+from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def score(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *,
     site: str = "post",

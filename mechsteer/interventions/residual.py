@@ -20,15 +20,16 @@ from mechsteer.analysis.baselines import LayerEmbeddings, language_means
 from mechsteer.analysis.subspaces import lir_basis, lsar_basis
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.interventions.edits import ResidualEdit
-from mechsteer.model.identity import ModelIdentity, identity
-from mechsteer.model.load import plain_tokenizer, require_raw
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, residual_points
+from mechsteer.model.wrap import ModelLike, as_model
 
 Layers = int | Sequence[int]
 
 
 def diffmean(
-    model: Any,
+    model: ModelLike,
     embeddings: LayerEmbeddings,
     *,
     target: str,
@@ -51,6 +52,7 @@ def diffmean(
 
     Source: CLaS-Bench (arXiv 2601.08331), DiffMean, which is normalised.
     """
+    model = as_model(model)
     points, dev = _chosen(model, embeddings, layers)
     means = _means(dev)
     others = [language for language in means if language != target]
@@ -65,7 +67,7 @@ def diffmean(
 
 
 def recover(
-    model: Any,
+    model: ModelLike,
     embeddings: LayerEmbeddings,
     *,
     target: str,
@@ -92,6 +94,7 @@ def recover(
 
     Source: ReCoVeR (arXiv 2509.14814).
     """
+    model = as_model(model)
     points, dev = _chosen(model, embeddings, layers)
     means = _means(dev)
     common = torch.stack(list(means.values())).mean(0)
@@ -105,7 +108,7 @@ def recover(
 
 
 def linear_map(
-    model: Any,
+    model: ModelLike,
     embeddings: LayerEmbeddings,
     *,
     source: str,
@@ -137,6 +140,7 @@ def linear_map(
 
     Source: INCLINE (Wang et al. 2025, arXiv 2410.12462).
     """
+    model = as_model(model)
     if not 0 <= ridge < float("inf"):
         raise MechsteerError(f"expected a ridge of 0 or more, got {ridge}")
     points, dev = _chosen(model, embeddings, layers)
@@ -152,7 +156,7 @@ def linear_map(
 
 
 def remove_subspace(
-    model: Any,
+    model: ModelLike,
     embeddings: LayerEmbeddings,
     *,
     rank: int,
@@ -175,6 +179,7 @@ def remove_subspace(
 
     Source: see `mechsteer.analysis.subspaces`.
     """
+    model = as_model(model)
     points, dev = _chosen(model, embeddings, layers)
     if how not in ("lir", "lsar"):
         raise MechsteerError(f"expected how='lir' or 'lsar', got {how!r}")
@@ -185,7 +190,7 @@ def remove_subspace(
     return _edit(how, model, points, dev, made, left=-basis, right=basis, languages=languages)
 
 
-def centring(model: Any, embeddings: LayerEmbeddings, *, layers: Layers) -> ResidualEdit:
+def centring(model: ModelLike, embeddings: LayerEmbeddings, *, layers: Layers) -> ResidualEdit:
     """Take each language's mean away: ``h <- h - λ mu_language``.
 
     ``steer`` must be told the language of each row. At the last row this is
@@ -202,6 +207,7 @@ def centring(model: Any, embeddings: LayerEmbeddings, *, layers: Layers) -> Resi
 
     Source: see `mechsteer.analysis.centre`.
     """
+    model = as_model(model)
     points, dev = _chosen(model, embeddings, layers)
     means = _means(dev)
     v = -torch.stack(list(means.values()))
@@ -209,10 +215,10 @@ def centring(model: Any, embeddings: LayerEmbeddings, *, layers: Layers) -> Resi
 
 
 def _chosen(
-    model: Any, embeddings: LayerEmbeddings, layers: Layers
+    model: Model, embeddings: LayerEmbeddings, layers: Layers
 ) -> tuple[tuple[HookSite, ...], dict[str, Float[Tensor, "point sentence d"]]]:
     """Hook points of the wanted rows, and the embeddings of just those."""
-    require_raw(model)
+    model.require_raw()
     points = residual_points(model)
     for language, x in embeddings.items():
         if x.ndim != 3 or (x.shape[0], x.shape[2]) != (len(points), points[0].width):
@@ -263,7 +269,7 @@ def _least_squares(
 
 def _edit(
     name: str,
-    model: Any,
+    model: Model,
     points: tuple[HookSite, ...],
     dev: LayerEmbeddings,
     how: Mapping[str, Any],
@@ -290,9 +296,9 @@ def _edit(
     )
 
 
-def _identity(model: Any) -> ModelIdentity | None:
+def _identity(model: Model) -> ModelIdentity | None:
     """None for a bridge of one's own that does not say where its tokenizer lies."""
     try:
-        return identity(model, plain_tokenizer(model))
+        return model.identity()
     except ModelError:
         return None

@@ -12,24 +12,22 @@ from typing import Any
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.model.complete import IncompleteError, require_complete
 from mechsteer.model.decoder import decoder_inputs
-from mechsteer.model.hooks import input_device
+from mechsteer.model.device import token_device
+from mechsteer.model.folder import flaw
+from mechsteer.model.interface import Model
 from mechsteer.model.plain import PlainModel
 
 # layouts TransformerLens reads, under names it does not know
 _READ_AS = {"XLMRobertaForMaskedLM": "RobertaForMaskedLM"}
-# what a checkpoint folder holds beside its configuration, under one of these names
-_FILES = {
-    "weights": ("*.safetensors", "*.bin", "*.index.json"),
-    "tokenizer": ("tokenizer*", "*.model", "vocab*"),
-}
 
 
 def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any) -> Any:
     """A TransformerBridge, or a ``PlainModel`` where TransformerLens has no adapter that fits.
 
-    Its adapters are for models with their language-model head: opened by one, a checkpoint without
-    would get a random head.
+    No weight is random: see ``mechsteer.model.complete``. A checkpoint that lacks nothing but the
+    prediction head its configuration names is opened without one, by plain hooks.
 
     Args:
         name: a published model's name or a checkpoint folder.
@@ -38,18 +36,31 @@ def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any)
         where: ``device`` or ``device_map``, and ``revision``.
 
     Raises:
-        ModelError: neither can read the architecture; the message says why.
+        ModelError: neither can read the architecture, or weights are missing; the message says why.
     """
     architecture = (getattr(config, "architectures", None) or [None])[0]
-    if not _has_adapter(architecture):
-        return _plain(name, architecture, dtype=dtype, **where)
+    options = {"dtype": dtype, **where}
     try:
-        return _bridge(name, architecture, dtype=dtype, **where)
-    except OSError:  # missing, gated or damaged
+        return _opened(name, architecture, **options)
+    except IncompleteError as refusal:
+        try:
+            return _plain(name, None, **options)
+        except ModelError:
+            raise refusal from None
+
+
+def _opened(name: str, architecture: str | None, **options: Any) -> Any:
+    if not _has_adapter(architecture):
+        return _plain(name, architecture, **options)
+    try:
+        return _bridge(name, architecture, **options)
+    except (OSError, ModelError):  # missing, gated or damaged
         raise
     except Exception as refusal:  # an adapter that fits only some sizes, for example
         try:
-            return _plain(name, architecture, dtype=dtype, **where)
+            return _plain(name, architecture, **options)
+        except IncompleteError:
+            raise
         except ModelError:
             raise refusal from None
 
@@ -60,12 +71,40 @@ def _has_adapter(architecture: str | None) -> bool:
     return _READ_AS.get(architecture or "", architecture) in {None, *SUPPORTED_ARCHITECTURES}
 
 
+class _Whole:
+    """A model class, or auto class, that refuses to load a model with random weights."""
+
+    def __init__(self, cls: Any) -> None:
+        self._cls = cls
+
+    def from_pretrained(self, name: str, **options: Any) -> Any:
+        """A Hugging Face model, every weight of which came from its checkpoint."""
+        model, info = self._cls.from_pretrained(
+            name, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+        require_complete(model, info)
+        return model
+
+
 def _bridge(name: str, architecture: str | None, **options: Any) -> Any:
     from transformer_lens.model_bridge import TransformerBridge
+    from transformer_lens.model_bridge.sources._hf_format import (
+        determine_architecture_from_hf_config as determined,
+    )
+    from transformer_lens.model_bridge.sources.transformers.helpers import (
+        get_hf_model_class_for_architecture as class_for,
+    )
+    from transformers import AutoConfig
 
     known = _READ_AS.get(architecture or "")
-    overrides = {"architectures": [known]} if known else None
-    return TransformerBridge.boot_transformers(name, hf_config_overrides=overrides, **options)
+    config = AutoConfig.from_pretrained(name, revision=options.get("revision"))
+    config.__dict__.update({"architectures": [known]} if known else {})
+    return TransformerBridge.boot_transformers(
+        name,
+        hf_config_overrides={"architectures": [known]} if known else None,
+        model_class=_Whole(class_for(determined(config))),
+        **options,
+    )
 
 
 def _plain(
@@ -79,32 +118,17 @@ def _plain(
     import transformers
 
     cls = getattr(transformers, architecture or "", transformers.AutoModel)
-    model, info = cls.from_pretrained(
+    model = _Whole(cls).from_pretrained(
         name,
         attn_implementation="eager",  # as TransformerLens has it
         device_map=device_map,
-        output_loading_info=True,
         **options,
     )
-    _settle_missing(model, info["missing_keys"])
     return PlainModel((model if device is None else model.to(device)).eval(), name)
 
 
-@torch.no_grad()
-def _settle_missing(model: Any, missing: set[str]) -> None:
-    """A pooler that nobody trained is set to 0, so that one checkpoint is one model."""
-    essential = sorted(name for name in missing if "pooler" not in name)
-    if essential:
-        raise ModelError(
-            f"the checkpoint lacks {len(essential)} tensors of {type(model).__name__}, "
-            f"{essential[0]} for one, which would be random: expected a whole checkpoint"
-        )
-    for name in missing:
-        model.get_parameter(name).zero_()
-
-
 @torch.inference_mode()
-def require_faithful(model: Any, name: str, *, revision: str | None = None) -> None:
+def require_faithful(model: Model, name: str, *, revision: str | None = None) -> None:
     """Compare a bridge with the plain model of its checkpoint, on two sentences and padding.
 
     The bound on the logits is ``√eps`` of their dtype, relative to the largest: some adapters
@@ -128,7 +152,7 @@ def require_faithful(model: Any, name: str, *, revision: str | None = None) -> N
     found, expected = (
         each(there, attention_mask=at, **decoder_inputs(inner, there, at))
         for each, inner in ((model, model.original_model), (plain.eval(), plain))
-        for there, at in [(ids.to(input_device(inner)), mask.to(input_device(inner)))]
+        for there, at in [(ids.to(token_device(inner)), mask.to(token_device(inner)))]
     )
     wanted, got = expected.logits[mask.bool()].float(), found.cpu()[mask.bool()].float()
     if not (got - wanted).abs().max() <= torch.finfo(weight.dtype).eps ** 0.5 * wanted.abs().max():
@@ -165,12 +189,14 @@ def reason_of(name: str, error: Exception) -> str:
     """One line on why a model could not be loaded, with what to do."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    if lack := _lack(Path(name)):
-        return f"cannot load {name!r}: the folder has no {lack}; save or copy one into it"
+    if found := _flaw_of_download(name):
+        return f"cannot load {name!r}: {found}"
     if "gated" in str(error).lower():
         advice = "accept its licence on its page, then `hf auth login`"
     elif "does not recognize this architecture" in str(error):
         advice = "try a newer transformers: pip install -U transformers"
+    elif "Should have a `model_type` key" in str(error):
+        advice = "its config.json names no model_type: copy the one that belongs to the weights"
     elif offline and isinstance(error, OSError):
         advice = "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
     else:
@@ -178,11 +204,13 @@ def reason_of(name: str, error: Exception) -> str:
     return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"
 
 
-def _lack(folder: Path) -> str | None:
-    """What a checkpoint folder is without; None where it is whole, or no folder."""
-    if not folder.is_dir():
+def _flaw_of_download(name: str) -> str | None:
+    """What is wrong with the files of a published model that lie on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:  # a folder, or no name that a model can have
         return None
-    missing = (
-        what for what, names in _FILES.items() if not any(map(list, map(folder.glob, names)))
-    )
-    return next(missing, None)
+    return flaw(Path(config).parent) if isinstance(config, str) else None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import SiteError
-from mechsteer.model.decoder import decoder_inputs
-
-_added: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+from mechsteer.model.interface import Model
 
 
 class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass early
@@ -21,7 +18,7 @@ class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass 
 
 
 def read(
-    model: Any,
+    model: Model,
     ids: Int[Tensor, "sentence token"],
     mask: Int[Tensor, "sentence token"],
     readers: Mapping[str, Callable[[Tensor], None]],
@@ -38,15 +35,14 @@ def read(
     Raises:
         SiteError: the forward pass never reached a hook point.
     """
-    points = hook_points(model)
+    points = model.hook_dict
     waiting = set(readers)
     attached = []
     try:
         for name, reader in readers.items():
             hook = _hook(name, reader, waiting)
             attached.append((points[name], points[name].add_hook(hook)))
-        inputs = {"attention_mask": mask, **decoder_inputs(model.original_model, ids, mask)}
-        model(ids, **inputs, return_type=None, use_cache=False)
+        model.run(ids, mask)
     except _AllRead:
         return
     finally:
@@ -55,51 +51,23 @@ def read(
 
 
 @torch.inference_mode()
-def observed(model: Any, names: Iterable[str]) -> dict[str, list[torch.Size]]:
+def observed(model: Model, names: Iterable[str]) -> dict[str, list[torch.Size]]:
     """The shapes of an activation each time it passes its hook point, on a single token."""
-    points, attached = hook_points(model), []
+    points, attached = model.hook_dict, []
     shapes: dict[str, list[torch.Size]] = {name: [] for name in names}
 
     def counter(name: str) -> Callable[..., None]:
         return lambda z, hook: shapes[name].append(z.shape)
 
-    ids = torch.zeros(1, 1, dtype=torch.long, device=input_device(model.original_model))
+    ids = torch.zeros(1, 1, dtype=torch.long, device=model.input_device)
     mask = torch.ones_like(ids)
     try:
         for name in shapes:
             attached.append((points[name], points[name].add_hook(counter(name))))
-        inputs = {"attention_mask": mask, **decoder_inputs(model.original_model, ids, mask)}
-        model(ids, **inputs, return_type=None, use_cache=False)
+        model.run(ids, mask)
     finally:
         detach(attached)
     return shapes
-
-
-def input_device(model: Any) -> torch.device:
-    """Where a plain Hugging Face model takes its tokens: beside the embedding.
-
-    Weights that accelerate offloads have no device of their own; it then moves tokens from the CPU.
-    """
-    weight = model.get_input_embeddings().weight
-    return torch.device("cpu") if weight.is_meta else torch.device(weight.device)
-
-
-def hook_points(model: Any) -> dict[str, Any]:
-    """Every hook point of a model by its names.
-
-    Ask once and keep the answer: TransformerLens builds the table anew at each access.
-    """
-    return {**model.hook_dict, **_added.get(model, {})}
-
-
-def add_hook_point(model: Any, name: str) -> Any:
-    """A hook point of ours that ``hook_points`` lists beside the model's own."""
-    from transformer_lens.hook_points import HookPoint
-
-    point = HookPoint()
-    point.name = name
-    _added.setdefault(model, {})[name] = point
-    return point
 
 
 def detach(attached: Iterable[tuple[Any, Any]]) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mechsteer.errors import ArtifactError
-
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
 
@@ -43,38 +41,48 @@ class ModelIdentity:
     dtype: str
 
 
-def identity(model: Any, tokenizer: Any) -> ModelIdentity:
-    """Identify a model by its configuration, weights and tokenizer."""
-    name = str(model.cfg.model_name)
+@dataclass(frozen=True)
+class Fingerprint:
+    """Configuration and weights of a model: which neurons it has, whatever its words."""
+
+    config_hash: str
+    weights_hash: str
+
+
+def fingerprint(plain: Any, cfg: Any) -> Fingerprint:
+    """Hash the configuration and the weights of a plain model, or of one in a bridge.
+
+    Args:
+        plain: the Hugging Face model.
+        cfg: stands for the configuration where the model has none, as TransformerLens's own.
+    """
+    return Fingerprint(_config_hash(plain, cfg), _weights_hash(plain))
+
+
+def identify(print_: Fingerprint, cfg: Any, dtype: torch.dtype, tokenizer: Any) -> ModelIdentity:
+    """All that a model is known by.
+
+    Args:
+        print_: of its configuration and weights.
+        cfg: names it: ``model_name``, ``architecture``, ``n_layers``, ``d_model``.
+        dtype: of its weights.
+        tokenizer: its plain tokenizer.
+    """
+    name = str(cfg.model_name)
     return ModelIdentity(
         name=EMBEDDED_NAME if name == str(EMBEDDED) else name,
-        architecture=str(model.cfg.architecture),
-        n_layers=int(model.cfg.n_layers),
-        d_model=int(model.cfg.d_model),
-        config_hash=_config_hash(model),
-        weights_hash=_weights_hash(model),
+        architecture=str(cfg.architecture),
+        n_layers=int(cfg.n_layers),
+        d_model=int(cfg.d_model),
+        config_hash=print_.config_hash,
+        weights_hash=print_.weights_hash,
         tokenizer_hash=_tokenizer_hash(tokenizer),
-        dtype=str(next(model.parameters()).dtype).removeprefix("torch."),
+        dtype=str(dtype).removeprefix("torch."),
     )
 
 
-def require_same_model(model: Any, expected: ModelIdentity) -> None:
-    """Refuse what was made with another model.
-
-    Raises:
-        ArtifactError: configuration or weights differ from those of ``expected``.
-    """
-    same_config = _config_hash(model) == expected.config_hash
-    if not same_config or _weights_hash(model) != expected.weights_hash:
-        raise ArtifactError(
-            f"this was made with {expected.name} ({expected.architecture}, {expected.n_layers} "
-            f"layers), and {model.cfg.model_name} has other "
-            f"{'weights' if same_config else 'configuration'}: load that model, or score this one"
-        )
-
-
-def _config_hash(model: Any) -> str:
-    config = getattr(model.original_model, "config", model.cfg)
+def _config_hash(plain: Any, cfg: Any) -> str:
+    config = getattr(plain, "config", cfg)
     content = config.to_dict()
     return _sha256(json.dumps(_settled(content), sort_keys=True, default=str).encode())
 
@@ -85,22 +93,22 @@ def _settled(content: Any) -> Any:
     return [_settled(v) for v in content] if isinstance(content, (list, tuple)) else content
 
 
-def _weights_hash(model: Any) -> str:
+def _weights_hash(plain: Any) -> str:
     digest = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
+    for name, parameter in sorted(plain.named_parameters()):
         digest.update(f"{name.replace('._original_component', '')}{[*parameter.shape]}".encode())
-        digest.update(_sampled(_present(model, name, parameter.detach())))
+        digest.update(_sampled(_present(plain, name, parameter.detach())))
     return digest.hexdigest()
 
 
-def _present(model: Any, name: str, parameter: Tensor) -> Tensor:
+def _present(plain: Any, name: str, parameter: Tensor) -> Tensor:
     """A parameter's values, fetched for the moment where accelerate keeps them elsewhere."""
     if not parameter.is_meta:
         return parameter
     from accelerate.utils import align_module_device
 
     owner, _, leaf = name.rpartition(".")
-    module = model.get_submodule(owner)
+    module = plain.get_submodule(owner)
     with align_module_device(module, "cpu"):
         fetched: Tensor = getattr(module, leaf).detach().clone()
     return fetched

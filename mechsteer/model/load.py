@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
     open_checkpoint,
@@ -16,9 +16,10 @@ from mechsteer.model.checkpoint import (
     reason_of,
     require_faithful,
 )
+from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
-
-_plain_tokenizers: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+from mechsteer.model.interface import Model
+from mechsteer.model.views import keep
 
 
 def load_model(
@@ -29,11 +30,12 @@ def load_model(
     dtype: torch.dtype | None = None,
     revision: str | None = None,
     verify: bool = False,
-) -> Any:
+) -> Model:
     """Load a model in eval mode, without gradients, running no remote code.
 
-    It is a TransformerBridge where TransformerLens has an adapter for the architecture, and else a
-    ``mechsteer.model.plain.PlainModel``, which offers what mechsteer needs of one.
+    It is a TransformerBridge, and offers all of one, where TransformerLens has an adapter for the
+    architecture, and else the Hugging Face model, read by hooks of our own. Attention is eager
+    either way.
 
     Args:
         name_or_path: a published model's name, a checkpoint folder, or None for the embedded model.
@@ -55,6 +57,8 @@ def load_model(
     name = _source(name_or_path)
     if device is not None and device_map is not None:
         raise ModelError("expected a device or a device_map, got both: leave one out")
+    if Path(name).is_dir():
+        require_whole(Path(name))
     usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with quiet():
         try:
@@ -62,7 +66,7 @@ def load_model(
             tokenizer = AutoTokenizer.from_pretrained(
                 name, revision=revision, trust_remote_code=False
             )
-            model = open_checkpoint(
+            opened = open_checkpoint(
                 name,
                 config,
                 **({"device": usual} if device_map is None else {"device_map": device_map}),
@@ -73,65 +77,13 @@ def load_model(
             raise
         except Exception as error:
             raise ModelError(reason_of(name, error)) from error
-    _plain_tokenizers[model] = _padded_right(tokenizer)
-    model = model.eval().requires_grad_(False)
+    opened.eval().requires_grad_(False)
+    model = opened if isinstance(opened, Model) else keep(BridgeModel(opened))
+    model.plain_tokenizer = tokenizer
     if verify:
         with quiet():
             require_faithful(model, name, revision=revision)
     return model
-
-
-def plain_tokenizer(model: Any) -> Any:
-    """The checkpoint's own tokenizer, padding on the right.
-
-    Not ``model.tokenizer``: TransformerLens loads that one anew with a forced beginning-of-sequence
-    token, which many models were never trained with.
-
-    Raises:
-        ModelError: the model was not loaded by ``load_model`` and does not say where its tokenizer
-            lies.
-    """
-    from transformers import AutoTokenizer
-
-    if model not in _plain_tokenizers:
-        source = getattr(getattr(model, "tokenizer", None), "name_or_path", "")
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        except Exception as error:
-            raise ModelError(
-                f"cannot find the plain tokenizer of this model (it names {source!r}): "
-                "pass tokenizer=AutoTokenizer.from_pretrained(...)"
-            ) from error
-        _plain_tokenizers[model] = _padded_right(tokenizer)
-    return _plain_tokenizers[model]
-
-
-def context_length(model: Any, tokenizer: Any) -> int:
-    """Tokens a model takes; its tokenizer knows better where positions start at an offset."""
-    return min(int(model.cfg.n_ctx), int(tokenizer.model_max_length))
-
-
-def require_eval(model: Any) -> None:
-    """Refuse a model in train mode: dropout would make every number random.
-
-    Raises:
-        ModelError: the model, or any part of it that has parameters or dropout, trains.
-    """
-    if model.training or any(part.training for part in model.original_model.modules()):
-        raise ModelError("the model is in train mode, where dropout is random: call model.eval()")
-
-
-def require_raw(model: Any) -> None:
-    """Refuse compatibility mode, which shifts the residual stream of LayerNorm models.
-
-    Raises:
-        ModelError: the bridge's weights were processed.
-    """
-    if getattr(model, "compatibility_mode", False):
-        raise ModelError(
-            "compatibility mode shifts the residual stream, so its embeddings compare to nobody "
-            "else's: load the model again and leave enable_compatibility_mode() out"
-        )
 
 
 def _source(name_or_path: str | Path | None) -> str:
@@ -149,10 +101,3 @@ def _source(name_or_path: str | Path | None) -> str:
             )
         return str(folder)
     return name
-
-
-def _padded_right(tokenizer: Any) -> Any:
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer

@@ -40,6 +40,10 @@ def one_of(*choices: str) -> Rule:
     return Rule(" or ".join(choices), lambda x: isinstance(x, str) and x in choices, choices)
 
 
+UNICODE = Rule(
+    "Unicode text",  # a lone surrogate is no character
+    lambda x: isinstance(x, str) and not any("\ud800" <= letter <= "\udfff" for letter in x),
+)
 YES_OR_NO = Rule("True or False", lambda x: isinstance(x, bool))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from typing_extensions import Unpack
 
-from mechsteer.errors import CorpusError
+from mechsteer.errors import CorpusError, CorpusWarning
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
+from mechsteer.recording.tokens import Tokens, tokenize
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
-
-_CHUNK = 1024  # sentences tokenised at once
 
 
 @dataclass(frozen=True)
@@ -89,57 +89,59 @@ def plan_batches(
 
     Raises:
         CorpusError: a sentence has no real token, or is longer than the context.
+        ModelError: a prefix, and a tokenizer that does not know where its tokens lie.
+
+    Warns:
+        CorpusWarning: special tokens written in the text, with their number and the first of them.
     """
     reading = reading.changed(options)
-    ids: list[np.ndarray] = []
-    real: list[np.ndarray] = []
+    tokens: list[Tokens] = []
     n_truncated = 0
     texts = corpus.flatten()[0]
-    for row, encoded in enumerate(_encoded(texts, tokenizer)):
-        tokens, special = encoded
-        if len(tokens) > context:
-            if not reading.truncate:
-                raise CorpusError(
-                    f"{_place(corpus, row)}: {len(tokens)} tokens, and the model takes {context}: "
-                    "shorten the sentence, or pass truncate=True (--truncate)"
-                )
-            n_truncated += 1
-            tokens, special = _truncated(texts[row], tokenizer, context)
-        ids.append(tokens)
-        real.append(_real(special, skip_first=reading.skip_first))
-        if not real[-1].any():
-            raise CorpusError(f"{_place(corpus, row)}: the sentence has no real token: remove it")
-    batches = divide([len(tokens) for tokens in ids], reading.batch_tokens)
-    pad = tokenizer.pad_token_id
-    return Plan(tuple(ids), tuple(real), batches, n_truncated, 0 if pad is None else pad)
-
-
-def _encoded(texts: Sequence[str], tokenizer: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Token ids and special-token mask of each sentence, without padding or truncation."""
-    for start in range(0, len(texts), _CHUNK):
-        encoded = tokenizer(
-            list(texts[start : start + _CHUNK]),
-            return_special_tokens_mask=True,
-            return_attention_mask=False,
-            verbose=False,  # silent about sentences beyond the context, which are checked below
+    for row, read in enumerate(tokenize(texts, tokenizer, prefix=reading.prefix)):
+        fits = len(read.ids) <= context
+        if not fits and not reading.truncate:
+            raise CorpusError(
+                f"{source_of(corpus, row)}: {len(read.ids)} tokens, and the model takes {context}: "
+                "shorten the sentence, or pass truncate=True (--truncate)"
+            )
+        n_truncated += not fits
+        tokens.append(read if fits else _cut(texts[row], tokenizer, reading.prefix, context))
+    real = [read.without_first() if reading.skip_first else read.real for read in tokens]
+    if empty := [row for row, own in enumerate(real) if not own.any()]:
+        raise CorpusError(
+            f"{source_of(corpus, empty[0])}: the sentence has no real token: remove it"
         )
-        for ids, special in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
-            yield np.asarray(ids, np.int32), np.asarray(special, bool)
+    _warn_of_written(corpus, tokens, tokenizer)
+    batches = divide([len(read.ids) for read in tokens], reading.batch_tokens)
+    pad = tokenizer.pad_token_id or 0
+    return Plan(tuple(read.ids for read in tokens), tuple(real), batches, n_truncated, pad)
 
 
-def _truncated(text: str, tokenizer: Any, context: int) -> tuple[np.ndarray, np.ndarray]:
-    encoded = tokenizer(text, return_special_tokens_mask=True, truncation=True, max_length=context)
-    return (
-        np.asarray(encoded["input_ids"], np.int32),
-        np.asarray(encoded["special_tokens_mask"], bool),
-    )
+def source_of(corpus: LabelledCorpus, row: int) -> str:
+    """``file:line`` of a sentence by its number in the corpus, for messages."""
+    for language in corpus.languages:
+        if row < len(corpus.sentences[language]):
+            return corpus.where(language, row)
+        row -= len(corpus.sentences[language])
+    raise IndexError(row)
 
 
-def _real(special: np.ndarray, *, skip_first: bool) -> np.ndarray:
-    real = ~special
-    if skip_first and real.any():
-        real[real.argmax()] = False
-    return real
+def _cut(text: str, tokenizer: Any, prefix: str, context: int) -> Tokens:
+    return next(tokenize([text], tokenizer, prefix=prefix, context=context))
+
+
+def _warn_of_written(corpus: LabelledCorpus, tokens: Sequence[Tokens], tokenizer: Any) -> None:
+    rows = [row for row, read in enumerate(tokens) if read.written.any()]
+    if rows:
+        first = int(tokens[rows[0]].ids[tokens[rows[0]].written][0])
+        warnings.warn(
+            f"special tokens are written in the text of {len(rows)} of {len(tokens)} sentences, "
+            f"first {tokenizer.convert_ids_to_tokens(first)!r} in {source_of(corpus, rows[0])}: "
+            "the model reads them as such, and they do not count as real tokens",
+            CorpusWarning,
+            stacklevel=3,
+        )
 
 
 def divide(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], ...]:
@@ -151,12 +153,3 @@ def divide(lengths: Sequence[int], batch_tokens: int) -> tuple[tuple[int, ...], 
             batches.append([])
         batches[-1].append(row)
     return tuple(map(tuple, batches))
-
-
-def _place(corpus: LabelledCorpus, row: int) -> str:
-    """Source and line of a sentence, for an error message."""
-    for language in corpus.languages:
-        if row < len(corpus.sentences[language]):
-            return corpus.where(language, row)
-        row -= len(corpus.sentences[language])
-    raise IndexError(row)

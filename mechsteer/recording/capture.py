@@ -18,10 +18,11 @@ from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.model.decoder import decoder_real
-from mechsteer.model.hooks import hook_points, input_device, read
-from mechsteer.model.identity import ModelIdentity, identity
-from mechsteer.model.load import context_length, plain_tokenizer, require_eval
+from mechsteer.model.hooks import read
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, find_site, require_once, require_tokens, require_width
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording.batches import Batch, Plan, plan_batches
 from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def record(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *,
     site: str = "post",
@@ -78,16 +79,17 @@ def record(
         CorpusError: a sentence without real tokens, or longer than the context.
         ArtifactError: the folder holds a recording with other inputs.
     """
-    require_eval(model)
-    tokenizer = tokenizer or plain_tokenizer(model)
+    model = as_model(model)
+    model.require_eval()
+    tokenizer = tokenizer or model.plain_tokenizer
     found = find_site(model, site)
     points = points_of(found, layers)
     residual = residual_rows(model) if embeddings else ()
     taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
     reading = reading.changed(options)
-    context = context_length(model, tokenizer)
+    context = model.context_length(tokenizer)
     plan = plan_batches(corpus, tokenizer, reading, context=context)
-    who = identity(model, tokenizer)
+    who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
     if directory is None:
@@ -113,7 +115,7 @@ def record(
 
 
 def embed(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *,
     tokenizer: Any = None,
@@ -139,11 +141,12 @@ def embed(
         ModelError: train mode or compatibility mode.
         CorpusError: a sentence without real tokens, or longer than the context.
     """
-    require_eval(model)
-    tokenizer = tokenizer or plain_tokenizer(model)
+    model = as_model(model)
+    model.require_eval()
+    tokenizer = tokenizer or model.plain_tokenizer
     residual = residual_rows(model)
     reading = reading.changed(options)
-    context = context_length(model, tokenizer)
+    context = model.context_length(tokenizer)
     plan = plan_batches(corpus, tokenizer, reading, context=context)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
@@ -151,15 +154,15 @@ def embed(
     return by_language(memory.embeddings(), labels, corpus.languages)
 
 
-def _fill(store: Store, model: Any, plan: Plan, taps: Taps, *, progress: bool) -> None:
+def _fill(store: Store, model: Model, plan: Plan, taps: Taps, *, progress: bool) -> None:
     require_once(model, taps)
-    device = input_device(model.original_model)
+    device = model.input_device
     for number, batch in _watched(plan, store.missing(), show=progress):
         store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
 
 
 @torch.inference_mode()
-def _pooled(model: Any, taps: Taps, batch: Batch) -> Pooled:
+def _pooled(model: Model, taps: Taps, batch: Batch) -> Pooled:
     """Run one batch and pool what passes each hook point."""
     pooled: dict[tuple[HookSite, Pooling], Tensor] = {}
     decoded = any(point.stack == "decoder" for point in taps)
@@ -198,9 +201,9 @@ def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tupl
             bar.update(len(plan.batches[number]))
 
 
-def _require_unhooked(model: Any) -> None:
+def _require_unhooked(model: Model) -> None:
     """A folder must not mix what was recorded with and without an edit."""
-    points = hook_points(model).items()
+    points = model.hook_dict.items()
     hooked = [name for name, p in points if p.has_hooks("fwd", including_permanent=False)]
     if hooked:
         raise ModelError(
@@ -210,10 +213,10 @@ def _require_unhooked(model: Any) -> None:
 
 
 def _inputs(
-    model: Any, corpus: LabelledCorpus, who: ModelIdentity, plan: Plan, taps: Taps
+    model: Model, corpus: LabelledCorpus, who: ModelIdentity, plan: Plan, taps: Taps
 ) -> dict[str, Any]:
     """All that determines the bytes of a recording; a model's name does not."""
-    device = input_device(model.original_model).type
+    device = model.input_device.type
     libraries = ("torch", "transformers", "transformer-lens")
     return {
         "schema": SCHEMA,

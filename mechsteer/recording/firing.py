@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.model.hooks import hook_points, input_device, read
-from mechsteer.model.sites import HookSite, block_of
+from mechsteer.model.hooks import read
+from mechsteer.model.interface import Model
+from mechsteer.model.sites import HookSite
 
 FIRING = "firing"
 _TOKENS = 8  # times the neurons of a layer: thousands of signs to compare
@@ -34,7 +35,7 @@ def fires(pre: Float[Tensor, "sentence token neuron"]) -> Float[Tensor, "sentenc
 
 
 @torch.inference_mode()
-def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
+def require_firing(model: Model, neurons: Sequence[HookSite]) -> None:
     """Refuse a model whose neurons do not fire exactly where ``hook_pre > 0``.
 
     That holds for ReLU, GELU, SiLU and whatever else keeps the sign, and is checked on a forward
@@ -48,7 +49,7 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
     foreign = {point.kind for point in neurons} - {"post"}
     if foreign:
         raise SiteError(f"expected site 'post' to see neurons fire, got components {foreign}")
-    points = hook_points(model).values()
+    points = model.hook_dict.values()
     if any(point.has_hooks("fwd", including_permanent=False) for point in points):
         raise ModelError("hooks are on: leave the steering scope to record how neurons fire")
     signs: dict[str, Tensor] = {}
@@ -57,7 +58,7 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
         return lambda z: signs.__setitem__(hook, z.sign())
 
     wanted = [hook for point in neurons for hook in _compared(model, point)]
-    ids = torch.arange(_TOKENS, device=input_device(model.original_model))[None]
+    ids = torch.arange(_TOKENS, device=model.input_device)[None]
     read(model, ids, torch.ones_like(ids), {hook: reader(hook) for hook in wanted})
     for point in neurons:
         post, pre, *up = (signs[hook] for hook in _compared(model, point))
@@ -69,8 +70,8 @@ def require_firing(model: Any, neurons: Sequence[HookSite]) -> None:
             )
 
 
-def _compared(model: Any, point: HookSite) -> tuple[str, ...]:
-    gated = getattr(block_of(model, point).mlp, "W_gate", None) is not None
+def _compared(model: Model, point: HookSite) -> tuple[str, ...]:
+    gated = getattr(model.stack(point.stack).blocks[point.layer].mlp, "W_gate", None) is not None
     up = (_beside(point, "hook_pre_linear"),) if gated else ()
     return (point.hook, firing_point(point).hook, *up)
 

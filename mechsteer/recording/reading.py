@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, option
-from mechsteer.options.rules import YES_OR_NO, whole
+from mechsteer.options.rules import UNICODE, YES_OR_NO, whole
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -18,6 +18,7 @@ class ReadingOptions(TypedDict, total=False):
     batch_tokens: int
     truncate: bool
     skip_first: bool
+    prefix: str
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,12 @@ class Reading(Options):
         truncate: cut sentences longer than the context, and count them, instead of refusing them.
         skip_first: the first real token of a sentence counts as not real (it is the attention sink
             of models without a beginning-of-sequence token).
+        prefix: what the model reads before each sentence, such as ``"query: "`` for E5; its tokens
+            are not real (see ``mechsteer.recording.tokens.tokenize``).
 
     Raises:
-        MechsteerError: a value of another type, or a batch without a token.
+        MechsteerError: a value of another type, a batch without a token, or a prefix that is not
+            Unicode.
     """
 
     batch_tokens: int = option(
@@ -42,6 +46,9 @@ class Reading(Options):
     )
     skip_first: bool = option(
         False, "Drop the first token (attention sink).", YES_OR_NO, flag="--skip-first"
+    )
+    prefix: str = option(
+        "", "Read before each sentence, for example 'query: '.", UNICODE, flag="--prefix"
     )
 
     def changed(self, options: ReadingOptions) -> Reading:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import POOLINGS, Pooling
-from mechsteer.model.load import require_raw
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site, residual_points
 from mechsteer.recording.firing import firing_point, require_firing
 
@@ -15,7 +14,7 @@ Taps = dict[HookSite, tuple[Pooling, ...]]
 
 
 def plan_taps(
-    model: Any,
+    model: Model,
     points: tuple[HookSite, ...],
     poolings: tuple[Pooling, ...],
     residual: tuple[HookSite, ...],
@@ -51,13 +50,13 @@ def points_of(site: Site, layers: Sequence[int] | None) -> tuple[HookSite, ...]:
     return tuple(point for point in site.points if point.layer in wanted)
 
 
-def residual_rows(model: Any) -> tuple[HookSite, ...]:
+def residual_rows(model: Model) -> tuple[HookSite, ...]:
     """The rows of the residual stream, of a model whose embeddings compare to others'.
 
     Raises:
         ModelError: compatibility mode.
     """
-    require_raw(model)
+    model.require_raw()
     return residual_points(model)
 
 

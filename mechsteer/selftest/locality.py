@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
 from mechsteer.interventions import NeuronEdit
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site, find_site, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
 from mechsteer.selftest.plain import linear_module
@@ -118,7 +118,7 @@ def _everything(subject: Subject) -> Snapshot:
     return activations(subject.model, hooks, subject.ids, subject.mask)
 
 
-def _outputs(model: Any) -> tuple[HookSite, ...]:
+def _outputs(model: Model) -> tuple[HookSite, ...]:
     """Outputs of the down-projections, where the ``linear`` site has them."""
     try:
         return tuple(p for p in find_site(model, "linear").points if p.kind == "down")

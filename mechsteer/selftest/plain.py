@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
 from mechsteer.model.checkpoint import quiet
-from mechsteer.model.sites import HookSite, block_of
+from mechsteer.model.interface import Model
+from mechsteer.model.sites import HookSite
 from mechsteer.model.sites.mixtures import shared_projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
@@ -68,7 +69,7 @@ class Tap:
             handle.remove()
 
 
-def plain_model(model: Any) -> Plain:
+def plain_model(model: Model) -> Plain:
     """Load a second copy of the wrapped model where its source is known and its size is sensible.
 
     The copy is of the same class and dtype with eager attention, and is only used when every weight
@@ -100,12 +101,12 @@ def plain_model(model: Any) -> Plain:
     return Plain(copy, "a second copy of the plain model, eager attention", bool(random))
 
 
-def linear_module(model: Any, point: HookSite) -> nn.Module | None:
+def linear_module(model: Model, point: HookSite) -> nn.Module | None:
     """The linear module that takes or gives the neurons of a hook point.
 
     None where no module does: the experts of a mixture are computed inside one.
     """
-    block = block_of(model, point)
+    block = model.stack(point.stack).blocks[point.layer]
     if point.kind == "shared":
         shared: nn.Module = shared_projection(block.original_component)[0]
         return shared
@@ -116,7 +117,7 @@ def linear_module(model: Any, point: HookSite) -> nn.Module | None:
     return module
 
 
-def tap(model: Any, plain: Plain, point: HookSite) -> Tap | None:
+def tap(model: Model, plain: Plain, point: HookSite) -> Tap | None:
     """Find a hook point in the plain model, by the name of its module or, fused, by its weights.
 
     None where no module takes or gives its neurons.
@@ -139,7 +140,7 @@ def tap(model: Any, plain: Plain, point: HookSite) -> Tap | None:
 
 
 def rebuilt(
-    model: Any, copy: nn.Module, run: Callable[[], Any], run_plain: Callable[[], Any]
+    model: Model, copy: nn.Module, run: Callable[[], Any], run_plain: Callable[[], Any]
 ) -> tuple[str, ...]:
     """Classes of plain modules that run in the copy and not in the bridge, which replaced them."""
     inner: dict[str, nn.Module] = {}

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property, partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, residual_points
 from mechsteer.selftest.check import Gap, relative
 from mechsteer.selftest.plain import Plain, Tap, rebuilt, tap
@@ -79,7 +79,7 @@ class Reference:
         return value.reshape(*shape, -1)[self.subject.real]
 
 
-def _rows(model: Any) -> tuple[HookSite, ...]:
+def _rows(model: Model) -> tuple[HookSite, ...]:
     """Rows of the residual stream that ``hidden_states`` holds too: not the last block's output."""
     *rows, _, final = residual_points(model)
     return (*rows, final)

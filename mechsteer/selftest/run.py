@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mechsteer.errors import MechsteerError, SiteError
-from mechsteer.model.load import require_eval, require_raw
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import SITES, Site, find_site, require_once, require_tokens, site_table
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.selftest.agreement import agreement
 from mechsteer.selftest.check import Check, Gap, measured
 from mechsteer.selftest.generation import generation
@@ -18,7 +19,7 @@ from mechsteer.selftest.subject import Subject, subject
 
 
 def self_test(
-    model: Any, *, sites: Sequence[str] = ("post", "linear"), tokenizer: Any = None
+    model: ModelLike, *, sites: Sequence[str] = ("post", "linear"), tokenizer: Any = None
 ) -> tuple[Check, ...]:
     """Check on a model itself that what mechsteer says about it is true; seconds, a few sentences.
 
@@ -46,8 +47,9 @@ def self_test(
         ModelError: train mode, compatibility mode, or a tokenizer of another model.
         SiteError: an unknown site.
     """
-    require_eval(model)
-    require_raw(model)
+    model = as_model(model)
+    model.require_eval()
+    model.require_raw()
     found = [_site(model, name) for name in sites]
     checks = [check for check, _ in found]
     readable = tuple(site for _, site in found if site is not None)
@@ -73,7 +75,7 @@ _PARTS: dict[str, Callable[[Subject], Iterator[Check]]] = {
 }
 
 
-def _site(model: Any, name: str) -> tuple[Check, Site | None]:
+def _site(model: Model, name: str) -> tuple[Check, Site | None]:
     """Whether every layer's neurons are found, once each, as wide as their weights say."""
     if name.rpartition(".")[2] not in SITES:
         find_site(model, name)  # names the known ones

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ModelError
-from mechsteer.model.hooks import input_device, read
-from mechsteer.model.load import context_length, plain_tokenizer
+from mechsteer.model.hooks import read
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.batches import plan_batches
 
@@ -36,7 +36,7 @@ SENTENCES = LabelledCorpus(
 class Subject:
     """A model, the sites it has, and one batch of sentences padded on the right."""
 
-    model: Any
+    model: Model
     tokenizer: Any
     sites: tuple[Site, ...]
     ids: Int[Tensor, "sentence token"]
@@ -88,17 +88,17 @@ class Subject:
         return self.mask.bool().cpu()
 
 
-def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subject:
+def subject(model: Model, sites: tuple[Site, ...], tokenizer: Any = None) -> Subject:
     """Tokenise the sentences for a model.
 
     Raises:
         ModelError: the tokenizer gives tokens that the model has no embedding of.
     """
-    tokenizer = tokenizer or plain_tokenizer(model)
+    tokenizer = tokenizer or model.plain_tokenizer
     plan = plan_batches(
-        SENTENCES, tokenizer, context=context_length(model, tokenizer), truncate=True
+        SENTENCES, tokenizer, context=model.context_length(tokenizer), truncate=True
     )
-    batch = plan.batch(0).to(input_device(model.original_model))
+    batch = plan.batch(0).to(model.input_device)
     known = model.original_model.get_input_embeddings().weight.shape[0]
     if int(batch.ids.max()) >= known:
         raise ModelError(
@@ -108,7 +108,7 @@ def subject(model: Any, sites: tuple[Site, ...], tokenizer: Any = None) -> Subje
     return Subject(model, tokenizer, sites, batch.ids, batch.mask)
 
 
-def activations(model: Any, hooks: Iterable[str], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def activations(model: Model, hooks: Iterable[str], ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """What passes some hook points, copied to the CPU, in the order that they fire."""
     seen: dict[str, Tensor] = {}
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from mechsteer.interventions import Edit
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording import embed
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.steering.positions import Positions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def embed_steered(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     *edits: Edit,
     positions: Positions = "all",
@@ -46,6 +47,7 @@ def embed_steered(
     Raises:
         MechsteerError: as ``steer`` and ``embed``; an edit was not fitted for one of the languages.
     """
+    model = as_model(model)
     reading = reading.changed(options)
     known: dict[str, Any] = {"tokenizer": tokenizer, "reading": reading, "progress": progress}
     embeddings: dict[str, Tensor] = {}

@@ -12,7 +12,9 @@ from mechsteer.errors import MechsteerError
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit
 from mechsteer.kernels import Pooling
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import Site, find_site
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
@@ -27,7 +29,7 @@ Make = Callable[[Recording, int], Edit]
 
 
 def fit(
-    model: Any,
+    model: ModelLike,
     corpus: LabelledCorpus,
     make: Make,
     *,
@@ -71,6 +73,7 @@ def fit(
             stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
             fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
     """
+    model = as_model(model)
     recorder = partial(
         record,
         model,
@@ -94,7 +97,7 @@ def fit(
     return _one(made)
 
 
-def _steps(model: Any, site: str, layers: Sequence[int] | None, *, residual: bool) -> list[int]:
+def _steps(model: Model, site: str, layers: Sequence[int] | None, *, residual: bool) -> list[int]:
     """The layers to edit in the order of the forward pass."""
     if residual:
         known = {row.layer for row in residual_rows(model)}

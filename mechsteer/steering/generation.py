@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any
-from weakref import WeakKeyDictionary
 
-_watched: WeakKeyDictionary[Any, Generation] = WeakKeyDictionary()
+from mechsteer.model.interface import Model
 
 
 class Generation:
@@ -33,41 +32,45 @@ class Generation:
             self.call = outer
 
 
-def watch(model: Any) -> Generation:
+def watch(model: Model) -> Generation:
     """Begin to tell when a model generates, for one more scope."""
-    if model not in _watched:
-        generation = _watched[model] = Generation()
+    if not isinstance(model.watcher, Generation):
+        generation = model.watcher = Generation()
         for owner, name, wrap in _generators(model):
             vars(owner)[name] = wrap(getattr(owner, name), generation)
-    _watched[model].scopes += 1
-    return _watched[model]
+    model.watcher.scopes += 1
+    return model.watcher
 
 
-def generating(model: Any) -> AbstractContextManager[None]:
+def generating(model: Model) -> AbstractContextManager[None]:
     """One call that generates, for those who write their loop themselves."""
-    generation = _watched.get(model)
-    return nullcontext() if generation is None else generation.running(object())
+    watcher = model.watcher
+    return watcher.running(object()) if isinstance(watcher, Generation) else nullcontext()
 
 
-def forget(model: Any) -> None:
+def forget(model: Model) -> None:
     """End it for one scope; the last one leaves the functions that were there before."""
-    _watched[model].scopes -= 1
-    if _watched[model].scopes == 0:
-        del _watched[model]
+    watcher = model.watcher
+    if not isinstance(watcher, Generation):
+        return
+    watcher.scopes -= 1
+    if watcher.scopes == 0:
+        model.watcher = None
         for owner, name, _ in _generators(model):
             before = vars(owner).pop(name).__wrapped__
             if before != getattr(owner, name):  # somebody had put a function of their own there
                 vars(owner)[name] = before
 
 
-def _generators(model: Any) -> list[tuple[Any, str, Callable[..., Any]]]:
+def _generators(model: Model) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions that generate; the bridge's ``hf_generate`` calls the wrapped model's own."""
     known = [
-        (model, "generate", _whole),
-        (model, "generate_stream", _stream),
+        (model.module, "generate", _whole),
+        (model.module, "generate_stream", _stream),
         (model.original_model, "generate", _whole),
     ]
-    return [(owner, name, wrap) for owner, name, wrap in known if hasattr(owner, name)]
+    found = {(id(owner), name): (owner, name, wrap) for owner, name, wrap in known}
+    return [(owner, name, wrap) for owner, name, wrap in found.values() if hasattr(owner, name)]
 
 
 def _whole(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:

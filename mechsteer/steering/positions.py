@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,6 +12,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.model.interface import Model
+from mechsteer.recording.tokens import special_ids
 from mechsteer.steering.generation import Generation, forget, watch
 
 Positions = Literal["all", "content", "last", "generated"]
@@ -29,11 +31,11 @@ class Where:
     there are none.
     """
 
-    def __init__(self, model: Any, stack: str, positions: Positions, tokenizer: Any) -> None:
+    def __init__(self, model: Model, stack: str, positions: Positions, tokenizer: Any) -> None:
         self.mask: Bool[Tensor, "batch token"] | None = None
         self.nothing = False
         self._positions = positions
-        self._special = _special_ids(tokenizer) if positions == "content" else []
+        self._special = special_ids(tokenizer) if positions == "content" else ()
         self._decodes = stack == "decoder"
         reader = _reader(model.original_model, stack)
         self._names = tuple(inspect.signature(reader.forward).parameters)
@@ -128,7 +130,7 @@ def _past(given: Mapping[str, Any], mask: Tensor | None, n_tokens: int) -> int:
 def _content(
     tokens: Int[Tensor, "batch token"] | None,
     real: Bool[Tensor, "batch token"] | None,
-    special: list[int],
+    special: Sequence[int],
 ) -> Bool[Tensor, "batch token"]:
     if tokens is None:
         raise MechsteerError(
@@ -137,9 +139,3 @@ def _content(
         )
     content = ~torch.isin(tokens, torch.tensor(special, device=tokens.device))
     return content if real is None else content & real.to(content.device)
-
-
-def _special_ids(tokenizer: Any) -> list[int]:
-    """What stands for no word; an unknown or masked word stands for one."""
-    words = {tokenizer.unk_token_id, getattr(tokenizer, "mask_token_id", None)}
-    return [number for number in tokenizer.all_special_ids if number not in words]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError, SiteError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
-from mechsteer.model.hooks import detach, hook_points
-from mechsteer.model.identity import require_same_model
-from mechsteer.model.load import plain_tokenizer, require_raw
+from mechsteer.model.hooks import detach
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, find_site, residual_points
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.positions import Positions, Where
 
@@ -22,7 +22,7 @@ Hook = Callable[..., Tensor | None]
 
 
 def steer(
-    model: Any,
+    model: ModelLike,
     *edits: Edit,
     positions: Positions = "all",
     languages: str | Sequence[str] | None = None,
@@ -72,12 +72,13 @@ def steer(
         raise MechsteerError(
             f"expected positions of {', '.join(get_args(Positions))}, got {positions!r}"
         )
+    model = as_model(model)
     for edit in edits:
         _require_place(model, edit)
     installed = [e if isinstance(e, NeuronEdit) else by_row(e, languages) for e in edits]
     moving = [edit for edit in installed if not edit.is_identity()]
     if positions == "content":
-        tokenizer = tokenizer or plain_tokenizer(model)
+        tokenizer = tokenizer or model.plain_tokenizer
     steering = Steering()
     try:
         if moving:
@@ -88,11 +89,11 @@ def steer(
     return steering
 
 
-def _require_place(model: Any, edit: Edit) -> None:
+def _require_place(model: Model, edit: Edit) -> None:
     if edit.model is not None:
-        require_same_model(model, edit.model)
+        model.require_same(edit.model)
     if isinstance(edit, ResidualEdit):
-        require_raw(model)
+        model.require_raw()
         if not set(edit.points) <= set(residual_points(model)):
             raise SiteError(
                 f"edit {edit.name!r} was made for another residual stream than this model has: "
@@ -114,12 +115,12 @@ class Steering:
         self._where: dict[str, Where] = {}
 
     def install(
-        self, model: Any, edits: Sequence[Edit], positions: Positions, tokenizer: Any
+        self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any
     ) -> None:
         """Hook edits that act at some positions, one hook a point that they move anything at."""
         for stack in {place.stack for edit in edits for place in _places(edit)}:
             self._where[stack] = Where(model, stack, positions, tokenizer)
-        points = hook_points(model)
+        points = model.hook_dict
         for edit in edits:
             # where the last block's output stands for the final norm, both rows are one point
             actions = {

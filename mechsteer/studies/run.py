@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
+from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
 from mechsteer.recording import DEFAULT_READING, Reading, embed, record
 from mechsteer.steering import embed_steered, steer
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @takes(ScoreOptions, StudyOptions)
 def study(
-    model: Any,
+    model: ModelLike,
     *,
     dev: ParallelCorpus,
     test: ParallelCorpus,
@@ -62,6 +63,7 @@ def study(
         MechsteerError: an option that is unknown or out of range.
         CorpusError: the two corpora do not fit, or a target was not scored.
     """
+    model = as_model(model)
     scoring, wanted = records(vars(reading) | options, ScoreOptions, StudyOptions)
     if scored is None:
         recording = None if directory is None else directory / "recording"
@@ -82,7 +84,7 @@ def study(
 
 
 def score_for_study(
-    model: Any, dev: LabelledCorpus, options: ScoreOptions, *, directory: Path | None = None
+    model: ModelLike, dev: LabelledCorpus, options: ScoreOptions, *, directory: Path | None = None
 ) -> Scored:
     """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
     recording = record(
@@ -100,13 +102,13 @@ def score_for_study(
     return Scored(scores, recording.embeddings_by_language())
 
 
-def model_functions(model: Any, reading: Reading) -> ModelFunctions:
+def model_functions(model: ModelLike, reading: Reading) -> ModelFunctions:
     """What a study asks of a model, sentences read in one way."""
-    return ModelFunctions(partial(_embedded, model, reading), partial(_bits_per_byte, model))
+    return ModelFunctions(partial(_embedded, model, reading), partial(_bits_per_byte, model, reading))
 
 
 def _embedded(
-    model: Any, reading: Reading, corpus: ParallelCorpus, edit: Edit | None
+    model: ModelLike, reading: Reading, corpus: ParallelCorpus, edit: Edit | None
 ) -> LayerEmbeddings:
     if edit is None:
         return embed(model, corpus, reading=reading, progress=False)
@@ -116,9 +118,11 @@ def _embedded(
         return embed(model, corpus, reading=reading, progress=False)
 
 
-def _bits_per_byte(model: Any, texts: Sequence[str], language: str, edit: Edit | None) -> float:
+def _bits_per_byte(
+    model: ModelLike, reading: Reading, texts: Sequence[str], language: str, edit: Edit | None
+) -> float:
     from mechsteer.costs import perplexity
 
     edits = () if edit is None else (edit,)
     with steer(model, *edits, languages=language):
-        return perplexity(model, texts, progress=False).bits_per_byte
+        return perplexity(model, texts, prefix=reading.prefix, progress=False).bits_per_byte

@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -109,7 +110,7 @@ class _Cells:
         different = ~torch.eye(hits.shape[1], dtype=torch.bool)
         counts = hits.long() * different[:, :, None]
         parts = (counts.sum((1, 2))[:, None], counts.sum(2), counts.sum(1), counts[:, different])
-        return torch.cat(parts, dim=1).permute(2, 0, 1)
+        return rearrange(torch.cat(parts, dim=1), "layer cell sentence -> sentence layer cell")
 
     def rows(
         self, counts: Int[Tensor, "sentence layer cell"], *, shares: bool, pairs: bool = True
@@ -130,7 +131,7 @@ class _Cells:
         shares: bool,
     ) -> pd.DataFrame:
         n, size = len(counts), self.size[cells]
-        found = bootstrap_mean(counts.flatten(1), **self.draws)
+        found = bootstrap_mean(rearrange(counts, "n layer cell -> n (layer cell)"), **self.draws)
         value, low, high = (
             end.reshape(len(layers), -1) / size for end in (found.value, found.low, found.high)
         )

@@ -62,7 +62,7 @@ def groups(size: Size, device: Device, threads: int) -> list[Group]:
 
     def scoring(dtype: torch.dtype) -> list[Case]:
         one, many = (
-            cases.Recording.make(size.sentences, size.neurons, languages, dtype, device)
+            cases.ScoringInput.make(size.sentences, size.neurons, languages, dtype, device)
             for languages in (1, 12)
         )
         moments = partial(cases.ours, moments=True)

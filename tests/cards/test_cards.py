@@ -19,8 +19,8 @@ from mechsteer.cards.writes import spelled, vocabulary_logits, written
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.model.load import load_model, plain_tokenizer
-from mechsteer.recording import Recording, record
+from mechsteer.model.load import load_model
+from mechsteer.recording import Reading, Recording, record
 
 LANGUAGES = ("arb_Arab", "fra_Latn", "jpn_Jpan")
 
@@ -73,7 +73,7 @@ def test_scores_on_a_card_are_the_neurons_for_every_language(
 
 
 def test_token_activations_are_those_of_a_plain_hook(model: Any, cards: Cards) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     for row in cards.sentences.itertuples():
         neuron = cards.neurons[cards.neurons["card"] == row.card].iloc[0]
         encoded = tokenizer(row.text, return_tensors="pt", return_special_tokens_mask=True)
@@ -125,7 +125,7 @@ def test_vocabulary_logits_are_the_row_of_w_out_through_norm_and_unembedding(
 
 
 def test_promoted_tokens_are_the_largest_logits(model: Any, scores: NeuronScores) -> None:
-    tokenizer, point = plain_tokenizer(model), scores.site.points[0]
+    tokenizer, point = model.plain_tokenizer, scores.site.points[0]
     table = written(model, tokenizer, point, 3, count=4)
     logits = vocabulary_logits(model, point, 3)[: len(tokenizer)]
     promoted = table[table["direction"] == "promoted"]
@@ -135,7 +135,7 @@ def test_promoted_tokens_are_the_largest_logits(model: Any, scores: NeuronScores
 
 
 def test_tokens_are_spelled_as_text_or_as_their_bytes(model: Any) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     whole = tokenizer("日")["input_ids"]
     part = tokenizer.convert_tokens_to_ids("Ã")
     assert "日" in "".join(spelled(tokenizer, whole))
@@ -209,3 +209,15 @@ def test_repeated_subjects_make_one_card(
 ) -> None:
     twice = [Subject(3, "fra_Latn")] * 2
     assert len(make_cards(model, corpus, recording, scores, twice, n_sentences=1)) == 1
+
+
+def test_cards_of_prefixed_sentences_show_the_sentences_alone(model: Any, corpus: Any) -> None:
+    reading = Reading(prefix="query: ")
+    recording = record(model, corpus, reading=reading)
+    scores = score_recording(recording)
+    subjects = top_subjects(scores, ["fra_Latn"], 1)
+    cards = make_cards(model, corpus, recording, scores, subjects, reading=reading, n_sentences=2)
+    for row in cards.sentences.itertuples():
+        tokens = cards.tokens.query("place == @row.place")
+        assert (tokens["start"].min(), tokens["end"].max()) == (0, len(row.text))
+        assert tokens["value"].max() == pytest.approx(row.value, rel=1e-4)

@@ -180,7 +180,7 @@ def test_selected_experts_open_as_csv(run: Path) -> None:
 
 def test_significant_experts_are_selected_from_the_run(run: Path) -> None:
     done = mechsteer(
-        "select", str(run), "--language", "ja", "--evidence", "0.05", "--min-effect", "2",
+        "select", str(run), "--language", "ja", "--fdr", "0.05", "--min-effect", "2",
         "--draws", "200",
     )  # fmt: skip
     assert "permuted within each sentence" in done.stdout
@@ -191,11 +191,11 @@ def test_significant_experts_are_selected_from_the_run(run: Path) -> None:
     assert table["ap"].is_monotonic_decreasing
 
 
-def test_select_takes_k_or_evidence_and_not_both(run: Path) -> None:
-    both = ("--k", "5", "--evidence", "0.05")
+def test_select_takes_k_or_a_false_discovery_rate_and_not_both(run: Path) -> None:
+    both = ("--k", "5", "--fdr", "0.05")
     for options in ((), both):
         done = mechsteer("select", str(run), "--language", "ja", *options, code=2)
-        assert "either --k or --evidence" in done.stderr
+        assert "either --k or --fdr" in done.stderr
 
 
 def test_an_interrupted_run_says_so_and_resumes(tmp_path: Path, run: Path) -> None:

@@ -41,6 +41,8 @@ def test_every_tatoeba_pair_is_read_by_its_own_code(data_root: Path) -> None:
 
 
 def test_training_text_pairs_only_what_shares_a_certain_id(data_root: Path) -> None:
+    if not (data_root / "train").is_dir():
+        pytest.skip("needs the training text, which `make data` does not fetch")
     corpus = read(data_root / "train", languages="heb,hin")
     ids: list[dict[str, str]] = []
     for language in corpus.languages:

@@ -15,7 +15,7 @@ from mechsteer.costs import compare, divergence, perplexity
 from mechsteer.costs.windows import opening, read, windows
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.interventions import NeuronEdit
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
 
 TEXTS = (
@@ -48,7 +48,7 @@ def plain_nll(model: Any, ids: list[int]) -> float:
 
 
 def whole(model: Any, text: str) -> list[int]:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     return [tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 
@@ -150,13 +150,20 @@ def test_what_opens_a_text_is_the_tokenizers_own_else_its_separator(model: Any) 
     class Tokenizer:
         bos_token_id: int | None = None
         eos_token_id: int | None = 7
+        all_special_ids = (3, 7)
         added: tuple[int, ...] = ()
 
-        def __call__(self, text: str, **options: Any) -> dict[str, list[int]]:
+        def __call__(self, text: str | list[str], **options: Any) -> dict[str, Any]:
+            if isinstance(text, list):
+                rows = [self(each) for each in text]
+                return {name: [row[name] for row in rows] for name in rows[0]}
             own = [ord(letter) for letter in text]
             ids = [*self.added, *own, *self.added]
             special = [1] * len(self.added) + [0] * len(own) + [1] * len(self.added)
             return {"input_ids": ids, "special_tokens_mask": special}
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return [f"<{number}>" for number in ids]
 
     tokenizer = Tokenizer()
     assert opening(tokenizer) == [7]
@@ -164,7 +171,9 @@ def test_what_opens_a_text_is_the_tokenizers_own_else_its_separator(model: Any) 
     assert opening(tokenizer) == [3]
     tokenizer.added = (1, 2)
     assert opening(tokenizer) == [1, 2]
-    assert read(tokenizer, "ab") == [97, 98]
+    (text,) = read(["ab"], tokenizer)
+    assert text.ids.tolist() == [1, 2, 97, 98]
+    assert text.asked.tolist() == [False, False, True, True]
     bare = Tokenizer()
     bare.eos_token_id = None
     with pytest.raises(ModelError, match="no token to start a text with"):

@@ -14,7 +14,7 @@ from mechsteer.costs import cost, distinct, language_probability, repetition, sa
 from mechsteer.costs.sampling import draw
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_seed_writes_the_same_whatever_the_batch_and_the_global_seed(model: An
 
 
 def test_greedy_is_what_the_bridge_generates_with_an_edit(model: Any, scores: NeuronScores) -> None:
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     ids = tokenizer("The weather", return_tensors="pt")["input_ids"]
     for edit in (ms.clamp(scores.top("fra_Latn", 0)), ms.clamp(scores.top("fra_Latn", 300))):
         with ms.steer(model, edit):

@@ -1,4 +1,4 @@
-"""Experts by evidence, on activations where it is known which neurons tell the language."""
+"""Experts by significance, on activations where it is known which neurons tell the language."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.cli.do.runs import score_command
-from mechsteer.cli.do.significance import evidence_command
+from mechsteer.cli.do.significance import significance_command
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts.score import score_recording
@@ -78,8 +78,8 @@ def test_without_an_effect_discoveries_come_as_rarely_as_the_level_says(parallel
 def test_planted_neurons_are_found_and_false_ones_are_the_share_that_the_level_says() -> None:
     planted, shares = set(range(16)), []
     for seed in range(30):
-        evidence = significance_of(recording(seed, large=4.0, small=1.4), "fra_Latn", level=0.2)
-        found = set((evidence.q <= 0.2).nonzero()[:, 0].tolist())
+        tested = significance_of(recording(seed, large=4.0, small=1.4), "fra_Latn", level=0.2)
+        found = set((tested.q <= 0.2).nonzero()[:, 0].tolist())
         assert planted <= found
         shares.append(len(found - planted) / len(found))
     # 84 of 100 neurons are null, so 0.2 · 0.84 = 0.17 is expected; deviation of the mean 0.015
@@ -130,7 +130,7 @@ def test_q_is_the_step_up_procedure_over_all_layers_together(
     assert found.q.tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_equal_seeds_give_equal_evidence() -> None:
+def test_equal_seeds_give_equal_p_values() -> None:
     made = recording()
     first, again, other = (significance_of(made, "fra_Latn", seed=s, draws=99) for s in (1, 1, 2))
     assert torch.equal(first.p, again.p)
@@ -200,10 +200,10 @@ def test_layers_or_poolings_that_were_not_recorded_are_refused() -> None:
 
 def test_scores_of_other_neurons_are_refused() -> None:
     made = recording()
-    evidence = significance_of(made, "fra_Latn", draws=99)
+    found = significance_of(made, "fra_Latn", draws=99)
     other = replace(score_recording(made), pooling="mean")
     with pytest.raises(MechsteerError, match="neurons that were tested"):
-        evidence.experts(other)
+        found.experts(other)
 
 
 def test_a_labelled_run_is_permuted_freely_from_its_recording(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_labelled_run_is_permuted_freely_from_its_recording(tmp_path: Path) ->
         (text / f"{code}.txt").write_text(lines + "\n", encoding="utf-8")
     run = tmp_path / "run"
     scores = score_command("embedded", str(text), run, labelled=True)
-    experts, file = evidence_command(run, "ja", 0.05, min_effect=1.5, draws=500)
+    experts, file = significance_command(run, "ja", 0.05, min_effect=1.5, draws=500)
     assert "languages permuted freely" in experts.selection
     assert 0 < len(experts) < scores.site.n_neurons
     table = pd.read_csv(file)

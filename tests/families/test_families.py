@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from experiments.model_families.roster import FAMILIES, Family
-from experiments.model_families.table import BEGIN, END, README, Outcome, lines, outcome_of
+from experiments.model_families.table import BEGIN, END, PAGE, Outcome, lines, outcome_of
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.hooks import read
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
 
 SUPPORTED = [key for key, family in FAMILIES.items() if family.sites]
@@ -56,7 +56,7 @@ def test_what_is_not_supported_is_refused_with_the_reason(outcomes: Outcomes, ke
 def test_neurons_are_what_hooks_on_modules_found_by_name_see(outcomes: Outcomes, key: str) -> None:
     family, folder = FAMILIES[key], outcomes[key][1]
     model = load_model(folder, device="cpu")
-    batch = plain_tokenizer(model)(
+    batch = model.plain_tokenizer(
         ["the cat", "le chat est assis sur le tapis"], return_tensors="pt", padding=True
     )
     ids, mask = batch["input_ids"], batch["attention_mask"]
@@ -114,8 +114,8 @@ def _keep_output(
     return keep
 
 
-def test_the_readmes_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
-    written = README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+def test_the_documentations_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
+    written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     rows = [found.row() for found, _ in outcomes.values()]
     assert written.strip() == "".join(lines(rows)).strip()
 

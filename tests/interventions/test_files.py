@@ -19,8 +19,8 @@ from torch import Tensor
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit, files, load_edits
-from mechsteer.model.identity import ModelIdentity, identity
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import HookSite, Site, find_site, residual_points
 
 WHO = ModelIdentity("org/name", "LlamaForCausalLM", 2, 3, "c0", "w0", "t0", "float32")
@@ -211,7 +211,7 @@ def french(model: Any) -> NeuronEdit:
     site = find_site(model)
     index = torch.arange(0, site.n_neurons, 29)
     b = torch.linspace(-1, 2, len(index))
-    who = identity(model, plain_tokenizer(model))
+    who = model.identity()
     return NeuronEdit("shift", site, index, torch.full_like(b, 0.3), b, model=who)
 
 
@@ -231,7 +231,7 @@ def centred(model: Any, french: NeuronEdit) -> ResidualEdit:
 def test_loaded_edits_give_the_logits_of_the_saved_ones(
     model: Any, french: NeuronEdit, centred: ResidualEdit, tmp_path: Path
 ) -> None:
-    ids = plain_tokenizer(model)("Le train est parti à l'aube.", return_tensors="pt")["input_ids"]
+    ids = model.plain_tokenizer("Le train est parti à l'aube.", return_tensors="pt")["input_ids"]
     edits = [french, centred, french.scaled(0.5)]
     ms.save_edit(edits, tmp_path / "x.edit")
     plain = model(ids)

@@ -13,7 +13,6 @@ from torch import Tensor
 import mechsteer as ms
 from mechsteer.errors import MechsteerError, ModelError, SiteError
 from mechsteer.model.decoder import decoder_inputs
-from mechsteer.model.load import plain_tokenizer
 from mechsteer.model.sites import find_site, residual_points, site_table
 from mechsteer.recording import embed, record
 from mechsteer.recording.batches import plan_batches
@@ -70,7 +69,7 @@ def test_recorded_neurons_are_those_of_plain_hooks(
     model = bridge(family, template=ENDS)
     plain = plain_of(checkpoint, family)
     recording = record(model, corpus, pooling=pooling, batch_tokens=128)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
         caught, _ = run_plain(plain, batch.ids, batch.mask, STARTS[family])
@@ -110,7 +109,7 @@ def test_embeddings_are_the_encoders_and_the_decoder_is_not_run(
     handle.remove()
     assert not ran
     plain = plain_of(checkpoint, family)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     assert len(found) == len(residual_points(model)) == 4
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
@@ -147,7 +146,7 @@ def test_a_tokenizer_that_ends_no_sentence_is_refused_for_decoders(bridge, corpu
 def test_language_codes_at_the_start_are_not_real(checkpoint, bridge, corpus) -> None:
     """As NLLB writes sentences: the code of the language, the words, the end."""
     model = bridge("m2m100", template="<s> $A </s>")
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64)
     batch = plan.batch(0)
     assert not batch.real[:, 0].any()
     caught, _ = run_plain(plain_of(checkpoint, "m2m100"), batch.ids, batch.mask, STARTS["m2m100"])
@@ -181,7 +180,7 @@ def test_an_edit_of_either_stack_equals_plain_hooks(
     bridge, checkpoint, corpus, *, family: str, stack: str, positions: Any
 ) -> None:
     model = bridge(family, template=ENDS)
-    batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)
+    batch = plan_batches(corpus, model.plain_tokenizer, context=64).batch(0)
     mask = batch.mask.bool()
     # </s> stands last in the encoder; the decoder opens with its start token
     special = {"encoder": batch.ids == 2, "decoder": torch.zeros_like(mask)}[stack]
@@ -249,7 +248,7 @@ def test_the_stacks_are_fitted_one_after_the_other(bridge, corpus) -> None:
 @pytest.mark.parametrize("family", ["t5", "m2m100"])
 def test_a_residual_edit_moves_the_encoders_stream(bridge, checkpoint, corpus, family) -> None:
     model = bridge(family, template=ENDS)
-    batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)
+    batch = plan_batches(corpus, model.plain_tokenizer, context=64).batch(0)
     v = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(0))
     rows = [residual_points(model)[row] for row in (1, 3)]
     assert {row.component for row in rows} == {"encoder.residual"}

@@ -10,9 +10,8 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import SiteError
-from mechsteer.model.hooks import hook_points, read
-from mechsteer.model.identity import identity
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.hooks import read
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site, site_table
 from mechsteer.recording import record
 from mechsteer.recording.batches import plan_batches
@@ -78,7 +77,7 @@ def test_recorded_experts_are_those_by_hand(bridge, corpus, family: str) -> None
         experts.register_forward_pre_hook(
             lambda module, args: caught.append(routed_by_hand(module, args[0], args[1]))
         )
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     silent = 0
     for number in range(min(3, len(plan.batches))):
         batch = plan.batch(number)
@@ -109,7 +108,7 @@ def test_the_shared_expert_is_that_of_a_plain_hook(bridge, corpus, family: str) 
     for name, module in plain.named_modules():
         if "shared_expert" in name and name.endswith("down_proj"):
             module.register_forward_pre_hook(lambda m, args: caught.append(args[0].clone()))
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     batch = plan.batch(0)
     with torch.inference_mode():
         plain(batch.ids, attention_mask=batch.mask, use_cache=False)
@@ -148,7 +147,7 @@ def test_finding_experts_changes_nothing(checkpoint, family: str) -> None:
     model = load_model(checkpoint(family), device="cpu")
     ids = torch.tensor([[1, 20, 30, 40]])
     with torch.inference_mode():
-        before, who = model(ids), identity(model, plain_tokenizer(model))
+        before, who = model(ids), model.identity()
         find_site(model, "experts")
         assert torch.equal(model(ids), before)
         seen: list[Tensor] = []
@@ -159,7 +158,7 @@ def test_finding_experts_changes_nothing(checkpoint, family: str) -> None:
             {find_site(model, "experts").points[0].hook: seen.append},
         )
         assert torch.equal(model(ids), before)
-    assert identity(model, plain_tokenizer(model)) == who
+    assert model.identity() == who
     assert seen[0].shape[:2] == ids.shape
 
 
@@ -215,7 +214,7 @@ def test_scores_experts_and_generation_of_a_mixture(bridge, corpus) -> None:
         for cache in (True, False):
             runs.append(model.original_model.generate(ids, use_cache=cache, **options))
     assert torch.equal(*runs)
-    points = hook_points(model).values()
+    points = model.hook_dict.values()
     assert not any(point.has_hooks("fwd", including_permanent=False) for point in points)
 
 

@@ -9,15 +9,9 @@ import torch
 
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.checkpoint import require_faithful
-from mechsteer.model.identity import identity, require_same_model
-from mechsteer.model.load import (
-    context_length,
-    load_model,
-    plain_tokenizer,
-    require_eval,
-    require_raw,
-)
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
+from mechsteer.model.wrap import as_model
 
 
 def own(checkpoint, tmp_path, family="llama", **options):
@@ -26,7 +20,7 @@ def own(checkpoint, tmp_path, family="llama", **options):
 
 
 def known(model):
-    return identity(model, plain_tokenizer(model))
+    return model.identity(fresh=True)
 
 
 def test_a_loaded_model_is_in_eval_mode_without_gradients_and_says_nothing(
@@ -35,7 +29,7 @@ def test_a_loaded_model_is_in_eval_mode_without_gradients_and_says_nothing(
     folder = checkpoint("llama")
     capfd.readouterr()
     model = load_model(folder, device="cpu")
-    require_eval(model)
+    model.require_eval()
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert capfd.readouterr() == ("", "")
@@ -128,7 +122,7 @@ def test_remote_code_is_not_run(checkpoint, tmp_path) -> None:
 
 def test_the_plain_tokenizer_adds_what_the_checkpoint_adds_and_no_more(bridge) -> None:
     model = bridge("llama", template="$A")
-    tokenizer = plain_tokenizer(model)
+    tokenizer = model.plain_tokenizer
     assert tokenizer("the cat")["input_ids"][0] != tokenizer.bos_token_id
     assert tokenizer.padding_side == "right"
     assert tokenizer.pad_token == tokenizer.eos_token
@@ -138,10 +132,11 @@ def test_the_tokenizer_of_a_model_of_the_users_own_is_found(checkpoint) -> None:
     from transformer_lens.model_bridge import TransformerBridge
 
     folder = checkpoint("llama", template="$A")
-    model = TransformerBridge.boot_transformers(str(folder), device="cpu")
-    expected = plain_tokenizer(load_model(folder, device="cpu"))
-    assert plain_tokenizer(model)("the cat") == expected("the cat")
-    assert plain_tokenizer(model) is plain_tokenizer(model)
+    bridge = TransformerBridge.boot_transformers(str(folder), device="cpu")
+    model = as_model(bridge)
+    expected = load_model(folder, device="cpu").plain_tokenizer
+    assert model.plain_tokenizer("the cat") == expected("the cat")
+    assert as_model(bridge).plain_tokenizer is model.plain_tokenizer
 
 
 def test_a_model_without_a_tokenizer_asks_for_one() -> None:
@@ -151,7 +146,7 @@ def test_a_model_without_a_tokenizer_asks_for_one() -> None:
     sizes = {"d_model": 16, "d_head": 8, "n_heads": 2, "n_layers": 2, "n_ctx": 16, "d_mlp": 24}
     config = TransformerBridgeConfig(**sizes, d_vocab=50, act_fn="silu", seed=0)
     with pytest.raises(ModelError, match="pass tokenizer="):
-        plain_tokenizer(TransformerBridge.boot_native(config))
+        _ = as_model(TransformerBridge.boot_native(config)).plain_tokenizer
 
 
 def test_two_loadings_of_a_checkpoint_are_the_same_model(checkpoint, tmp_path) -> None:
@@ -176,7 +171,7 @@ def test_tokenizing_does_not_change_who_a_model_is(checkpoint) -> None:
     model = load_model(checkpoint("llama"), device="cpu")
     before = known(model)
     texts = ["the cat sat", "a"]
-    plain_tokenizer(model)(texts, padding=True, truncation=True, max_length=2)
+    model.plain_tokenizer(texts, padding=True, truncation=True, max_length=2)
     assert known(model) == before
 
 
@@ -188,8 +183,8 @@ def test_another_weight_is_another_model(checkpoint) -> None:
     assert after.weights_hash != before.weights_hash
     assert after.config_hash == before.config_hash
     with pytest.raises(ArtifactError, match="other weights"):
-        require_same_model(model, before)
-    require_same_model(model, after)
+        model.require_same(before)
+    model.require_same(after)
 
 
 def test_another_configuration_is_another_model(checkpoint, tmp_path) -> None:
@@ -201,13 +196,13 @@ def test_another_configuration_is_another_model(checkpoint, tmp_path) -> None:
     assert known(model).config_hash != before.config_hash
     assert known(model).weights_hash == before.weights_hash
     with pytest.raises(ArtifactError, match="other configuration"):
-        require_same_model(model, before)
+        model.require_same(before)
 
 
 def test_another_tokenizer_is_another_model(bridge) -> None:
     model = bridge("llama")
-    other = plain_tokenizer(bridge("llama", template="<s> $A </s>"))
-    assert identity(model, other).tokenizer_hash != known(model).tokenizer_hash
+    other = bridge("llama", template="<s> $A </s>").plain_tokenizer
+    assert model.identity(other).tokenizer_hash != known(model).tokenizer_hash
 
 
 def test_a_model_of_json_and_back_is_itself(bridge) -> None:
@@ -221,28 +216,28 @@ def test_train_mode_is_refused(checkpoint, part: str) -> None:
     model = load_model(checkpoint("gpt2"), device="cpu")
     (model if part == "model" else model.blocks[1].mlp).train()
     with pytest.raises(ModelError, match=r"model\.eval\(\)"):
-        require_eval(model)
+        model.require_eval()
 
 
 def test_compatibility_mode_is_refused_where_the_residual_stream_matters(checkpoint) -> None:
     model = load_model(checkpoint("gpt2"), device="cpu")
-    require_raw(model)
+    model.require_raw()
     model.enable_compatibility_mode()
     with pytest.raises(ModelError, match="compatibility mode"):
-        require_raw(model)
+        model.require_raw()
 
 
 def test_the_context_is_what_positions_allow(bridge) -> None:
     for family in ("llama", "gpt2", "bert", "xlmr"):
         model = bridge(family)
-        assert context_length(model, plain_tokenizer(model)) == 64
+        assert model.context_length(model.plain_tokenizer) == 64
 
 
 def test_a_tokenizer_may_know_a_shorter_context(bridge) -> None:
     class Short:
         model_max_length = 12
 
-    assert context_length(bridge("llama"), Short()) == 12
+    assert bridge("llama").context_length(Short()) == 12
 
 
 @pytest.mark.parametrize("family", ["llama", "bloom", "bert", "xlmr", "mt5", "mbart", "mixtral"])

@@ -13,8 +13,7 @@ from torch.nn import functional
 
 import mechsteer as ms
 from mechsteer.errors import ModelError
-from mechsteer.model.identity import identity
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.sites import find_site
 from mechsteer.recording import embed, record
@@ -74,7 +73,7 @@ def test_half_precision_neurons_are_those_of_plain_hooks(folder, corpus, dtype) 
     plain.encoder.layer[2].output.dense.register_forward_pre_hook(
         lambda module, args: caught.append(args[0])
     )
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
         with torch.inference_mode():
@@ -89,7 +88,7 @@ def test_half_precision_neurons_are_those_of_plain_hooks(folder, corpus, dtype) 
 def test_a_device_map_gives_the_same_model(folder, corpus, family: str, device_map) -> None:
     model = load_model(folder(family), device_map=device_map)
     usual = load_model(folder(family), device="cpu")
-    assert identity(model, plain_tokenizer(model)) == identity(usual, plain_tokenizer(usual))
+    assert model.identity() == usual.identity()
     found, expected = record(model, corpus), record(usual, corpus)
     for point in found.points:
         assert torch.equal(found.activations(point), expected.activations(point))
@@ -105,7 +104,7 @@ def test_offloaded_weights_give_the_same_numbers(folder, corpus, family: str) ->
     model = load_model(folder(family), device_map=OFFLOADED[family])
     assert any(parameter.is_meta for parameter in model.parameters())
     usual = load_model(folder(family), device="cpu")
-    assert identity(model, plain_tokenizer(model)) == identity(usual, plain_tokenizer(usual))
+    assert model.identity() == usual.identity()
     site = find_site(usual)
     edit = ms.NeuronEdit("clamp", site, torch.arange(0, 200, 7), torch.zeros(29), torch.ones(29))
     results = []
@@ -160,7 +159,7 @@ def test_packed_weights_are_read_by_what_their_modules_say(folder, corpus, famil
     import transformers
 
     cls = transformers.AutoModelForCausalLM if family == "llama" else transformers.AutoModel
-    tokenizer = plain_tokenizer(load_model(folder(family), device="cpu"))
+    tokenizer = load_model(folder(family), device="cpu").plain_tokenizer
     loaded = [
         packed(cls.from_pretrained(folder(family), attn_implementation="eager").eval())
         for _ in range(2)

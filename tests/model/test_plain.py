@@ -11,8 +11,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import ModelError, SiteError
-from mechsteer.model.identity import identity, require_same_model
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.sites import find_site, residual_points, site_table
 from mechsteer.recording import embed, record
@@ -66,7 +65,7 @@ def test_recorded_neurons_are_those_of_hooks_by_hand(
     assert {row.verdict for row in site_table(model)} == {"ok"}
     recording = record(model, corpus, batch_tokens=128)
     plain = hugging_face(checkpoint, family)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
         caught, _ = by_hand(plain, family, batch)
@@ -82,7 +81,7 @@ def test_embeddings_are_the_hidden_states(bridge, checkpoint, corpus, family: st
     model = bridge(family, template=BOTH)
     found = torch.cat(list(embed(model, corpus, batch_tokens=128).values()), dim=1)
     plain = hugging_face(checkpoint, family)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     batch = plan.batch(0)
     _, out = by_hand(plain, family, batch)
     states = out.hidden_states
@@ -108,7 +107,7 @@ def test_a_sentence_alone_is_as_in_its_batch(bridge, corpus, family: str) -> Non
 def test_an_edit_equals_hooks_by_hand(bridge, checkpoint, corpus, family, positions) -> None:
     model = bridge(family, template=BOTH)
     plain = hugging_face(checkpoint, family)
-    batch = plan_batches(corpus, plain_tokenizer(model), context=64).batch(0)
+    batch = plan_batches(corpus, model.plain_tokenizer, context=64).batch(0)
     where = batch.mask.bool() if positions == "all" else batch.real
 
     def clamp(z: Tensor) -> Tensor:
@@ -156,7 +155,7 @@ def test_both_stacks_without_an_adapter(bridge, checkpoint, corpus, family: str)
     cls = getattr(transformers, CONFIGS[family][1])
     plain = cls.from_pretrained(folder, attn_implementation="eager").eval()
     recording = record(model, corpus, batch_tokens=512)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=512)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=512)
     start = plain.config.decoder_start_token_id
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
@@ -179,7 +178,7 @@ def test_what_is_not_certain_is_refused_by_name(checkpoint, family: str) -> None
 def test_a_checkpoint_is_the_same_model_each_time(checkpoint) -> None:
     folder = checkpoint("xlmr-headless", template=BOTH)
     first, second = (load_model(folder, device="cpu") for _ in range(2))
-    require_same_model(second, identity(first, plain_tokenizer(first)))
+    second.require_same(first.identity())
 
 
 def test_a_checkpoint_that_lacks_weights_is_refused(checkpoint, tmp_path) -> None:

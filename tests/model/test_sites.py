@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mechsteer.errors import SiteError
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import (
     HookSite,
     Site,
@@ -89,7 +89,7 @@ def test_blocks_that_run_in_a_loop_are_refused(checkpoint, corpus) -> None:
             return super().forward(*args, **kwargs)
 
     folder = checkpoint("llama")
-    tokenizer = plain_tokenizer(load_model(folder, device="cpu"))
+    tokenizer = load_model(folder, device="cpu").plain_tokenizer
     looped = Twice.from_pretrained(folder).eval()
     model = TransformerBridge.boot_transformers(
         "looped", hf_model=looped, tokenizer=tokenizer, device="cpu"

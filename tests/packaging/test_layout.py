@@ -88,6 +88,11 @@ def test_a_wheel_holds_the_kernels_and_the_embedded_model(tmp_path: Path) -> Non
     }
     assert expected <= names
     assert "mechsteer/py.typed" in names
+    (folder,) = {name.partition("/")[0] for name in names if ".dist-info/" in name}
+    licences = ["LICENSE", *(f"LICENSES/{file.name}" for file in (ROOT / "LICENSES").iterdir())]
+    assert {f"{folder}/licenses/{name}" for name in licences} <= names
+    metadata = zipfile.ZipFile(wheel).read(f"{folder}/METADATA").decode()
+    assert "License-Expression: Apache-2.0 AND CC-BY-4.0 AND CC0-1.0\n" in metadata
     assert not any(name.startswith("kernels") for name in names)
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     loaded = "import mechsteer.kernels.scoring.operation as s; print(s.__file__)"

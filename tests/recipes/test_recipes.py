@@ -14,7 +14,7 @@ import torch
 
 import mechsteer as ms
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 
 RECIPES = Path(__file__).parents[2] / "experiments" / "recipes"
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def test_the_harness_runs_a_task_and_sees_the_edit(
 def test_a_continuation_is_scored_as_written_out_and_text_is_cut_at_a_stop(model: Any) -> None:
     harness = recipe("harness", "lm_eval")
     bridge = harness.Bridge(model)
-    words = plain_tokenizer(model)
+    words = model.plain_tokenizer
     before, after = "The king gave", " the shepherd a ring"
     start, ids = (words(text)["input_ids"] for text in (before, before + after))
     logp = model(torch.tensor([ids]))[0].double().log_softmax(-1)

@@ -7,12 +7,11 @@ import torch
 
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.model.load import plain_tokenizer
 from mechsteer.recording.batches import plan_batches
 
 
 def plan(model, corpus, **options):
-    return plan_batches(corpus, plain_tokenizer(model), **{"context": 64, **options})
+    return plan_batches(corpus, model.plain_tokenizer, **{"context": 64, **options})
 
 
 def test_every_sentence_is_in_one_batch_that_keeps_to_its_budget(bridge, corpus) -> None:
@@ -50,7 +49,7 @@ def test_special_tokens_are_not_real(bridge, corpus, template, first, last) -> N
 
 
 def test_a_token_unknown_to_the_tokenizer_is_still_real(bridge) -> None:
-    tokenizer = plain_tokenizer(bridge("llama"))
+    tokenizer = bridge("llama").plain_tokenizer
     corpus = LabelledCorpus({"eng_Latn": ["<unk> cat"]})
     planned = plan_batches(corpus, tokenizer, context=64)
     unknown = planned.ids[0] == tokenizer.unk_token_id

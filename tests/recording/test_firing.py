@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mechsteer.errors import ArtifactError, MechsteerError, ModelError, SiteError
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.recording.batches import plan_batches
 from mechsteer.recording.capture import record
 
@@ -31,7 +31,7 @@ def counted(model, family: str, corpus, layer: int) -> tuple[torch.Tensor, torch
     GATE[family](copy, layer).register_forward_hook(
         lambda module, args, out: caught.update(pre=out.clone())
     )
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, batch_tokens=128)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
     fired = [None] * len(corpus)
     tokens = [0] * len(corpus)
     for number in range(len(plan.batches)):

@@ -8,7 +8,7 @@ import torch
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError, ModelError, SiteError
 from mechsteer.kernels import POOLINGS
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.recording.batches import plan_batches
 from mechsteer.recording.capture import embed, record
 
@@ -62,7 +62,7 @@ def by_plain_hooks(model, family, corpus, **options):
     blocks[-1].register_forward_hook(partial(catch, "last block"))
     neurons = [[None] * len(corpus) for _ in blocks]
     hidden = [None] * len(corpus)
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64, **options)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, **options)
     for number in range(len(plan.batches)):
         batch = plan.batch(number)
         output = copy(batch.ids, attention_mask=batch.mask, output_hidden_states=True)
@@ -130,7 +130,7 @@ def test_a_site_records_every_point_as_the_cache_sees_it(bridge, corpus, name: s
     model = bridge("llama")
     recording = record(model, corpus, site=name, pooling="last", batch_tokens=1)
     text = corpus.flatten()[0][5]
-    ids = torch.tensor([plain_tokenizer(model)(text)["input_ids"]])
+    ids = torch.tensor([model.plain_tokenizer(text)["input_ids"]])
     with torch.inference_mode():
         _, cache = model.run_with_cache(ids, attention_mask=torch.ones_like(ids))
     for point in recording.site.points:
@@ -188,7 +188,7 @@ def test_what_is_recorded_can_be_used_outside_inference_mode(bridge, corpus) -> 
 
 def test_a_real_model_gives_what_it_gives_without_the_early_stop(bridge, corpus) -> None:
     model = bridge("llama")
-    plan = plan_batches(corpus, plain_tokenizer(model), context=64)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64)
     batch = plan.batch(0)
     with torch.inference_mode():
         before = model(batch.ids, attention_mask=batch.mask)

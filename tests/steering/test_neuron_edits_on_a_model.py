@@ -17,7 +17,7 @@ from torch import Tensor
 import mechsteer as ms
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import NeuronEdit
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record
 
 SOURCE, TARGET = "deu_Latn", "fra_Latn"
@@ -42,7 +42,7 @@ def experts(recording: Recording) -> ms.Experts:
 
 @pytest.fixture(scope="module")
 def inputs(model: Any) -> dict[str, Tensor]:
-    found = plain_tokenizer(model)(TEXTS, return_tensors="pt", padding=True)
+    found = model.plain_tokenizer(TEXTS, return_tensors="pt", padding=True)
     return {"input": found["input_ids"], "attention_mask": found["attention_mask"]}
 
 

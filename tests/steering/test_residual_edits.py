@@ -14,7 +14,7 @@ import mechsteer as ms
 from mechsteer.analysis import centre, language_means, lir_basis, lsar_basis, remove
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import ResidualEdit, linear_map, recover, remove_subspace
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import residual_points
 from mechsteer.steering import embed_steered
 from tests.steering.conftest import FAMILIES, plain_hooks
@@ -40,7 +40,7 @@ def dev(model: Any, corpus: Any) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def inputs(model: Any) -> dict[str, Tensor]:
-    found = plain_tokenizer(model)(TEXTS, return_tensors="pt", padding=True)
+    found = model.plain_tokenizer(TEXTS, return_tensors="pt", padding=True)
     return {"input": found["input_ids"], "attention_mask": found["attention_mask"]}
 
 

@@ -10,7 +10,7 @@ import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError, SiteError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import NeuronEdit
-from mechsteer.model.load import load_model, plain_tokenizer
+from mechsteer.model.load import load_model
 
 TEXTS = ["The king gave the shepherd a ring.", "Le train est parti à l'aube."]
 
@@ -28,7 +28,7 @@ def scores(model: Any) -> NeuronScores:
 
 @pytest.fixture(scope="module")
 def inputs(model: Any) -> dict[str, Tensor]:
-    found = plain_tokenizer(model)(TEXTS, return_tensors="pt", padding=True)
+    found = model.plain_tokenizer(TEXTS, return_tensors="pt", padding=True)
     return {"input": found["input_ids"], "attention_mask": found["attention_mask"]}
 
 
@@ -199,7 +199,7 @@ def test_a_malformed_edit_is_refused(
 
 
 def test_generation_is_steered_with_and_without_a_cache(model: Any, scores: NeuronScores) -> None:
-    ids = plain_tokenizer(model)("The weather", return_tensors="pt")["input_ids"]
+    ids = model.plain_tokenizer("The weather", return_tensors="pt")["input_ids"]
     options = {"max_new_tokens": 12, "do_sample": False, "verbose": False, "return_type": "tokens"}
     plain = model.generate(ids, use_past_kv_cache=True, **options)
     with ms.steer(model, ms.clamp(scores.top("fra_Latn", 300))):

@@ -18,7 +18,6 @@ from mechsteer.experts import select as selections
 from mechsteer.experts.lape import firing_rates, lape
 from mechsteer.experts.score import describe, load_scores, save_scores, score_recording
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.model.load import plain_tokenizer
 from mechsteer.recording import Recording, record
 from mechsteer.studies.detail import experts_per_layer
 from tests.model.encoder_decoders import ENDS
@@ -145,4 +144,4 @@ def test_a_study_runs_with_edits_of_both_stacks(
 
 def test_an_encoder_decoder_has_no_perplexity(model: Any) -> None:
     with pytest.raises(ModelError, match="encoder-decoder"):
-        ms.perplexity(model, ["the cat sat on the mat"], tokenizer=plain_tokenizer(model))
+        ms.perplexity(model, ["the cat sat on the mat"], tokenizer=model.plain_tokenizer)

@@ -68,7 +68,7 @@ def test_peers_of_the_other_operations_are_right():
 
 
 def test_methods_over_sentences_are_right():
-    recording = cases.Recording.make(400, 10, 2)
+    recording = cases.ScoringInput.make(400, 10, 2)
     checked(permutation.permutation_case("", recording, draws=30))
     wrong = replace(recording, expected=recording.expected + 1e-3)
     with pytest.raises(AssertionError, match="differs"):
@@ -123,14 +123,14 @@ def test_the_gpu_script_checks_before_it_times(monkeypatch, tmp_path):
 @pytest.fixture
 def shrunk(monkeypatch):
     """The inputs of the GPU's table with a few neurons, on the CPU."""
-    make, draw, batch = cases.Recording.make, cases.activations, cases.token_batch
+    make, draw, batch = cases.ScoringInput.make, cases.activations, cases.token_batch
     pair = cases.neighbours_case
     few, float32 = 40, torch.float32  # top experts asks for 32
 
     def small(n_sentences, n_neurons, languages, dtype=torch.bfloat16, device="cpu"):
         return make(n_sentences, min(n_neurons, few), languages, dtype)
 
-    monkeypatch.setattr(cases.Recording, "make", small)
+    monkeypatch.setattr(cases.ScoringInput, "make", small)
     monkeypatch.setattr(labelings, "activations", lambda n, _, dtype, device: draw(n, few, dtype))
     monkeypatch.setattr(
         neighbours, "neighbours_case", lambda name, run, size, device: pair(name, run, (few, 64))

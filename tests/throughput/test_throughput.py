@@ -66,8 +66,8 @@ def test_the_arithmetic_of_a_row():
     assert computed.floor_ms == pytest.approx(4e-3)
 
 
-def recording_with(change: float) -> cases.Recording:
-    made = cases.Recording.make(60, 5, 2)
+def recording_with(change: float) -> cases.ScoringInput:
+    made = cases.ScoringInput.make(60, 5, 2)
     return replace(made, expected=made.expected + change)
 
 

@@ -11,8 +11,7 @@ import pandas as pd
 
 from mechsteer.cli.do.models import open_model
 from mechsteer.errors import SiteError
-from mechsteer.model.identity import identity
-from mechsteer.model.load import plain_tokenizer
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import SiteRow, site_table
 from mechsteer.selftest import Check, Verdict, self_test
 
@@ -71,14 +70,14 @@ def check_command(
             site.
     """
     model = open_model(source, device, dtype)
-    who = identity(model, plain_tokenizer(model))
+    who = model.identity()
     checks = self_test(model, sites=sites)
     rows = [row for site in sites for row in _rows(model, site)]
     where = next(model.parameters()).device.type
     return Checked(who.name, who.architecture, who.dtype, where, tuple(_folded(rows)), checks)
 
 
-def _rows(model: Any, site: str) -> tuple[SiteRow, ...]:
+def _rows(model: Model, site: str) -> tuple[SiteRow, ...]:
     try:
         return site_table(model, site)
     except SiteError:  # the check of the site says so

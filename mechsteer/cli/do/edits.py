@@ -100,6 +100,7 @@ def cost_command(
     positions: str = "all",
     n: int = 32,
     seeds: int = 4,
+    prefix: str = "",
     device: str | None = None,
     dtype: str | None = None,
 ) -> Cost:
@@ -116,6 +117,7 @@ def cost_command(
         positions=_positions(positions),
         n=n,
         seeds=seeds,
+        prefix=prefix,
     )
 
 

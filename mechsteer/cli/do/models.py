@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.errors import MechsteerError
-from mechsteer.model.identity import ModelIdentity, require_same_model
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.options import from_json
 
@@ -17,7 +16,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 EMBEDDED = "embedded"
 
 
-def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Any:
+def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Model:
     """Load a model as the command line names it.
 
     Raises:
@@ -29,7 +28,7 @@ def open_model(source: str, device: str | None = None, dtype: str | None = None)
     return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))
 
 
-def model_of(run: Run) -> Any:
+def model_of(run: Run) -> Model:
     """The model of a run.
 
     Raises:
@@ -39,7 +38,7 @@ def model_of(run: Run) -> Any:
     asked = asked_of(run)
     model = open_model(run.manifest["inputs"]["model"], asked.device, asked.dtype)
     if scored := run.manifest["stages"].get("score"):
-        require_same_model(model, ModelIdentity(**scored["model"]))
+        model.require_same(ModelIdentity(**scored["model"]))
     return model
 
 

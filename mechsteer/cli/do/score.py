@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mechsteer.artifacts.files import write_bytes
 from mechsteer.artifacts.runs import Run, versions
@@ -17,6 +16,7 @@ from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.score import describe, load_scores, save_scores
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.recording import Recording, record
 from mechsteer.studies.run import score_for_study
@@ -67,7 +67,7 @@ def select_command(
     return experts, file
 
 
-def recorded(run: Run) -> tuple[Any, LabelledCorpus, Recording]:
+def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:
     """The model and the corpus of a scored run, with its recording read back.
 
     Raises:

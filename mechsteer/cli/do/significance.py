@@ -1,4 +1,4 @@
-"""What ``mechsteer select --evidence`` does: experts by evidence, from the recording of a run."""
+"""What ``mechsteer select --fdr`` does: experts by significance, from the recording of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechsteer.experts.scores import Criterion, Experts
 from mechsteer.experts.significance import significance_of
 
 
-def evidence_command(
+def significance_command(
     path: Path,
     language: str,
     level: float,
@@ -33,12 +33,10 @@ def evidence_command(
     scores.row(code)
     _, dev, recording = recorded(run)
     parallel = isinstance(dev, ParallelCorpus)
-    with run.timed("evidence"):
-        evidence = significance_of(
-            recording, code, level=level, by=by, parallel=parallel, draws=draws
-        )
-    experts = evidence.experts(scores, min_effect=min_effect)
-    table = experts.table().assign(q=evidence.q[experts.index].numpy())
+    with run.timed("significance"):
+        found = significance_of(recording, code, level=level, by=by, parallel=parallel, draws=draws)
+    experts = found.experts(scores, min_effect=min_effect)
+    table = experts.table().assign(q=found.q[experts.index].numpy())
     file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{by}.csv"
     write_bytes(file, table.to_csv(index=False).encode())
     return experts, file

@@ -99,6 +99,7 @@ def generate(
 @click.option("--language", required=True, help="Target language.")
 @click.option("--n", default=32, show_default=True, help="Generations a seed.")
 @click.option("--seeds", default=4, show_default=True, help="How many; intervals are over seeds.")
+@click.option("--prefix", default="", help="What the model reads before each text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
     """Tell what edits cost a model: prediction of a text, language, repetition."""

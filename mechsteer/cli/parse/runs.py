@@ -52,16 +52,16 @@ def score(model: str, output: Path, **options: Any) -> None:
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option("--k", callback=number_of_neurons, help="A number, or a fraction of all neurons.")
 @click.option(
-    "--evidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="LEVEL",
+    "--fdr", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="LEVEL",
     help="Instead of k: all neurons at this false discovery rate (permutation test).",
 )  # fmt: skip
 @click.option(
     "--min-effect", default=1.0, show_default=True, type=click.FloatRange(0),
-    help="With --evidence: least effect size (Cohen's d), of either sign.",
+    help="With --fdr: least effect size (Cohen's d), of either sign.",
 )  # fmt: skip
 @click.option(
     "--draws", default=1000, show_default=True, type=click.IntRange(1),
-    help="With --evidence: relabellings of the test.",
+    help="With --fdr: relabellings of the test.",
 )  # fmt: skip
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 def select(
@@ -69,24 +69,24 @@ def select(
     language: str,
     *,
     k: float | None,
-    evidence: float | None,
+    fdr: float | None,
     min_effect: float,
     draws: int,
     by: Criterion,
 ) -> None:
-    """Select the experts of a language: the k best, or all with evidence enough."""
-    if evidence is None and k is not None:
+    """Select the experts of a language: the k best, or all that are significant."""
+    if fdr is None and k is not None:
         from mechsteer.cli.do.score import select_command
 
         experts, file = select_command(run, language, k, by)
-    elif evidence is not None and k is None:
-        from mechsteer.cli.do.significance import evidence_command
+    elif fdr is not None and k is None:
+        from mechsteer.cli.do.significance import significance_command
 
-        experts, file = evidence_command(
-            run, language, evidence, by=by, min_effect=min_effect, draws=draws
+        experts, file = significance_command(
+            run, language, fdr, by=by, min_effect=min_effect, draws=draws
         )
     else:
-        raise click.UsageError("expected either --k or --evidence")
+        raise click.UsageError("expected either --k or --fdr")
     print_table(_brief(experts).head(20), f"{experts.language}: {experts.selection}")
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")

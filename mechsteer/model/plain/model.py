@@ -1,22 +1,25 @@
-"""A plain Hugging Face model behind what mechsteer uses of a TransformerBridge.
+"""A plain Hugging Face model behind mechsteer's interface.
 
-For architectures TransformerLens has no adapter for, and checkpoints without the head its adapters
-expect (sentence encoders, say). The model runs untouched: forward hooks pass its activations
-through hook points under the bridge's names. What is a block, its down-projection and the final
-norm is found by structure and verified on a forward pass; what is not certain is refused.
+For models that users hold, for architectures TransformerLens has no adapter for, and checkpoints
+without the head its adapters expect (sentence encoders, say). The model runs untouched, with the
+attention it was loaded with: forward hooks pass its activations through hook points under the
+bridge's names. What is a block, its down-projection and the final norm is found by structure and
+verified on a forward pass; what is not certain is refused.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.interface import Model
+from mechsteer.model.plain.points import OnInput, OnOutput
 from mechsteer.model.plain.structure import PlainStack, find_stack, unsupported
 from mechsteer.model.plain.verify import verified_norm
 
@@ -34,47 +37,84 @@ class PlainNorm:
         return out
 
 
-class PlainModel(nn.Module):
-    """See the module's own words. It is called as a bridge is, with token ids and their mask.
+class PlainModel(Model):
+    """A Hugging Face model in eval mode, with hook points.
 
     Args:
-        model: a Hugging Face model in eval mode.
+        model: the Hugging Face model; it gets forward hooks that change nothing, and no more.
         name: where it was loaded from.
+        outer: what the user calls, where that is a PEFT model around it.
 
     Raises:
         ModelError: the blocks, their neurons or the residual stream cannot be told for certain.
     """
 
-    def __init__(self, model: Any, name: str) -> None:
-        super().__init__()
-        if not hasattr(model.config, "hidden_size"):
-            raise unsupported(model, "its configuration names no hidden_size")
-        self.original_model = model
+    def __init__(self, model: Any, name: str, *, outer: Any = None) -> None:
+        super().__init__(model if outer is None else outer)
+        self._plain = model
         self._names = inspect.signature(model.forward).parameters
-        self.hook_dict: dict[str, Any] = {}
-        if is_encoder_decoder(model):
-            stacks = {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
-        else:
-            stacks = {"": model.base_model}
-        for prefix, owner in stacks.items():
-            stack = find_stack(model, owner)
-            self._hook(prefix, stack, verified_norm(model, stack))
-        self.cfg = SimpleNamespace(
+        self._points: dict[str, Any] = {}
+        stacks = _verified_stacks(model)
+        for prefix, (stack, norm) in stacks.items():
+            self._hook(prefix, stack, norm)
+        self._cfg = SimpleNamespace(
             architecture=type(model).__name__,
             model_name=name,
             d_model=int(model.config.hidden_size),
-            n_layers=len(next(v for k, v in vars(self).items() if k.endswith("blocks"))),
+            n_layers=len(next(iter(stacks.values()))[0].blocks),
             n_ctx=_context(model),
             attention_dir="causal" if model.can_generate() else "bidirectional",
         )
-        self.train(model.training)
+        model.train(model.training)  # modules that were put in later are in train mode
 
-    def forward(self, ids: Tensor, *, return_type: str | None = "logits", **inputs: Any) -> Any:
+    @property
+    def original_model(self) -> Any:
+        """See ``Model``."""
+        return self._plain
+
+    @property
+    def cfg(self) -> SimpleNamespace:
+        """See ``Model``."""
+        return self._cfg
+
+    @property
+    def hook_dict(self) -> dict[str, Any]:
+        """See ``Model``."""
+        return {**self._points, **self._added}
+
+    @property
+    def source(self) -> str:
+        """See ``Model``."""
+        return str(getattr(self._plain.config, "_name_or_path", ""))
+
+    def __call__(
+        self, ids: Tensor, *args: Any, return_type: str | None = "logits", **inputs: Any
+    ) -> Any:
         """Logits, where the model has a head and ``return_type`` is not None."""
         if "use_cache" not in self._names:
             inputs.pop("use_cache", None)
-        out = self.original_model(ids, **inputs)
+        out = self._plain(ids, *args, **inputs)
         return None if return_type is None else getattr(out, "logits", None)
+
+    @torch.inference_mode()
+    def generate(self, prompt: str | Tensor, **options: Any) -> Any:
+        """Continue a prompt with transformers' own ``generate``.
+
+        Args:
+            prompt: text, which gives text back, or token ids ``[sentence, token]``.
+            options: of ``generate``.
+        """
+        if not isinstance(prompt, str):
+            return self._plain.generate(prompt, **options)
+        words = self.plain_tokenizer
+        given = words(prompt, return_tensors="pt").to(self.input_device)
+        written = self._plain.generate(
+            given["input_ids"], attention_mask=given["attention_mask"], **options
+        )
+        return words.decode(written[0], skip_special_tokens=True)
+
+    def require_raw(self) -> None:
+        """See ``Model``: a plain model's weights are never processed."""
 
     def _hook(self, prefix: str, stack: PlainStack, norm: nn.Module | None) -> None:
         """Pass what a stack computes through hook points."""
@@ -82,42 +122,38 @@ class PlainModel(nn.Module):
         setattr(self, name, [SimpleNamespace(mlp=mlp) for mlp in stack.mlps])
         for layer, (block, mlp) in enumerate(zip(stack.blocks, stack.mlps, strict=True)):
             at = f"{name}.{layer}"
-            _on_input(mlp.out, self._point(f"{at}.mlp.hook_post"))
-            _on_output(mlp.out, self._point(f"{at}.mlp.out.hook_out"))
+            OnInput(mlp.out, self._point(f"{at}.mlp.hook_post"))
+            OnOutput(mlp.out, self._point(f"{at}.mlp.out.hook_out"))
             if (up := getattr(mlp, "in")) is not None:
                 pre = "hook_pre" if mlp.gate is None else "hook_pre_linear"
-                _on_output(up, self._point(f"{at}.mlp.{pre}"))
+                OnOutput(up, self._point(f"{at}.mlp.{pre}"))
             if mlp.gate is not None:
-                _on_output(mlp.gate, self._point(f"{at}.mlp.hook_pre"))
-            _on_output(block, self._point(f"{at}.hook_resid_post", f"{at}.hook_out"))
-        _on_input(stack.blocks[0], self._point(f"{name}.0.hook_resid_pre"))
+                OnOutput(mlp.gate, self._point(f"{at}.mlp.hook_pre"))
+            OnOutput(block, self._point(f"{at}.hook_resid_post", f"{at}.hook_out"))
+        OnInput(stack.blocks[0], self._point(f"{name}.0.hook_resid_pre"))
         if norm is not None:
             setattr(self, f"{prefix}ln_final", PlainNorm(norm))
-            _on_output(norm, self._point(f"{prefix}ln_final.hook_out"))
+            OnOutput(norm, self._point(f"{prefix}ln_final.hook_out"))
 
     def _point(self, *names: str) -> Any:
         from transformer_lens.hook_points import HookPoint
 
         point = HookPoint()
         point.name = names[0]
-        self.hook_dict |= dict.fromkeys(names, point)
+        self._points |= dict.fromkeys(names, point)
         return point
 
 
-def _on_input(module: nn.Module, point: Callable[[Tensor], Tensor]) -> None:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        if args:
-            return (point(args[0]), *args[1:]), kwargs
-        return args, kwargs | {"hidden_states": point(kwargs["hidden_states"])}
-
-    module.register_forward_pre_hook(hook, with_kwargs=True)
-
-
-def _on_output(module: nn.Module, point: Callable[[Tensor], Tensor]) -> None:
-    def hook(module: nn.Module, args: Any, out: Any) -> Any:
-        return (point(out[0]), *out[1:]) if isinstance(out, tuple) else point(out)
-
-    module.register_forward_hook(hook)
+def _verified_stacks(model: Any) -> dict[str, tuple[PlainStack, nn.Module | None]]:
+    """Every stack with its final norm, by the prefix of its names; nothing is hooked yet."""
+    if not hasattr(model.config, "hidden_size"):
+        raise unsupported(model, "its configuration names no hidden_size")
+    if is_encoder_decoder(model):
+        owners = {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
+    else:
+        owners = {"": model.base_model}
+    found = {prefix: find_stack(model, owner) for prefix, owner in owners.items()}
+    return {prefix: (stack, verified_norm(model, stack)) for prefix, stack in found.items()}
 
 
 def _context(model: Any) -> int:

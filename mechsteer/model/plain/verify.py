@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.model.decoder import decoder_inputs
-from mechsteer.model.hooks import input_device
+from mechsteer.model.device import token_device
 from mechsteer.model.plain.structure import PlainStack, unsupported
 
 Seen = dict[nn.Module, list[tuple[Tensor, Tensor]]]
@@ -28,7 +28,7 @@ def verified_norm(model: Any, stack: PlainStack) -> nn.Module | None:
     norms = [
         m for m in stack.owner.modules() if m not in inside and "norm" in type(m).__name__.lower()
     ]
-    ids = torch.arange(2, 12, device=input_device(model)).view(2, 5)
+    ids = torch.arange(2, 12, device=token_device(model)).view(2, 5)
     outs = [mlp.out for mlp in stack.mlps]
     seen = _trace(model, {*stack.blocks, *outs, *norms, stack.owner}, ids, n_padding=0)
     d_model = int(model.config.hidden_size)

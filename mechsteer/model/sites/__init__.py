@@ -11,7 +11,7 @@ from mechsteer.model.sites.find import (
 )
 from mechsteer.model.sites.places import HookSite, Site
 from mechsteer.model.sites.residual import residual_points
-from mechsteer.model.sites.stacks import Stack, block_of, final_norm, stacks_of
+from mechsteer.model.stacks import Stack
 
 __all__ = [
     "SITES",
@@ -19,13 +19,10 @@ __all__ = [
     "Site",
     "SiteRow",
     "Stack",
-    "block_of",
-    "final_norm",
     "find_site",
     "require_once",
     "require_tokens",
     "require_width",
     "residual_points",
     "site_table",
-    "stacks_of",
 ]

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from mechsteer.errors import SiteError
-from mechsteer.model.hooks import hook_points, observed
+from mechsteer.model.hooks import observed
+from mechsteer.model.interface import Model
 from mechsteer.model.plain import features
 from mechsteer.model.sites.mixtures import tap
 from mechsteer.model.sites.places import HookSite, Site
-from mechsteer.model.sites.stacks import Stack, stacks_of
+from mechsteer.model.stacks import Stack
+from mechsteer.model.wrap import ModelLike, as_model
 
 SITES = {
     "post": "the input of each MLP's down-projection: act(gate)·up where the MLP is gated",
@@ -26,7 +27,6 @@ SITES = {
     "shared": "as post, of the shared expert of each mixture",
 }
 _MIXED = ("experts", "shared")
-_once: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()  # hook points seen to run once
 # how TransformerLens's canonical name ends when an alias leads to the right activation
 _CANONICAL = {
     "post": (".out.hook_in", ".dense_out.hook_in"),
@@ -49,7 +49,7 @@ class SiteRow:
     verdict: str
 
 
-def find_site(model: Any, name: str = "post") -> Site:
+def find_site(model: ModelLike, name: str = "post") -> Site:
     """Find the neurons of a model and verify them on every layer.
 
     A hook point is taken when the name TransformerLens resolves it to is that of the wanted
@@ -68,9 +68,10 @@ def find_site(model: Any, name: str = "post") -> Site:
         SiteError: unknown site, or a layer whose neurons cannot be read: a mixture of experts, or a
             block without MLP.
     """
+    model = as_model(model)
     kind, stacks = _wanted(model, name)
     blocks = ((stack, layer) for stack in stacks for layer in range(len(stack.blocks)))
-    points = hook_points(model)
+    points = model.hook_dict
     found = (_points(model, stack, layer, kind, points) for stack, layer in blocks)
     site = Site(name, tuple(chain.from_iterable(found)))
     if not site.points:
@@ -78,14 +79,15 @@ def find_site(model: Any, name: str = "post") -> Site:
     return site
 
 
-def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
+def site_table(model: ModelLike, name: str = "post") -> tuple[SiteRow, ...]:
     """Check a site on every layer, refused ones included, with the widths one token really has.
 
     Raises:
         SiteError: unknown site.
     """
+    model = as_model(model)
     kind, stacks = _wanted(model, name)
-    points = hook_points(model)
+    points = model.hook_dict
     rows: list[SiteRow | HookSite] = []
     for stack in stacks:
         for layer in range(len(stack.blocks)):
@@ -95,14 +97,14 @@ def site_table(model: Any, name: str = "post") -> tuple[SiteRow, ...]:
                 where = stack.component(kind), layer, stack.hook(layer, "mlp")
                 rows.append(SiteRow(*where, "", None, None, str(refusal)))
     shapes = observed(model, [row.hook for row in rows if isinstance(row, HookSite)])
-    points = hook_points(model)  # those of experts are new
+    points = model.hook_dict  # those of experts are new
     return tuple(
         row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, shapes[row.hook])
         for row in rows
     )
 
 
-def require_once(model: Any, points: Iterable[HookSite]) -> None:
+def require_once(model: Model, points: Iterable[HookSite]) -> None:
     """Refuse hook points that a forward pass runs through more than once, or never.
 
     A pass over one token, and none for points that were seen to run once before.
@@ -110,7 +112,7 @@ def require_once(model: Any, points: Iterable[HookSite]) -> None:
     Raises:
         SiteError: blocks are run in a loop, say, so that a neuron has several activations a token.
     """
-    known = _once.setdefault(model, set())
+    known = model.runs_once
     new = [point.hook for point in points if point.hook not in known]
     for hook, shapes in (observed(model, new) if new else {}).items():
         if len(shapes) != 1:
@@ -147,19 +149,19 @@ def require_tokens(point: HookSite, z: Tensor, real: Tensor) -> None:
         )
 
 
-def _wanted(model: Any, name: str) -> tuple[str, list[Stack]]:
+def _wanted(model: Model, name: str) -> tuple[str, list[Stack]]:
     """The kind of neurons that a site's name asks for, and of which stacks."""
     one, _, kind = name.rpartition(".")
     if kind not in SITES:
         raise SiteError(f"unknown site {name!r}: expected one of {', '.join(map(repr, SITES))}")
-    stacks = stacks_of(model)
+    stacks = model.stacks
     if one and one not in [stack.name for stack in stacks]:
         raise SiteError(f"{model.cfg.architecture} has no stack {one!r}: expected site {kind!r}")
     return kind, [stack for stack in stacks if one in ("", stack.name)]
 
 
 def _points(
-    model: Any, stack: Stack, layer: int, kind: str, points: Mapping[str, Any]
+    model: Model, stack: Stack, layer: int, kind: str, points: Mapping[str, Any]
 ) -> Iterator[HookSite]:
     """The points of one layer, each leading to the right activation of the right width."""
     post = points.get(stack.hook(layer, "mlp.hook_post"))

@@ -15,12 +15,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mechsteer.errors import SiteError
-from mechsteer.model.hooks import add_hook_point
+from mechsteer.model.interface import Model
 from mechsteer.model.plain import features
 
 _SHARED = ("shared_expert", "shared_experts")
@@ -47,7 +48,7 @@ class Tap:
 _taps: WeakKeyDictionary[nn.Module, Tap] = WeakKeyDictionary()
 
 
-def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
+def tap(model: Model, block: nn.Module, name: str, kind: str) -> int:
     """Put a hook point into the experts of a block, unless it is there; the number of its neurons.
 
     Args:
@@ -65,7 +66,7 @@ def tap(model: Any, block: nn.Module, name: str, kind: str) -> int:
     if kind == "experts":
         _verify(place)
         _take_over(place.config)
-    tapped = _taps[place] = Tap(block, add_hook_point(model, name))
+    tapped = _taps[place] = Tap(block, model.add_hook_point(name))
     if kind == "shared":
         place.register_forward_pre_hook(lambda module, args: (tapped(args[0]), *args[1:]))
     return width
@@ -144,7 +145,7 @@ def one_by_one(
     z = hidden.new_zeros(len(hidden), len(parts), parts[0].shape[-1])
     for e, (_, tokens) in enumerate(chosen):
         z[tokens, e] = parts[e]
-    z = tapped(z.flatten(1)).view_as(z)
+    z = tapped(rearrange(z, "token expert neuron -> token (expert neuron)")).view_as(z)
     out = torch.zeros_like(hidden)
     for e, (choice, tokens) in enumerate(chosen):
         written = _linear(experts, "down_proj", z[tokens, e], e)

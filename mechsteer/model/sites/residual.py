@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from mechsteer.model.interface import Model
 from mechsteer.model.sites.places import HookSite
-from mechsteer.model.sites.stacks import final_norm, stacks_of
 
 
-def residual_points(model: Any) -> tuple[HookSite, ...]:
+def residual_points(model: Model) -> tuple[HookSite, ...]:
     """Rows of the residual stream: the embedding (0), after block l (l), after the final norm.
 
     Of an encoder-decoder they are those of the encoder. Models that normalise at the end of each
@@ -18,10 +16,10 @@ def residual_points(model: Any) -> tuple[HookSite, ...]:
     Raises:
         SiteError: the model has no stack of blocks.
     """
-    stack = stacks_of(model)[0]
+    stack = model.stacks[0]
     layers = range(len(stack.blocks))
     blocks = [stack.hook(layer, "hook_resid_post") for layer in layers]
-    norm = final_norm(model, stack.name)
+    norm = model.stack(stack.name).norm
     final = f"{norm[0]}.hook_out" if norm else stack.hook(layers[-1], "hook_out")
     hooks = (stack.hook(0, "hook_resid_pre"), *blocks, final)
     component, width = stack.component("residual"), int(model.cfg.d_model)

@@ -1,0 +1,83 @@
+"""Sentences of a test corpus that stand in the corpus on which everything was chosen.
+
+Experts, means, layers and doses are chosen on dev. A test sentence that stands in dev too has been
+seen by all of them, and flatters what was fitted most.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from mechsteer.errors import CorpusError, CorpusWarning
+
+
+class Sentences(Protocol):
+    """A corpus, as far as its sentences go."""
+
+    @property
+    def sentences(self) -> Mapping[str, Sequence[str]]:
+        """Sentences by canonical language."""
+        ...
+
+
+def overlap(dev: Sentences, test: Sentences) -> dict[str, int]:
+    """How many sentences of ``test`` stand in ``dev``, by language of both.
+
+    Compared by what is read: white space at the ends and in between does not tell sentences apart.
+
+    >>> from mechsteer.corpus import ParallelCorpus
+    >>> dev, test = ParallelCorpus({"fr": ["Oui.", "Non."]}), ParallelCorpus({"fr": [" Oui."]})
+    >>> overlap(dev, test)
+    {'fra_Latn': 1}
+    """
+    return {
+        language: _shared(dev.sentences[language], texts)
+        for language, texts in test.sentences.items()
+        if language in dev.sentences
+    }
+
+
+def require_held_out(dev: Sentences, test: Sentences, *, allow: bool = False) -> None:
+    """Check that ``test`` was held out from ``dev``.
+
+    Warns:
+        CorpusWarning: Some of its sentences stand in ``dev``, with how many in which language; also
+            where it is most of them and that is allowed.
+
+    Raises:
+        CorpusError: Most sentences of a language stand in ``dev``, and ``allow`` is false.
+    """
+    shared = {language: count for language, count in overlap(dev, test).items() if count}
+    if not shared:
+        return
+    worst = max(shared, key=lambda language: shared[language] / len(test.sentences[language]))
+    counts = _counts(shared, test, first=worst)
+    if 2 * shared[worst] > len(test.sentences[worst]) and not allow:
+        raise CorpusError(
+            f"dev and test are the same sentences for the most part ({counts}): experts would be "
+            "judged by the text they were chosen on; take other rows (--rows 0:500 of one corpus "
+            "and 500:1000), or allow_overlap=True (--allow-overlap)"
+        )
+    warnings.warn(
+        f"sentences of test stand in dev too: {counts}; they flatter what was fitted on dev",
+        CorpusWarning,
+        stacklevel=2,
+    )
+
+
+def _shared(dev: Sequence[str], test: Sequence[str]) -> int:
+    seen = {_plain(sentence) for sentence in dev}
+    return sum(_plain(sentence) in seen for sentence in test)
+
+
+def _plain(sentence: str) -> str:
+    return " ".join(sentence.split())
+
+
+def _counts(shared: Mapping[str, int], test: Sentences, *, first: str) -> str:
+    ordered = sorted(shared, key=lambda language: language != first)
+    shown = [f"{shared[name]} of {len(test.sentences[name])} in {name}" for name in ordered[:3]]
+    more = f" and {len(ordered) - 3} more languages" if len(ordered) > 3 else ""
+    return ", ".join(shown) + more

@@ -1,0 +1,68 @@
+"""The view of a TransformerBridge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mechsteer.errors import ModelError
+from mechsteer.model.interface import Model
+
+
+class BridgeModel(Model):
+    """A TransformerBridge behind mechsteer's interface.
+
+    Everything of the bridge is there under its own name (``run_with_cache``, ``to_tokens``,
+    ``blocks``), and attributes that are set on the view are set on the bridge.
+
+    Args:
+        bridge: a ``transformer_lens.model_bridge.TransformerBridge``.
+    """
+
+    def __init__(self, bridge: Any) -> None:
+        super().__init__(bridge)
+
+    @property
+    def original_model(self) -> Any:
+        """The Hugging Face model that the bridge wraps."""
+        return self.module.original_model
+
+    @property
+    def cfg(self) -> Any:
+        """The bridge's configuration."""
+        return self.module.cfg
+
+    @property
+    def hook_dict(self) -> dict[str, Any]:
+        """See ``Model``."""
+        return {**self.module.hook_dict, **self._added}
+
+    @property
+    def source(self) -> str:
+        """See ``Model``."""
+        return str(getattr(getattr(self.module, "tokenizer", None), "name_or_path", ""))
+
+    def __call__(self, *args: Any, **inputs: Any) -> Any:
+        """See ``Model``."""
+        return self.module(*args, **inputs)
+
+    def generate(self, *args: Any, **options: Any) -> Any:
+        """See ``Model``; with TransformerLens's options."""
+        return self.module.generate(*args, **options)
+
+    def require_raw(self) -> None:
+        """See ``Model``."""
+        if getattr(self.module, "compatibility_mode", False):
+            raise ModelError(
+                "compatibility mode shifts the residual stream, so its embeddings compare to "
+                "nobody else's: load the model again and leave enable_compatibility_mode() out"
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set on the bridge what is the bridge's."""
+        if name in _OWN or hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.module, name, value)
+
+
+_OWN = frozenset({"module", "watcher", "runs_once", "_added", "_tokenizer", "_known"})
