@@ -104,7 +104,9 @@ def score_for_study(
 
 def model_functions(model: ModelLike, reading: Reading) -> ModelFunctions:
     """What a study asks of a model, sentences read in one way."""
-    return ModelFunctions(partial(_embedded, model, reading), partial(_bits_per_byte, model, reading))
+    return ModelFunctions(
+        partial(_embedded, model, reading), partial(_bits_per_byte, model, reading)
+    )
 
 
 def _embedded(
