@@ -78,8 +78,10 @@ class Resources:
 
 
 def launch_table(module: str) -> dict[object, Launch]:
-    """The ``LAUNCHES`` of a kernels module."""
-    found: dict[object, Launch] = importlib.import_module(f"mechsteer.kernels.{module}").LAUNCHES
+    """The ``LAUNCHES`` of a kernels module; none where it starts only those of others."""
+    found: dict[object, Launch] = getattr(
+        importlib.import_module(f"mechsteer.kernels.{module}"), "LAUNCHES", {}
+    )
     return found
 
 

@@ -1,13 +1,17 @@
-"""What every operation asks of a batch of activations and of the labels that come with it."""
+"""What every operation asks of activations, memberships and labels before it computes."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .backends import DTYPES
 
-def check_activations(x: Tensor, *, n_neurons: int | None, dtypes: tuple[torch.dtype, ...]) -> None:
+
+def check_activations(
+    x: Tensor, *, n_neurons: int | None = None, dtypes: tuple[torch.dtype, ...] = DTYPES
+) -> None:
     """Refuse anything but ``[sentence, neuron]`` of one of ``dtypes``."""
     width = x.shape[1] if n_neurons is None and x.ndim == 2 else n_neurons
     if x.ndim != 2 or x.shape[1] != width or x.dtype not in dtypes:
@@ -35,13 +39,35 @@ def refuse_not_finite(x: Float[Tensor, "sentence neuron"]) -> None:
         raise_not_finite(x[:, column], column)
 
 
-def checked_labels(
-    labels: Int[Tensor, "sentence"], *, n_sentences: int, n_classes: int
+def raise_not_finite(values: Float[Tensor, "sentence"], column: int) -> None:
+    """Refuse a column, naming it and its first NaN or infinity."""
+    sentence = int(values.isfinite().int().argmin())
+    raise ValueError(
+        f"expected finite activations, got {values[sentence].item()} in column {column} "
+        f"(sentence {sentence}): a score cannot rank it"
+    )
+
+
+def plain_booleans(mask: Bool[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+    """The same truth values, each stored as 0 or 1.
+
+    Torch takes any byte for true, and a bool tensor made by a view or from foreign memory may hold
+    others; a kernel that adds memberships up would count 255 for one.
+
+    >>> plain_booleans(torch.tensor([0, 1, 255], dtype=torch.uint8).view(torch.bool)).long()
+    tensor([0, 1, 1])
+    """
+    return mask.detach().view(torch.uint8) != 0
+
+
+def class_of_each(
+    labels: Tensor, *, n_sentences: int, n_classes: int | None = None
 ) -> Int[Tensor, "sentence"]:
-    """The class of each sentence as int64.
+    """The class of each sentence as int64, on the device of the labels.
 
     Raises:
-        ValueError: Labels that are no integers, of another length, or not 0 to ``n_classes - 1``.
+        ValueError: Labels that are no integers, of another length, negative, or beyond
+            ``n_classes``.
     """
     if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
         raise ValueError(f"expected integer labels, got {labels.dtype}: use labels.long()")
@@ -51,19 +77,10 @@ def checked_labels(
             f"{tuple(labels.shape)}"
         )
     found = labels.detach().long()
-    outside = (found < 0) | (found >= n_classes)
+    outside = found < 0 if n_classes is None else (found < 0) | (found >= n_classes)
     if outside.any():
-        raise ValueError(
-            f"expected labels 0 to {n_classes - 1} for {n_classes} classes, got "
-            f"{int(found[outside][0])}"
-        )
+        known = "of 0 and above"
+        if n_classes is not None:
+            known = f"0 to {n_classes - 1} for {n_classes} classes"
+        raise ValueError(f"expected labels {known}, got {int(found[outside][0])}")
     return found
-
-
-def raise_not_finite(values: Float[Tensor, "sentence"], column: int) -> None:
-    """Refuse a column, naming it and its first NaN or infinity."""
-    sentence = int(values.isfinite().int().argmin())
-    raise ValueError(
-        f"expected finite activations, got {values[sentence].item()} in column {column} "
-        f"(sentence {sentence}): a score cannot rank it"
-    )

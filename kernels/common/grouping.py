@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
+
+from .checks import class_of_each
 
 MAX_CLASSES = 65_535
 """A class shares a 32-bit word with a 16-bit sort key."""
@@ -42,29 +42,24 @@ class Grouping:
         return len(self.order)
 
 
-def group(
-    labels: Int[Tensor, "sentence"], *, n_sentences: int, n_classes: int | None = None
-) -> Grouping:
+def group(labels: Tensor, *, n_sentences: int, n_classes: int | None = None) -> Grouping:
     """Group sentences by label.
 
     Raises:
         ValueError: labels that are no integers, of another length than the sentences, negative or
-            beyond ``n_classes``; fewer than two classes; a class without sentences.
+            beyond ``n_classes``; fewer than two sentences or classes; a class without sentences.
 
+    >>> import torch
     >>> group(torch.tensor([1, 0, 1]), n_sentences=3).order
     array([1, 0, 2])
     """
-    found = _checked(labels, n_sentences)
+    if n_classes is not None:
+        _check_number(n_classes)
+    found = class_of_each(labels, n_sentences=n_sentences, n_classes=n_classes).cpu().numpy()
+    if n_sentences < 2:
+        raise ValueError(f"expected at least two sentences, got {n_sentences}")
     total = int(found.max()) + 1 if n_classes is None else n_classes
-    if not 2 <= total <= MAX_CLASSES:
-        raise ValueError(
-            f"expected 2 to {MAX_CLASSES} classes, got {total}: a score compares the sentences of "
-            "one class with all others"
-        )
-    if int(found.max()) >= total:
-        raise ValueError(
-            f"expected labels 0 to {total - 1} for {total} classes, got {int(found.max())}"
-        )
+    _check_number(total)
     counts = np.bincount(found, minlength=total)
     if not counts.all():
         raise ValueError(
@@ -75,17 +70,9 @@ def group(
     return Grouping(order, found[order], np.concatenate([[0], np.cumsum(counts)]))
 
 
-def _checked(labels: Tensor, n_sentences: int) -> NDArray[np.int64]:
-    if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"expected integer labels, got {labels.dtype}: use labels.long()")
-    if labels.shape != (n_sentences,):
+def _check_number(n_classes: int) -> None:
+    if not 2 <= n_classes <= MAX_CLASSES:
         raise ValueError(
-            f"expected one label for each of the {n_sentences} sentences, got labels of shape "
-            f"{tuple(labels.shape)}"
+            f"expected 2 to {MAX_CLASSES} classes, got {n_classes}: a score compares the sentences "
+            "of one class with all others"
         )
-    if n_sentences < 2:
-        raise ValueError(f"expected at least two sentences, got {n_sentences}")
-    found: NDArray[np.int64] = labels.detach().cpu().numpy().astype(np.int64)
-    if found.min() < 0:
-        raise ValueError(f"expected labels of 0 and above, got {found.min()}")
-    return found

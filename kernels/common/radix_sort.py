@@ -20,17 +20,19 @@ _TILE_BYTES = 1 << 20
 _u32, _u64 = np.uint32, np.uint64
 
 
-class Plan(NamedTuple):
-    """What all rows share: the order in which to read sentences, and the tag of each so read."""
+class TaggedSentences(NamedTuple):
+    """What all rows share: the order in which to read sentences, and the tag of each."""
 
-    order: Array
+    sentences: Array
     tags: Array
     form: FloatFormat
 
 
-def make_plan(order: Array, tags: Array, form: FloatFormat) -> Plan:
+def tag_sentences(sentences: Array, tags: Array, form: FloatFormat) -> TaggedSentences:
     """Bring tags to the type of the words."""
-    return Plan(order, tags.astype(np.uint32 if form.width == 16 else np.uint64), form)
+    return TaggedSentences(
+        sentences, tags.astype(np.uint32 if form.width == 16 else np.uint64), form
+    )
 
 
 def tiles(rows: Tensor) -> tuple[Array, int]:
@@ -73,36 +75,36 @@ def value(bits: Any, form: FloatFormat) -> Any:
 
 
 @compiled
-def sort16(bits: Array, plan: Plan, words: Array, spare: Array) -> bool:
+def sort16(bits: Array, tagged: TaggedSentences, words: Array, spare: Array) -> bool:
     """Fill ``words`` in descending order of activation; tell whether all are finite."""
     low, high = np.zeros(256, np.uint32), np.zeros(256, np.uint32)
-    finite, exponent = True, _u32(plan.form.exponent)
+    finite, exponent = True, _u32(tagged.form.exponent)
     for i in range(len(words)):
-        b = _u32(bits[plan.order[i]])
+        b = _u32(bits[tagged.sentences[i]])
         finite &= (b & exponent) != exponent
-        key = flip(b * _u32(b != _u32(0x8000)), plan.form)
+        key = flip(b * _u32(b != _u32(0x8000)), tagged.form)
         low[key & _u32(0xFF)] += _u32(1)
         high[key >> _u32(8)] += _u32(1)
-        words[i] = key << _u32(16) | plan.tags[i]
+        words[i] = key << _u32(16) | tagged.tags[i]
     _scatter(words, spare, low, _u32(16), _u32(0xFF))
     _scatter(spare, words, high, _u32(24), _u32(0xFF))
     return finite
 
 
 @compiled
-def sort32(bits: Array, plan: Plan, words: Array, spare: Array) -> bool:
+def sort32(bits: Array, tagged: TaggedSentences, words: Array, spare: Array) -> bool:
     """The same for float32: three digits, so the words start in ``spare``."""
     low, middle = np.zeros(2048, np.uint32), np.zeros(2048, np.uint32)
     high = np.zeros(1024, np.uint32)
-    finite, exponent = True, _u32(plan.form.exponent)
+    finite, exponent = True, _u32(tagged.form.exponent)
     for i in range(len(words)):
-        b = bits[plan.order[i]]
+        b = bits[tagged.sentences[i]]
         finite &= (b & exponent) != exponent
-        key = flip(b * _u32(b != _u32(0x80000000)), plan.form)
+        key = flip(b * _u32(b != _u32(0x80000000)), tagged.form)
         low[key & _u32(0x7FF)] += _u32(1)
         middle[key >> _u32(11) & _u32(0x7FF)] += _u32(1)
         high[key >> _u32(22)] += _u32(1)
-        spare[i] = _u64(key) << _u64(32) | plan.tags[i]
+        spare[i] = _u64(key) << _u64(32) | tagged.tags[i]
     _scatter(spare, words, low, _u64(32), _u64(0x7FF))
     _scatter(words, spare, middle, _u64(43), _u64(0x7FF))
     _scatter(spare, words, high, _u64(54), _u64(0x3FF))
@@ -111,7 +113,7 @@ def sort32(bits: Array, plan: Plan, words: Array, spare: Array) -> bool:
 
 @compiled
 def _scatter(source: Array, target: Array, counts: Array, shift: Any, mask: Any) -> None:
-    """One stable pass; ``counts`` becomes the place of each digit's next word."""
+    """One stable pass; ``counts`` becomes the position of each digit's next word."""
     start = _u32(0)
     for digit in range(len(counts)):
         count = counts[digit]

@@ -8,6 +8,7 @@ Triton, and operations import them when they first run.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 def jit(function: Kernel) -> Kernel:
     """``triton.jit``, typed."""
-    return cast(Kernel, triton.jit(function))
+    # A runtime type checker may have wrapped the function.
+    return cast(Kernel, triton.jit(inspect.unwrap(function)))
 
 
 @cast(Callable[[Kernel], Kernel], triton.constexpr_function)

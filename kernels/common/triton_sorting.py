@@ -124,8 +124,8 @@ def tree_of(ordered: tl.tensor, i: tl.tensor, LOG: tl.constexpr) -> tl.tensor:
     level = tl.zeros_like(i)
     for bit in tl.static_range(1, LOG):
         level += (i >= (1 << bit)).to(tl.int32)
-    place = (2 * (i - (1 << level)) + 1) << (LOG - 1 - level)
-    return tl.gather(ordered, tl.maximum(place - 1, 0), 0)
+    position = (2 * (i - (1 << level)) + 1) << (LOG - 1 - level)
+    return tl.gather(ordered, tl.maximum(position - 1, 0), 0)
 
 
 @jit
@@ -144,7 +144,7 @@ def rank_in(
 
 @jit
 def run_starts(words: tl.tensor, i: tl.tensor) -> tl.tensor:
-    """Where the run of equal numbers around each place starts, for both halves of sorted words."""
+    """Where the run of equal numbers around each index starts, for both halves of sorted words."""
     before = tl.gather(words, tl.maximum(i - 1, 0), 0)
     at = i.to(tl.uint32)
     low = tl.where(half(words, 0) != half(before, 0), at, 0)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..common.triton_launch import Launch, jit, tl
+from .coefficients import Coefficients
 
-if TYPE_CHECKING:
-    from .operation import PreparedEdit
-
-__all__ = ["LAUNCHES", "launch_edit"]
+__all__ = ["LAUNCHES", "edit"]
 
 
 @jit
@@ -36,7 +33,7 @@ def _edit_kernel(  # noqa: PLR0917
     stride_ot: tl.tensor,
     stride_on: tl.tensor,
     COPY: tl.constexpr,
-    WINDOW: tl.constexpr,
+    BOUNDED: tl.constexpr,
     MASKED: tl.constexpr,
     ROWS: tl.constexpr,
     NEURON: tl.constexpr,
@@ -65,7 +62,7 @@ def _edit_kernel(  # noqa: PLR0917
         keep = inside[:, None] & (k < n_edit)[None, :]
         x = tl.load(z_row + index * stride_zn, mask=keep, other=0.0).to(tl.float32)
         y = tl.where(a == 0.0, b, a * x + b).to(out_ptr.dtype.element_ty)
-        if WINDOW:
+        if BOUNDED:
             low = tl.load(low_ptr + k, mask=k < n_edit, other=0.0)[None, :]
             high = tl.load(high_ptr + k, mask=k < n_edit, other=0.0)[None, :]
             keep = keep & (x >= low) & (x <= high)
@@ -86,21 +83,23 @@ LAUNCHES = {
             "high_ptr": "*fp32",
             "mask_ptr": "*i1",
         },
-        constants=dict(zip(("COPY", "WINDOW", "MASKED"), flags, strict=True)) | _TILE,
+        constants=dict(zip(("COPY", "BOUNDED", "MASKED"), flags, strict=True)) | _TILE,
         unit=("stride_zn", "stride_on"),
     )
     for flags in product((False, True), repeat=3)
 }
 
 
-def launch_edit(z: Tensor, out: Tensor, edit: PreparedEdit, mask: Tensor | None) -> None:
-    """Write the edited ``z`` to ``out``, which may be ``z`` itself."""
-    optional = (*(edit.window or (None, None)), mask)
+def edit(z: Tensor, out: Tensor, coefficients: Coefficients, mask: Tensor | None) -> Tensor:
+    """Write the edited ``z`` to ``out``, which may be ``z`` itself, and return it."""
+    optional = (*(coefficients.bounds or (None, None)), mask)
+    index, a, b = coefficients.index, coefficients.a, coefficients.b
     rows = z.shape[0] * z.shape[1]
-    LAUNCHES[out is not z, edit.window is not None, mask is not None].run(
+    LAUNCHES[out is not z, coefficients.bounds is not None, mask is not None].run(
         (-(-rows // _TILE["ROWS"]),),
-        *(z, out, edit.index.contiguous(), edit.a.contiguous(), edit.b.contiguous()),
+        *(z, out, index.contiguous(), a.contiguous(), b.contiguous()),
         *(z if t is None else t.contiguous() for t in optional),  # absent ones are never touched
-        *(rows, z.shape[1], z.shape[2], len(edit.index)),
+        *(rows, z.shape[1], z.shape[2], len(index)),
         *(*z.stride(), *out.stride()),
     )
+    return out

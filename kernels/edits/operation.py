@@ -5,24 +5,25 @@ Floor: in place, one read and one write of the edited columns; out of place, of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from itertools import product
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.backends import DTYPES, Backend, ChosenBackend, choose_backend
+from ..common.checks import plain_booleans
+from .coefficients import Coefficients
 
 __all__ = ["PreparedEdit", "edit_neurons"]
 
 
 @dataclass(frozen=True)
-class PreparedEdit:
+class PreparedEdit(Coefficients):
     """An edit made once and applied often; the arguments are those of `edit_neurons`.
 
-    What depends on the edit alone is found once: whether its shapes fit, its window, its clamps.
+    What depends on the edit alone is found once: whether its shapes fit, its bounds, its clamps.
     The caller vouches for distinct, valid ``index`` and finite ``a`` and ``b`` as by ``checked``.
 
     Raises:
@@ -33,43 +34,6 @@ class PreparedEdit:
         >>> clamp.apply(torch.tensor([[[5.0, 6.0, 7.0]]])).tolist()
         [[[5.0, 1.0, 7.0]]]
     """
-
-    index: Int[Tensor, "k"]
-    a: Float[Tensor, "k"]
-    b: Float[Tensor, "k"]
-    low: Float[Tensor, "k"] | None = None
-    high: Float[Tensor, "k"] | None = None
-
-    def __post_init__(self) -> None:
-        shape = self.index.shape
-        if self.index.ndim != 1 or self.index.dtype != torch.int64:
-            raise ValueError(f"index must be [k] of int64, got {list(shape)} of {self.index.dtype}")
-        for name in ("a", "b", "low", "high"):
-            value = getattr(self, name)
-            if value is not None and (value.shape != shape or value.dtype != torch.float32):
-                raise ValueError(
-                    f"{name} must be {list(shape)} of float32, one for each neuron of index, "
-                    f"got {list(value.shape)} of {value.dtype}"
-                )
-
-    @cached_property
-    def window(self) -> tuple[Tensor, Tensor] | None:
-        """Both bounds, or None where neither was given."""
-        if self.low is None and self.high is None:
-            return None
-        low = torch.full_like(self.a, -torch.inf) if self.low is None else self.low
-        return low, torch.full_like(self.a, torch.inf) if self.high is None else self.high
-
-    @cached_property
-    def n_clamped(self) -> int:
-        """Neurons that get a constant: where all do, no activation need be read."""
-        return len(self.a) - int(self.a.count_nonzero())
-
-    def to(self, device: torch.device) -> PreparedEdit:
-        """The edit on a device, as constants."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: v.detach().to(device) for name, v in given.items() if v is not None}
-        return replace(self, **moved)
 
     def apply(
         self,
@@ -86,7 +50,7 @@ class PreparedEdit:
         """
         _check_activations(z, mask)
         needs_gradient = z.requires_grad and torch.is_grad_enabled()
-        chosen = pick_backend("cpu" if backend == "auto" and needs_gradient else backend, z)
+        chosen = choose_backend("cpu" if backend == "auto" and needs_gradient else backend, z)
         if needs_gradient and (inplace or chosen == "triton"):
             raise ValueError(
                 "z needs a gradient and none passes an edit in place or in Triton: "
@@ -95,8 +59,8 @@ class PreparedEdit:
         if inplace and any(n > 1 and s == 0 for n, s in zip(z.shape, z.stride(), strict=True)):
             raise ValueError("z is expanded, its elements share memory: edit it out of place")
         out = z if inplace else z.clone() if chosen == "cpu" else torch.empty_like(z)
-        mask = None if mask is None else mask.to(z.device)
-        return _EDIT[chosen](z, out, self, mask) if z.numel() else out
+        real = None if mask is None else plain_booleans(mask).to(z.device)
+        return _backend(chosen)(z, out, self, real) if z.numel() else out
 
 
 def edit_neurons(
@@ -116,7 +80,7 @@ def edit_neurons(
 
     Where ``a`` is 0 the value is replaced by ``b``, so that an infinite or NaN activation cannot
     turn into NaN. With ``low`` or ``high`` only incoming values in ``[low, high]`` are mapped; NaN
-    lies in no window. Everything else keeps its bits. No neurons (k = 0) change nothing.
+    lies within no bounds. Everything else keeps its bits. No neurons (k = 0) change nothing.
 
     No gradient passes the Triton kernel. Out of place ``"auto"`` therefore takes the CPU path,
     which is plain differentiable torch on any device, when ``z`` needs one; ``a`` and ``b`` are
@@ -181,47 +145,18 @@ def _check_values(z: Tensor, edit: PreparedEdit) -> None:
             raise ValueError(f"{name} must be finite, got {value[at].item()} for entry {at}")
 
 
-def _edit_reference(z: Tensor, out: Tensor, edit: PreparedEdit, mask: Tensor | None) -> Tensor:
-    """Say it in float64, one activation at a time."""
-    out.copy_(z)
-    for k, neuron in enumerate(edit.index.tolist()):
-        a, b = float(edit.a[k]), float(edit.b[k])
-        for row, token in product(range(z.shape[0]), range(z.shape[1])):
-            x = float(z[row, token, neuron])
-            real = mask is None or bool(mask[row, token])
-            if edit.window is not None:
-                low, high = edit.window
-                real = real and bool(low[k] <= x <= high[k])
-            if real:
-                out[row, token, neuron] = a * x + b if a else b
-    return out
+def _backend(
+    chosen: ChosenBackend,
+) -> Callable[[Tensor, Tensor, Coefficients, Tensor | None], Tensor]:
+    """What writes the edited ``z`` to ``out`` and returns it."""
+    if chosen == "triton":
+        from .backend_triton import edit as edit_triton
 
+        return edit_triton
+    if chosen == "reference":
+        from .backend_reference import edit as edit_reference
 
-def _edit_cpu(z: Tensor, out: Tensor, edit: PreparedEdit, mask: Tensor | None) -> Tensor:
-    """Gather the columns, map them, copy them back; differentiable where ``out`` is a clone."""
-    # gather and index_copy_ are faster than brackets, in any dtype
-    shape = (*z.shape[:2], len(edit.index))
-    constant = edit.b.to(z.dtype).expand(shape)
-    clamp = edit.n_clamped == len(edit.index)
-    if clamp and edit.window is None and mask is None:
-        return out.index_copy_(2, edit.index, constant)
-    before = z.gather(2, edit.index.expand(shape))
-    after = constant if clamp else (before * edit.a).add_(edit.b).to(z.dtype)
-    if edit.n_clamped and not clamp:
-        after = torch.where(edit.a == 0, constant, after)
-    if edit.window is not None:
-        low, high = edit.window
-        after = torch.where((before >= low) & (before <= high), after, before)
-    if mask is not None:
-        after = torch.where(mask[:, :, None], after, before)
-    return out.index_copy_(2, edit.index, after)
+        return edit_reference
+    from .backend_cpu import edit
 
-
-def _edit_triton(z: Tensor, out: Tensor, edit: PreparedEdit, mask: Tensor | None) -> Tensor:
-    from .backend_triton import launch_edit
-
-    launch_edit(z, out, edit, mask)
-    return out
-
-
-_EDIT = {"triton": _edit_triton, "cpu": _edit_cpu, "reference": _edit_reference}
+    return edit

@@ -1,4 +1,4 @@
-"""Many labelings without numba: sort a neuron once, then cumulate all labelings over its order."""
+"""Many label sets without numba: sort a neuron once, then cumulate all of them in its order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _BLOCK = 64
 
 
 def fill(
-    ap: Float[Tensor, "labeling neuron"],
-    auroc: Float[Tensor, "labeling neuron"],
+    ap: Float[Tensor, "label_set neuron"],
+    auroc: Float[Tensor, "label_set neuron"],
     rows: Float[Tensor, "neuron sentence"],
-    positive: Bool[Tensor, "labeling sentence"],
+    positive: Bool[Tensor, "label_set sentence"],
 ) -> int:
-    """Score every row for every labeling; return the first row that is not finite, or -1."""
+    """Score every row for every label set; return the first row that is not finite, or -1."""
     for neuron, row in enumerate(rows):
         values = row.float().numpy()
         if not np.isfinite(values).all():
@@ -31,11 +31,11 @@ def fill(
 
 
 def _scores(member: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """AP and AUROC from sorted memberships and the last place of each run of ties."""
+    """AP and AUROC from sorted memberships and the last position of each run of ties."""
     n = member.shape[1]
     hits = member.cumsum(1)[:, ends]
     fresh = np.diff(hits, axis=1, prepend=0)
     size = hits[:, -1]
     precision = (fresh * hits / (ends + 1)).sum(1) / size
-    places = np.append(0, ends[:-1] + 1) + ends + 1
-    return precision, ((2 * n - size) * size - fresh @ places) / (2.0 * size * (n - size))
+    twice_ranks = np.append(0, ends[:-1] + 1) + ends + 1
+    return precision, ((2 * n - size) * size - fresh @ twice_ranks) / (2.0 * size * (n - size))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..common.triton_launch import Launch, jit, tl
+from . import backend_cpu
+from .local_scaling import LocalScaling
+from .packed_keys import unpack
 
-if TYPE_CHECKING:
-    from .operation import Bend
-
-__all__ = ["LAUNCHES", "MAX_WIDTH", "search"]
+__all__ = ["LAUNCHES", "search"]
 
 MAX_WIDTH = 32
 _PROGRAMS = 1024  # enough to fill any GPU several times over
@@ -21,7 +19,7 @@ _PROGRAMS = 1024  # enough to fill any GPU several times over
 
 @jit
 def _key(score: tl.tensor, index: tl.tensor) -> tl.tensor:
-    """The int64 of ``neighbours.pack``."""
+    """The int64 of ``packed_keys.pack``."""
     bits = (score + 0.0).to(tl.int32, bitcast=True)
     ordered = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(tl.int64)
     return (ordered << 32) | (0xFFFFFFFF - index.to(tl.int64))
@@ -46,13 +44,13 @@ def _search_kernel(  # noqa: PLR0917
     width: tl.tensor,
     n_split: tl.tensor,
     per_split: tl.tensor,
-    BEND: tl.constexpr,
+    SCALING: tl.constexpr,
     KEEP: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
 ) -> None:
-    """Search a share of the candidates for ROWS queries. BEND: 0 cosine, 1 difference, 2 ratio."""
+    """Search a share of the candidates for ROWS queries. SCALING: 0 none, 1 difference, 2 ratio."""
     split = tl.program_id(1)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     x_row = x_ptr + row.to(tl.int64)[:, None] * d
@@ -73,11 +71,11 @@ def _search_kernel(  # noqa: PLR0917
             a = tl.load(x_row + e[None, :], mask=here, other=0.0)
             b = tl.load(y_row + e[:, None], mask=there, other=0.0)
             score = tl.dot(a, b, score, input_precision="ieee")
-        if BEND > 0:
+        if SCALING > 0:
             level_x = tl.load(level_x_ptr + row, mask=row < n_query, other=1.0)
             level_y = tl.load(level_y_ptr + column, mask=column < stop, other=1.0)
             level = (level_x[:, None] + level_y[None, :]) / 2
-            score = score - level if BEND == 1 else score / level
+            score = score - level if SCALING == 1 else score / level
         score = tl.where((column < stop)[None, :], score, float("-inf"))
         # Most tiles hold nothing better than what is kept. What is comes out one a row at a time;
         # columns ascend, so a later score that is only equal loses to the earlier index.
@@ -95,7 +93,7 @@ def _search_kernel(  # noqa: PLR0917
 
 _TILE = {"KEEP": MAX_WIDTH, "ROWS": 32, "COLUMNS": 128, "DEPTH": 16}
 LAUNCHES = {
-    bend: Launch(
+    scaling: Launch(
         kernel=_search_kernel,
         pointers={
             "x_ptr": "*fp32",
@@ -104,25 +102,42 @@ LAUNCHES = {
             "level_y_ptr": "*fp32",
             "key_ptr": "*i64",
         },
-        constants={"BEND": bend} | _TILE,
+        constants={"SCALING": scaling} | _TILE,
         num_warps=8,
         dtypes=("fp32",),
     )
-    for bend in (0, 1, 2)
+    for scaling in (0, 1, 2)
 }
 
 
 def search(
-    x: Float[Tensor, "query d"], y: Float[Tensor, "candidate d"], width: int, bend: Bend | None
+    x: Float[Tensor, "query d"],
+    y: Float[Tensor, "candidate d"],
+    width: int,
+    scaling: LocalScaling | None,
+) -> tuple[Int[Tensor, "query width"], Float[Tensor, "query width"]]:
+    """Index and score of the best ``width`` candidates of each query, best first.
+
+    More than ``MAX_WIDTH`` are not kept in registers: the CPU path's plain torch finds those.
+    """
+    if width > MAX_WIDTH:
+        return backend_cpu.search(x, y, width, scaling)
+    return unpack(_keys(x, y, width, scaling))
+
+
+def _keys(
+    x: Tensor, y: Tensor, width: int, scaling: LocalScaling | None
 ) -> Int[Tensor, "query width"]:
-    """Best ``width`` keys of each query, descending; shares of the candidates are merged after."""
+    """Packed keys, descending; shares of the candidates are merged after."""
     if not (len(x) and width):
         return torch.empty(len(x), width, dtype=torch.int64, device=x.device)
     tiles, columns = -(-len(x) // _TILE["ROWS"]), -(-len(y) // _TILE["COLUMNS"])
     per_split = -(-columns // max(1, _PROGRAMS // tiles)) * _TILE["COLUMNS"]
     splits = -(-len(y) // per_split)
     keys = torch.empty(len(x), splits * width, dtype=torch.int64, device=x.device)
-    kind, level_x, level_y = (0, x, y) if bend is None else (1 + bend.ratio, bend.x, bend.y)
+    kind, level_x, level_y = (
+        (0, x, y) if scaling is None else (1 + scaling.ratio, scaling.x, scaling.y)
+    )
     LAUNCHES[kind].run(
         (tiles, splits),
         *(x, y, level_x.contiguous(), level_y.contiguous(), keys),

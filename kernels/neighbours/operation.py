@@ -5,8 +5,7 @@ Floor: one matrix product, ``2·n·m·d`` operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,18 +13,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.backends import DTYPES, Backend, ChosenBackend, choose_backend
+from .local_scaling import TIE, LocalScaling
 
-__all__ = ["TIE", "Neighbours", "neighbours"]
+__all__ = ["Neighbours", "neighbours"]
 
+Search = Callable[[Tensor, Tensor, int, "LocalScaling | None"], "tuple[Tensor, Tensor]"]
 Metric = Literal["cosine", "margin", "difference", "csls"]
 
-TIE = 1e-6
-"""Scores this close count as tied: float32 cosines are right to about a tenth of it."""
-
 _NEIGHBOURHOOD = {"cosine": 0, "margin": 4, "difference": 4, "csls": 10}
-_ROWS, _COLUMNS = 1024, 8192  # a tile of 32 MB
-_CACHED = 1 << 17  # elements of float64 that fit the cache of a core
+_CACHED, _LAUNCHED = 1 << 17, 1 << 23
+"""Elements normalised at a time: what fits the cache of a core, what keeps a GPU busy."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +31,12 @@ class Neighbours:
     """The k best rows of y for each row of x, best first; equal scores by ascending index.
 
     ``tied`` marks a neighbour whose score is within 1e-6 of the next better or next worse one, the
-    first that was left out included: its place is not to be relied on.
+    first that was left out included: its rank is not to be relied on.
     """
 
     index: Int[Tensor, "query k"]
     score: Float[Tensor, "query k"]
     tied: Bool[Tensor, "query k"]
-
-
-@dataclass(frozen=True)
-class Bend:
-    """What turns a cosine into a score: the mean cosine of each row's nearest neighbours."""
-
-    ratio: bool
-    x: Float[Tensor, "query"]
-    y: Float[Tensor, "candidate"]
-
-    def __call__(self, cosine: Tensor, rows: slice, columns: slice) -> Tensor:
-        """Score a tile of cosines."""
-        level = (self.x[rows, None] + self.y[None, columns]) / 2
-        return cosine / level if self.ratio else cosine - level
 
 
 def neighbours(
@@ -97,12 +81,15 @@ def neighbours(
         ([1, 0, 0], [False, False, True])
     """
     _check(x, y, k, metric, neighbourhood)
-    chosen = pick_backend(backend, x)
+    chosen = choose_backend(backend, x)
+    search = _backend(chosen)
     dtype = torch.float64 if chosen == "reference" else torch.float32
     x, y = _unit(x.detach(), "x", dtype), _unit(y.detach(), "y", dtype)
-    bend = None if metric == "cosine" else _bend(x, y, metric, neighbourhood, chosen)
+    scaling = None
+    if metric != "cosine":
+        scaling = _scaling(x, y, metric, neighbourhood or _NEIGHBOURHOOD[metric], search)
     # One more than asked for, to see whether the last one is tied with it.
-    index, score = _SEARCH[chosen](x, y, min(k + 1, len(y)), bend)
+    index, score = search(x, y, min(k + 1, len(y)), scaling)
     score = 2 * score if metric == "csls" else score
     close = score[:, :-1] - score[:, 1:] <= TIE
     no = close.new_zeros(len(x), 1)
@@ -137,8 +124,9 @@ def _unit(x: Float[Tensor, "row d"], name: str, dtype: torch.dtype) -> Float[Ten
     unit = torch.empty(x.shape, dtype=dtype, device=x.device)
     norm = torch.empty(len(x), 1, dtype=torch.float64, device=x.device)
     # On a CPU what is widened stays in its cache; a GPU wants few launches.
-    elements = _CACHED if x.device.type == "cpu" else _ROWS * _COLUMNS
-    for rows in _tiles(len(x), max(1, elements // max(1, x.shape[1]))):
+    elements = _CACHED if x.device.type == "cpu" else _LAUNCHED
+    step = max(1, elements // max(1, x.shape[1]))
+    for rows in (slice(first, first + step) for first in range(0, len(x), step)):
         wide = x[rows].double()
         torch.linalg.vector_norm(wide, dim=1, keepdim=True, out=norm[rows])
         unit[rows] = wide.div_(norm[rows])
@@ -152,91 +140,34 @@ def _unit(x: Float[Tensor, "row d"], name: str, dtype: torch.dtype) -> Float[Ten
     return unit
 
 
-def _bend(x: Tensor, y: Tensor, metric: str, neighbourhood: int | None, chosen: str) -> Bend:
-    size = _NEIGHBOURHOOD[metric] if neighbourhood is None else neighbourhood
-    r_x = _SEARCH[chosen](x, y, size, None)[1].mean(1)
-    r_y = _SEARCH[chosen](y, x, size, None)[1].mean(1)
+def _scaling(
+    x: Float[Tensor, "query d"],
+    y: Float[Tensor, "candidate d"],
+    metric: Metric,
+    neighbourhood: int,
+    search: Search,
+) -> LocalScaling:
+    r_x = search(x, y, neighbourhood, None)[1].mean(1)
+    r_y = search(y, x, neighbourhood, None)[1].mean(1)
     if metric == "margin" and r_x.min() + r_y.min() <= 0:
         raise ValueError(
             "a margin's denominator (r_x + r_y)/2 must be positive, got "
             f"{float(r_x.min() + r_y.min()) / 2:.3g}: use metric='difference', "
             "as for centred embeddings"
         )
-    return Bend(ratio=metric == "margin", x=r_x, y=r_y)
+    return LocalScaling(metric == "margin", r_x, r_y)
 
 
-def _tiles(length: int, size: int) -> Iterator[slice]:
-    return (slice(first, min(first + size, length)) for first in range(0, length, size))
+def _backend(chosen: ChosenBackend) -> Search:
+    """What finds the best candidates of each query."""
+    if chosen == "triton":
+        from .backend_triton import search as search_triton
 
+        return search_triton
+    if chosen == "reference":
+        from .backend_reference import search as search_reference
 
-def _search_reference(x: Tensor, y: Tensor, width: int, bend: Bend | None) -> tuple[Tensor, Tensor]:
-    """Sort every row of the full matrix, in float64."""
-    score = x @ y.T
-    if bend is not None:
-        score = bend(score, slice(None), slice(None))
-    ordered = score.sort(dim=1, descending=True, stable=True)
-    return ordered.indices[:, :width], ordered.values[:, :width]
+        return search_reference
+    from .backend_cpu import search
 
-
-def _search_cpu(x: Tensor, y: Tensor, width: int, bend: Bend | None) -> tuple[Tensor, Tensor]:
-    """Multiply tiles and keep the best keys of each row; plain torch, any device."""
-    best = torch.empty(len(x), width, dtype=torch.int64, device=x.device)
-    with _full_precision():
-        for rows in _tiles(len(x), _ROWS):
-            keys = best.new_empty(rows.stop - rows.start, 0)
-            for columns in _tiles(len(y), _COLUMNS):
-                score = x[rows] @ y[columns].T
-                score = score if bend is None else bend(score, rows, columns)
-                keys = torch.cat([keys, _best_keys(score, columns, width)], 1)
-                keys = keys.topk(min(width, keys.shape[1]), dim=1).values
-            best[rows] = keys
-    return unpack(best)
-
-
-def _best_keys(
-    score: Float[Tensor, "query column"], columns: slice, width: int
-) -> Int[Tensor, "query width"]:
-    kept = min(width, score.shape[1])
-    top = score.topk(min(width + 1, score.shape[1]), dim=1)
-    keys = pack(top.values[:, :kept], columns.start + top.indices[:, :kept])
-    # torch.topk keeps any of the equal scores at the cut: choose by index in those rows.
-    crowded = (top.values[:, kept:] == top.values[:, kept - 1 : kept]).any(1)
-    if crowded.any():
-        index = torch.arange(columns.start, columns.stop, device=score.device)
-        keys[crowded] = pack(score[crowded], index).topk(kept, dim=1).values
-    return keys
-
-
-def _search_triton(x: Tensor, y: Tensor, width: int, bend: Bend | None) -> tuple[Tensor, Tensor]:
-    from .backend_triton import MAX_WIDTH, search
-
-    if width > MAX_WIDTH:
-        return _search_cpu(x, y, width, bend)
-    return unpack(search(x, y, width, bend))
-
-
-_SEARCH = {"triton": _search_triton, "cpu": _search_cpu, "reference": _search_reference}
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Multiply float32 as float32: a caller may have allowed TF32 or bfloat16 for speed."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def pack(score: Float[Tensor, "*shape"], index: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """One int64 that sorts as (score, descending index); -0.0 becomes +0.0."""
-    bits = (score + 0.0).view(torch.int32).long()
-    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32 | (0xFFFFFFFF - index)
-
-
-def unpack(key: Int[Tensor, "*shape"]) -> tuple[Int[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-    """Index and score of packed keys."""
-    bits = key >> 32
-    score = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).int().view(torch.float32)
-    return 0xFFFFFFFF - (key & 0xFFFFFFFF), score
+    return search

@@ -27,22 +27,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import islice
 from typing import Literal
 
-import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import pick_backend
+from ..common.backends import Backend, choose_backend
 from ..common.grouping import group
-from ..common.keys import FORMATS, bit_view, keys
-from ..labelings.operation import LabelingBackend, LabelingScores, score_labelings
-from .plan import LABELINGS, NEURONS, PermutationPlan, plan_permutations
-from .relabelings import parallel_places, relabelings
+from ..labelings.operation import LabelingScores, score_labelings
+from .plan import LABEL_SETS, NEURONS, PermutationPlan, plan_permutations
+from .relabelings import parallel_positions, relabelings
+from .tie_patterns import tie_patterns
 
 __all__ = ["PermutationTest", "permutation_test"]
 
@@ -52,7 +50,6 @@ Alternative = Literal["greater", "two-sided"]
 _LOG = logging.getLogger(__name__)
 _ROUNDING = 2.0**-23
 """Null scores this close below the observed one count as equal: both are rounded to float32."""
-_CHUNK_ELEMENTS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def permutation_test(
     alternative: Alternative = "greater",
     pooled: bool = False,
     fdr: float = 0.05,
-    backend: LabelingBackend = "auto",
+    backend: Backend = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> PermutationTest:
     """Test every column of ``x`` for every target class against permuted labels.
@@ -130,41 +127,40 @@ def permutation_test(
     grouping = group(labels, n_sentences=len(x))
     wanted = torch.tensor(range(grouping.n_classes) if targets is None else list(targets))
     _check_targets(wanted, grouping.n_classes)
-    places = None if sentence_ids is None else parallel_places(sentence_ids, grouping)
-    if pooled and places is not None:
+    positions = None if sentence_ids is None else parallel_positions(sentence_ids, grouping)
+    if pooled and positions is not None:
         raise ValueError(
             "pooled=True needs free permutations: within sentence ids a null distribution depends "
             "on which ids stand where in a neuron's order, so neurons cannot share it; use "
             "pooled=False, or leave sentence_ids out where sentences are no translations"
         )
     own = labels.detach().cpu().long()
-    if backend == "auto" and pick_backend(backend, x) == "triton":
-        backend = "triton"  # which the plan is to speak of
+    chosen = choose_backend(backend, x, has_numpy=True)
 
     def statistics(rows: Tensor, drawn: Tensor) -> Float[Tensor, "draw target neuron"]:
         member = rearrange(
             drawn[:, None] == wanted[:, None], "draw target sentence -> (draw target) sentence"
         )
-        found = score_labelings(rows.T, member.to(rows.device), backend=backend)
+        found = score_labelings(rows.T, member.to(rows.device), backend=chosen)
         values = _values(found, statistic, alternative).cpu()
         return rearrange(values, "(draw target) neuron -> draw target neuron", draw=len(drawn))
 
     rows = x.detach().T
     observed = statistics(rows, own[None])[0]
-    nulls = _tie_patterns(rows) if pooled else [[i] for i in range(x.shape[1])]
+    nulls = tie_patterns(rows) if pooled else [[i] for i in range(x.shape[1])]
     plan = plan_permutations(
         *(len(x), x.shape[1]),
         n_targets=len(wanted),
         n_nulls=len(nulls),
         draws=draws,
         fdr=fdr,
-        backend=backend,
+        backend=chosen,
     )
     _LOG.info("%s", plan)
-    drawn = relabelings(own, places, draws=draws, seed=seed)
+    drawn = relabelings(own, positions, draws=draws, seed=seed)
     reached = torch.zeros(observed.shape, dtype=torch.int64)
     done = 0
-    for some in _batches(drawn, max(1, LABELINGS // len(wanted))):
+    for some in _batches(drawn, max(1, LABEL_SETS // len(wanted))):
         for first in range(0, len(nulls), NEURONS):
             sharing = nulls[first : first + NEURONS]
             null = statistics(rows[[neurons[0] for neurons in sharing]], some)
@@ -205,20 +201,6 @@ def _check_targets(targets: Int[Tensor, "target"], n_classes: int) -> None:
 def _values(found: LabelingScores, statistic: Statistic, alternative: Alternative) -> Tensor:
     values = found.ap if statistic == "ap" else found.auroc
     return (values - 0.5).abs() if alternative == "two-sided" else values
-
-
-def _tie_patterns(rows: Float[Tensor, "neuron sentence"]) -> list[list[int]]:
-    """Group neurons by the lengths of their runs of equal activations, from the highest down."""
-    groups: dict[bytes, list[int]] = {}
-    step = max(1, _CHUNK_ELEMENTS // rows.shape[1])
-    for first in range(0, len(rows), step):
-        chunk = rows[first : first + step].cpu().contiguous()
-        ordered = np.sort(keys(bit_view(chunk), FORMATS[rows.dtype]), axis=1)
-        tied = np.packbits(ordered[:, 1:] == ordered[:, :-1], axis=1)
-        for neuron, pattern in enumerate(tied, start=first):
-            name = blake2b(pattern.tobytes(), digest_size=16).digest()
-            groups.setdefault(name, []).append(neuron)
-    return list(groups.values())
 
 
 def _batches(drawn: Iterator[Tensor], size: int) -> Iterator[Int[Tensor, "draw sentence"]]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 
-from ..labelings.operation import LabelingBackend
+from ..common.backends import Backend, choose_backend
 
 __all__ = ["PermutationPlan", "plan_permutations"]
 
-LABELINGS, NEURONS = 1024, 4096
+LABEL_SETS, NEURONS = 1024, 4096
 """Relabelings and neurons scored at a time."""
 
 _SECONDS = {"cpu": 0.25e-9, "numpy": 10e-9, "reference": 1e-6}
-"""Processor time for an activation and labeling, measured on an AMD EPYC with N = 3000."""
+"""Processor time for an activation and label set, measured on an AMD EPYC with N = 3000."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def plan_permutations(
     n_nulls: int | None = None,
     draws: int = 1000,
     fdr: float = 0.05,
-    backend: LabelingBackend = "auto",
+    backend: Backend = "auto",
 ) -> PermutationPlan:
     """Plan a ``permutation_test`` of that size.
 
@@ -85,11 +84,13 @@ def plan_permutations(
     """
     resolution = 1 / (1 + draws)
     nulls = n_neurons if n_nulls is None else n_nulls
-    labelings = draws * n_targets
-    path = ("cpu" if find_spec("numba") else "numpy") if backend == "auto" else backend
-    cost = _SECONDS.get(path)
-    work = n_sentences * nulls * labelings / (torch.get_num_threads() if path == "cpu" else 1)
-    together = min(labelings, max(LABELINGS, n_targets))
+    label_sets = draws * n_targets
+    chosen = backend
+    if backend != "triton":  # what it would need is not here yet
+        chosen = choose_backend(backend, torch.empty(0), has_numpy=True)
+    cost = _SECONDS.get(chosen)
+    work = n_sentences * nulls * label_sets / (torch.get_num_threads() if chosen == "cpu" else 1)
+    together = min(label_sets, max(LABEL_SETS, n_targets))
     return PermutationPlan(
         n_tests=n_neurons,
         n_targets=n_targets,

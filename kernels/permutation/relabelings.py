@@ -14,27 +14,27 @@ from ..common.grouping import Grouping
 
 def relabelings(
     labels: Int[Tensor, "sentence"],
-    places: Int[Tensor, "id class"] | None,
+    positions: Int[Tensor, "id class"] | None,
     *,
     draws: int,
     seed: int,
 ) -> Iterator[Int[Tensor, "sentence"]]:
-    """Permute the labels: freely, or within each row of ``places`` (see ``parallel_places``).
+    """Permute the labels: freely, or within each row of ``positions`` (see ``parallel_positions``).
 
     Every draw takes the same numbers from one generator, however many are used at a time.
     """
     generator = torch.Generator().manual_seed(seed)
     for _ in range(draws):
-        if places is None:
+        if positions is None:
             yield labels[torch.randperm(len(labels), generator=generator)]
         else:
-            chances = torch.rand(places.shape, generator=generator, dtype=torch.float64)
+            chances = torch.rand(positions.shape, generator=generator, dtype=torch.float64)
             drawn = torch.empty_like(labels)
-            drawn[places] = chances.argsort(1)
+            drawn[positions] = chances.argsort(1)
             yield drawn
 
 
-def parallel_places(
+def parallel_positions(
     sentence_ids: Int[Tensor, "sentence"], grouping: Grouping
 ) -> Int[Tensor, "id class"]:
     """Where the sentence of each id and class stands.
@@ -45,7 +45,7 @@ def parallel_places(
 
     >>> from ..common.grouping import group
     >>> labels, ids = torch.tensor([0, 1, 1, 0]), torch.tensor([5, 5, 7, 7])
-    >>> parallel_places(ids, group(labels, n_sentences=4)).tolist()
+    >>> parallel_positions(ids, group(labels, n_sentences=4)).tolist()
     [[0, 1], [3, 2]]
     """
     if sentence_ids.dtype == torch.bool or sentence_ids.is_floating_point():
@@ -65,6 +65,6 @@ def parallel_places(
             "labels can be permuted only where every class has exactly one sentence; keep the ids "
             "that have, or leave sentence_ids out where sentences are no translations"
         )
-    places = np.empty_like(counts)
-    places[ids[grouping.order], grouping.classes] = grouping.order
-    return torch.from_numpy(places)
+    positions = np.empty_like(counts)
+    positions[ids[grouping.order], grouping.classes] = grouping.order
+    return torch.from_numpy(positions)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..common.triton_launch import Launch, jit, tl
@@ -103,11 +104,13 @@ LAUNCHES = {
 
 
 def pool(
-    z: Tensor, mask: Tensor, peak: Tensor | None, mean: Tensor | None, last: Tensor | None
+    z: Float[Tensor, "batch token neuron"],
+    mask: Bool[Tensor, "batch token"],
+    outs: Mapping[str, Tensor],
 ) -> None:
-    """Write the maximum, mean and last token of ``z`` to the ``[neuron, batch]`` tensors given."""
+    """Write each pooling of ``z`` to its ``[neuron, batch]`` tensor."""
     mask = mask.to(z.device).contiguous()
-    targets = (peak, mean, last)
+    targets = tuple(outs.get(how) for how in ("max", "mean", "last"))
     grid = (-(-z.shape[2] // _TILE["NEURON"]), -(-z.shape[0] // _TILE["BATCH"]))
     LAUNCHES[tuple(target is not None for target in targets)].run(
         grid,

@@ -6,15 +6,15 @@ tokens' activations, one write of ``neuron x sentence`` values per pooling.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.backends import DTYPES, Backend, ChosenBackend, choose_backend
+from ..common.checks import plain_booleans
 
 __all__ = ["POOLINGS", "Pooling", "pool_tokens"]
 
@@ -43,8 +43,8 @@ def pool_tokens(
         z: Activations, bfloat16, float16 or float32, any strides.
         mask: True at real tokens; may live on the CPU while ``z`` is on a GPU.
         how: ``"max"``, ``"mean"``, ``"last"``, or several of them.
-        out: Where to write, one ``[neuron, batch]`` tensor per pooling, of any strides: a column
-            window of a ``[neuron, sentence]`` buffer, say. ``max`` and ``last`` have the dtype of
+        out: Where to write, one ``[neuron, batch]`` tensor per pooling, of any strides: some
+            columns of a ``[neuron, sentence]`` buffer, say. ``max`` and ``last`` have the dtype of
             ``z``; ``mean`` is float32, accumulated in float32.
         backend: ``"auto"``, ``"triton"``, ``"cpu"`` or ``"reference"``.
 
@@ -64,9 +64,9 @@ def pool_tokens(
     hows = (how,) if isinstance(how, str) else tuple(how)
     _check(z, mask, hows)
     outs = _buffers(z, hows, (out,) if isinstance(out, Tensor) else out)
-    chosen = pick_backend(backend, z)
+    pool = _backend(choose_backend(backend, z))
     if z.numel():
-        _POOL[chosen](z.detach(), mask, dict(zip(hows, outs, strict=True)))
+        pool(z.detach(), plain_booleans(mask), dict(zip(hows, outs, strict=True)))
     views = tuple(buffer.T for buffer in outs)
     return views[0] if isinstance(how, str) else views
 
@@ -109,66 +109,16 @@ def _buffers(z: Tensor, hows: tuple[str, ...], out: Sequence[Tensor] | None) -> 
     return tuple(out)
 
 
-def _pool_reference(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
-    """Say it in float64, one sentence at a time."""
-    for row, real in enumerate(mask.to(z.device)):
-        tokens = z[row, real].double()
-        pooled = {"max": tokens.amax(0), "mean": tokens.mean(0), "last": tokens[-1]}
-        for how, out in outs.items():
-            out[:, row] = pooled[how]
+def _backend(chosen: ChosenBackend) -> Callable[[Tensor, Tensor, Mapping[str, Tensor]], None]:
+    """What writes every pooling of ``z`` to its ``[neuron, batch]`` tensor."""
+    if chosen == "triton":
+        from .backend_triton import pool as pool_triton
 
+        return pool_triton
+    if chosen == "reference":
+        from .backend_reference import pool as pool_reference
 
-def _pool_cpu(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
-    """Reduce the columns that are real in every sentence as they stand, and mask only the rest.
+        return pool_reference
+    from .backend_cpu import pool
 
-    Batches hold sentences of similar length, so the masked copy is small.
-    """
-    columns = _columns(mask)
-    real = mask.to(z.device)
-    for how, out in outs.items():
-        if how == "max":
-            pooled = _reduce(z, real, columns, (torch.amax, torch.maximum, -torch.inf))
-        elif how == "mean":
-            total = _reduce(z, real, columns, (_sum, torch.add, 0.0))
-            pooled = total / real.sum(1, dtype=torch.float32)[:, None]
-        else:
-            last = mask.shape[1] - 1 - real.flip(1).int().argmax(1)
-            pooled = z[torch.arange(len(z), device=z.device), last]
-        out.copy_(pooled.T)
-
-
-def _columns(mask: Tensor) -> tuple[slice, tuple[slice, ...]]:
-    """A run of columns real in every sentence (maybe empty), and the other columns in use."""
-    everywhere, somewhere = mask.all(0).tolist(), mask.any(0).tolist()
-    first, last = somewhere.index(True), len(somewhere) - somewhere[::-1].index(True)
-    start = everywhere.index(True) if True in everywhere else first
-    stop = start
-    while stop < last and everywhere[stop]:
-        stop += 1
-    edges = tuple(slice(*edge) for edge in ((first, start), (stop, last)) if edge[0] < edge[1])
-    return slice(start, stop), edges
-
-
-def _reduce(
-    z: Tensor,
-    real: Tensor,
-    columns: tuple[slice, tuple[slice, ...]],
-    fold: tuple[Callable[[Tensor, int], Tensor], Callable[[Tensor, Tensor], Tensor], float],
-) -> Tensor:
-    (core, edges), (reduce, join, neutral) = columns, fold
-    parts = [reduce(z[:, core], 1)] if core.start < core.stop else []
-    parts += [reduce(torch.where(real[:, e, None], z[:, e], neutral), 1) for e in edges]
-    return functools.reduce(join, parts)
-
-
-def _sum(z: Tensor, dim: int) -> Tensor:
-    return z.sum(dim, dtype=torch.float32)
-
-
-def _pool_triton(z: Tensor, mask: Tensor, outs: dict[str, Tensor]) -> None:
-    from .backend_triton import pool
-
-    pool(z, mask, *(outs.get(how) for how in POOLINGS))
-
-
-_POOL = {"triton": _pool_triton, "cpu": _pool_cpu, "reference": _pool_reference}
+    return pool

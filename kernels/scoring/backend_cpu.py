@@ -25,12 +25,12 @@ from ..common.keys import FORMATS, FloatFormat
 from ..common.numba_jit import compiled, reassociated
 from ..common.radix_sort import (
     Array,
-    Plan,
+    TaggedSentences,
     contiguous,
     flip,
-    make_plan,
     sort16,
     sort32,
+    tag_sentences,
     tiles,
     value,
 )
@@ -42,17 +42,17 @@ _u32 = np.uint32
 def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Grouping) -> int:
     """Score every row into ``table``; return the first row that is not finite, or -1.
 
-    Any strides: rows of contiguous sentences are read in place, others through a tile that fits the
+    Any strides: rows of contiguous sentences are read in slot, others through a tile that fits the
     cache.
     """
-    bits, step = tiles(rows)
+    (bits, step), arrays = tiles(rows), table.numpy()
     form, offsets = FORMATS[rows.dtype], grouping.offsets
-    plan = make_plan(grouping.order, grouping.classes, form)
+    tagged = tag_sentences(grouping.order, grouping.classes, form)
     score_tile = _score16 if form.width == 16 else _score32
 
     def run(first: int) -> int:
         tile = contiguous(bits[first : first + step])
-        return int(score_tile(tile, first, plan, offsets, table))
+        return int(score_tile(tile, first, tagged, offsets, arrays))
 
     starts = range(0, len(bits), step)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -60,30 +60,34 @@ def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Gr
 
 
 @compiled
-def _score16(tile: Array, first: int, plan: Plan, offsets: Array, table: ScoreTable) -> int:
-    n = len(plan.order)
+def _score16(
+    tile: Array, first: int, tagged: TaggedSentences, offsets: Array, table: ScoreTable
+) -> int:
+    n = len(tagged.sentences)
     words, spare = np.empty(n, np.uint32), np.empty(n, np.uint32)
     for row in range(len(tile)):
-        if not sort16(tile[row], plan, words, spare):
+        if not sort16(tile[row], tagged, words, spare):
             return first + row
         _ranks(words, spare, offsets, first + row, table)
         if table.mean.size:
-            _medians(spare, offsets, plan.form, first + row, table)
-            _moments(_decoded(tile[row], plan), offsets, first + row, table)
+            _medians(spare, offsets, tagged.form, first + row, table)
+            _moments(_decoded(tile[row], tagged), offsets, first + row, table)
     return -1
 
 
 @compiled
-def _score32(tile: Array, first: int, plan: Plan, offsets: Array, table: ScoreTable) -> int:
-    n = len(plan.order)
+def _score32(
+    tile: Array, first: int, tagged: TaggedSentences, offsets: Array, table: ScoreTable
+) -> int:
+    n = len(tagged.sentences)
     words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
     for row in range(len(tile)):
-        if not sort32(tile[row], plan, words, spare):
+        if not sort32(tile[row], tagged, words, spare):
             return first + row
         _ranks(words, spare, offsets, first + row, table)
         if table.mean.size:
-            _medians(spare, offsets, plan.form, first + row, table)
-            _moments(_decoded(tile[row], plan), offsets, first + row, table)
+            _medians(spare, offsets, tagged.form, first + row, table)
+            _moments(_decoded(tile[row], tagged), offsets, first + row, table)
     return -1
 
 
@@ -97,19 +101,19 @@ def _ranks(words: Array, by_class: Array, offsets: Array, row: int, table: Score
     starts[0] = 0
     for i in range(1, n):
         starts[i] = starts[i - 1] if words[i] >> shift == words[i - 1] >> shift else i
-    next_place = offsets[1:].copy()
+    next_slot = offsets[1:].copy()
     precisions, ranks = np.zeros(n_classes), np.zeros(n_classes, np.int64)
     end, hits, above = n, 0, ~words[n - 1]
     for i in range(n - 1, -1, -1):
         word = words[i]
         c = word & mask
-        place = next_place[c] - 1
-        own = place - offsets[c] + 1
+        slot = next_slot[c] - 1
+        own = slot - offsets[c] + 1
         end = end if word >> shift == above >> shift else i + 1
         hits = hits if word == above else own
         above = word
-        next_place[c] = place
-        by_class[place] = word >> shift
+        next_slot[c] = slot
+        by_class[slot] = word >> shift
         precisions[c] += hits / end
         ranks[c] += starts[i] + end
     for c in range(n_classes):
@@ -134,10 +138,10 @@ _rest_moments = compiled(rest_moments)
 
 
 @compiled
-def _decoded(bits: Array, plan: Plan) -> Array:
-    values = np.empty(len(plan.order), np.float32)
+def _decoded(bits: Array, tagged: TaggedSentences) -> Array:
+    values = np.empty(len(tagged.sentences), np.float32)
     for i in range(len(values)):
-        values[i] = value(_u32(bits[plan.order[i]]), plan.form)
+        values[i] = value(_u32(bits[tagged.sentences[i]]), tagged.form)
     return values
 
 

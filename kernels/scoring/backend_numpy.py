@@ -25,16 +25,16 @@ _CHUNK_ELEMENTS = 1 << 19
 
 def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Grouping) -> int:
     """Score every row into ``table``; return the first row that is not finite, or -1."""
-    step = max(1, _CHUNK_ELEMENTS // rows.shape[1])
+    arrays, step = table.numpy(), max(1, _CHUNK_ELEMENTS // rows.shape[1])
     for first in range(0, len(rows), step):
         chunk = rows[first : first + step, torch.from_numpy(grouping.order)]
         finite = torch.isfinite(chunk).all(1)
         if not finite.all():
             return first + int(finite.int().argmin())
-        part = ScoreTable(*(scores[:, first : first + len(chunk)] for scores in table))
+        part = arrays.neurons(slice(first, first + len(chunk)))
         ordered, classes = _sorted_rows(chunk, grouping.classes)
         medians = _ranks(part, ordered, classes, grouping)
-        if table.mean.size:
+        if part.mean.size:
             form = FORMATS.get(rows.dtype)
             part.median[:] = (medians if form is None else values(medians, form)).mean(0)
             _moments(part, chunk.double().numpy(), grouping)
@@ -75,7 +75,7 @@ def _ranks(part: ScoreTable, ordered: _Array, classes: _Array, grouping: Groupin
 
 
 def _tie_runs(ordered: _Array) -> tuple[_Array, _Array]:
-    """First index and end of the run of equal values around each place of sorted rows."""
+    """First index and end of the run of equal values around each position of sorted rows."""
     n = ordered.shape[1]
     change = np.ones((len(ordered), n + 1), bool)
     np.not_equal(ordered[:, 1:], ordered[:, :-1], out=change[:, 1:-1])

@@ -6,6 +6,24 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..common.grouping import Grouping
+from .table import ScoreTable
+
+
+def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Grouping) -> int:
+    """Score every row into ``table``; return the first row that is not finite, or -1."""
+    labels = torch.empty(grouping.n_sentences, dtype=torch.long)
+    labels[torch.from_numpy(grouping.order)] = torch.from_numpy(grouping.classes)
+    for neuron, values in enumerate(rows):
+        if not values.isfinite().all():
+            return neuron
+        for c in range(grouping.n_classes):
+            found = column_scores(values, labels == c)
+            for scores, value in zip(table, found, strict=True):
+                if scores.numel():
+                    scores[c, neuron] = value
+    return -1
+
 
 def average_precision(
     values: Float[Tensor, "sentence"], positive: Bool[Tensor, "sentence"]

@@ -57,9 +57,9 @@ def _ranked(
     last = torch.ones_like(first)
     last[:, :-1] = first[:, 1:]
     n = rows.shape[1]
-    place = torch.arange(n, device=rows.device)
-    start = torch.where(first, place, 0).cummax(1).values
-    end = torch.where(last, place + 1, n).flip(1).cummin(1).values.flip(1)
+    position = torch.arange(n, device=rows.device)
+    start = torch.where(first, position, 0).cummax(1).values
+    end = torch.where(last, position + 1, n).flip(1).cummin(1).values.flip(1)
     below, upto = (torch.empty_like(index).scatter_(1, index, rank) for rank in (start, end))
     return ordered, below, upto
 
@@ -77,8 +77,8 @@ def _scored(
     words = (group << 32 | below).sort(dim=1).values
     first = torch.ones_like(words, dtype=torch.bool)
     first[:, 1:] = words[:, 1:] != words[:, :-1]
-    place = torch.arange(len(group), device=sizes.device)
-    hits = ends[group] - torch.where(first, place, 0).cummax(1).values
+    position = torch.arange(len(group), device=sizes.device)
+    hits = ends[group] - torch.where(first, position, 0).cummax(1).values
     under = words & 0xFFFFFFFF
     ap = _sums(hits.double() / (n - under), starts, ends) / sizes
     totals = _sums(below + upto, starts, ends)

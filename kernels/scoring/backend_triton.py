@@ -1,7 +1,7 @@
 """Scores in Triton, whatever the number of classes: one sort of all, one within the classes.
 
 Every sentence is first ranked among all (``ranks_triton.py``) and its ranks put where its class
-waits (``sort_windows.py``). Ordering the ranks of a class then tells how many of its sentences lie
+waits (``sort_blocks.py``). Ordering the ranks of a class then tells how many of its sentences lie
 at or above each, and differences of running sums are its totals. Sums run in float64 and counts in
 integers, and nothing is atomic: every run gives the same bits.
 
@@ -24,7 +24,8 @@ from . import backend_torch, ranks_triton
 from .backend_torch import pieces
 from .moments_triton import fill_moments
 from .ranks_triton import rank
-from .sort_windows import FORMS, Windows, lay_out
+from .sort_blocks import FORMS, ClassLayout, lay_out
+from .table import ScoreTable
 
 __all__ = ["LAUNCHES", "fill", "fill_ranks"]
 
@@ -63,7 +64,7 @@ def _classes_kernel(  # noqa: PLR0917
     stride_sorted: tl.tensor,
     stride_out: tl.tensor,
     LOG: tl.constexpr,
-    WINDOW: tl.constexpr,
+    STAGES: tl.constexpr,
     CLASSES: tl.constexpr,
 ) -> None:
     """AP, AUROC and, where sorted activations were kept, median of two neurons for every class."""
@@ -79,13 +80,13 @@ def _classes_kernel(  # noqa: PLR0917
         for side in tl.static_range(2):
             row = m if side == 0 else second
             counts = _counts(at + row * stride_ranks, stops)
-            places = tl.cumsum((half(counts, 0) + half(counts, 16)).to(tl.int32), 0)
+            rank_sums = tl.cumsum((half(counts, 0) + half(counts, 16)).to(tl.int32), 0)
             for first in range(c0, c1, CLASSES):
                 c = first + tl.arange(0, CLASSES)
                 start = tl.load(starts_ptr + c, mask=c < c1, other=0)
                 size = tl.load(sizes_ptr + c, mask=c < c1, other=1)
-                total = tl.gather(places, start + size - 1, 0)
-                total -= tl.where(start > 0, tl.gather(places, tl.maximum(start - 1, 0), 0), 0)
+                total = tl.gather(rank_sums, start + size - 1, 0)
+                total -= tl.where(start > 0, tl.gather(rank_sums, tl.maximum(start - 1, 0), 0), 0)
                 pairs = 2.0 * size.to(tl.float64) * (n_sentences - size).to(tl.float64)
                 auroc = ((total - size * size).to(tl.float64) / pairs).to(tl.float32)
                 tl.store(auroc_ptr + c.to(tl.int64) * stride_out + row, auroc, mask=c < c1)
@@ -95,7 +96,7 @@ def _classes_kernel(  # noqa: PLR0917
             half(_counts(at + second * stride_ranks, stops), 0),
         )
         words |= tl.load(codes_ptr + tile * BLOCK + i).to(tl.uint32, bitcast=True)
-        words = sort_network(words, LOG, WINDOW, True)
+        words = sort_network(words, LOG, STAGES, True)
         own = run_starts(words, i)
         for side in tl.static_range(2):
             row = m if side == 0 else second
@@ -137,7 +138,7 @@ LAUNCHES: dict[object, Launch] = {
             "auroc_ptr": "*fp32",
             "median_ptr": "*fp32",
         },
-        constants={"LOG": form[0], "WINDOW": form[1], "CLASSES": 32},
+        constants={"LOG": form[0], "STAGES": form[1], "CLASSES": 32},
         hot=form[0] < 13,  # classes of over 4,096 sentences: one instruction in a hundred spills
         num_warps=_WARPS[form],
     )
@@ -145,12 +146,9 @@ LAUNCHES: dict[object, Launch] = {
 }
 
 
-def fill(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
-    """Score every row into seven tables; return the first row that is not finite, or -1.
-
-    The order of the tables is that of ``ScoreTable``; those of moments may be empty.
-    """
-    ap, auroc, mean, median, std, rest_mean, rest_std = tables
+def fill(table: ScoreTable, rows: Tensor, grouping: Grouping) -> int:
+    """Score every row into ``table``; return the first row that is not finite, or -1."""
+    ap, auroc, mean, median, std, rest_mean, rest_std = table
     bad = fill_ranks((ap, auroc, median), rows, grouping.order, grouping.counts)
     if bad < 0 and mean.numel():
         for at, piece in pieces(rows, rows.shape[1] * rows.element_size()):
@@ -173,16 +171,16 @@ def fill_ranks(
     if n > ranks_triton.MAX_SENTENCES:
         return backend_torch.fill_ranks(tables, rows, order, counts)
     device = rows.device
-    windows = lay_out(counts, n)
-    laid = [torch.from_numpy(array).to(device) for array in windows[1:]]
+    layout = lay_out(counts, n)
+    laid = [torch.from_numpy(array).to(device) for array in layout[1:]]
     sizes = torch.from_numpy(counts.astype(np.int32)).to(device)
     listed = torch.from_numpy(order.astype(np.int32)).to(device)
     finite = torch.empty(m, dtype=torch.int32, device=device)
-    for at, piece in pieces(rows, 4 * len(windows.codes) + 2 * n * rows.element_size()):
-        ranks = torch.empty(len(piece), len(windows.codes), dtype=torch.int32, device=device)
+    for at, piece in pieces(rows, 4 * len(layout.codes) + 2 * n * rows.element_size()):
+        ranks = torch.empty(len(piece), len(layout.codes), dtype=torch.int32, device=device)
         ordered = torch.empty_like(piece if tables[2].numel() else piece[:, :0])
         rank(piece, listed, laid[0], ranks, ordered, finite[at])
-        _score(tuple(table[:, at] for table in tables), ranks, ordered, windows, laid, sizes, n)
+        _score(tuple(table[:, at] for table in tables), ranks, ordered, layout, laid, sizes, n)
     return -1 if finite.all() else int(finite.argmin())
 
 
@@ -190,7 +188,7 @@ def _score(  # noqa: PLR0917
     tables: tuple[Tensor, ...],
     ranks: Tensor,
     ordered: Tensor,
-    windows: Windows,
+    layout: ClassLayout,
     laid: list[Tensor],
     sizes: Tensor,
     n: int,
@@ -198,7 +196,7 @@ def _score(  # noqa: PLR0917
     ap, auroc, median = tables
     _, codes, stops, starts, tiles = laid
     mask = (1 << (n - 1).bit_length()) - 1
-    LAUNCHES[windows.form].run(
+    LAUNCHES[layout.form].run(
         (-(-len(ranks) // 2),),
         *(ranks, ordered, codes, stops, tiles, starts, sizes, ap, auroc, median),
         *(len(ranks), n, len(tiles) - 1, mask, ranks.stride(0)),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..common.backends import Backend, pick_backend
+from ..common.backends import Backend, ChosenBackend, choose_backend
 from ..common.checks import raise_not_finite
 from ..common.grouping import Grouping, group
-from . import backend_reference
 from .table import ScoreTable
 
 _FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
@@ -42,7 +40,7 @@ def score(
     labels: Int[Tensor, "sentence"],
     *,
     n_classes: int | None = None,
-    backend: Backend | Literal["numpy"] = "auto",
+    backend: Backend = "auto",
     moments: bool = True,
 ) -> Scores:
     r"""Score every column of ``x`` for every class against the sentences of all other classes.
@@ -87,59 +85,45 @@ def score(
         )
     grouping = group(labels, n_sentences=len(x), n_classes=n_classes)
     shape = (grouping.n_classes, x.shape[1])
-    path = "numpy" if backend == "numpy" else pick_backend(backend, x)
-    if x.dtype == torch.float64 and path in ("cpu", "triton"):
-        path = "numpy"
-    device = x.device if path == "triton" else torch.device("cpu")
-    wanted = [True] * 2 + [moments] * 5
-    tables = [torch.empty(shape if kept else (0, 0), device=device) for kept in wanted]
-    _fill(tables, x.detach().T, grouping, path)
+    chosen = choose_backend(backend, x, has_numpy=True)
+    if x.dtype == torch.float64 and chosen in ("cpu", "triton"):
+        chosen = "numpy"
+    device = x.device if chosen == "triton" else torch.device("cpu")
+    wanted = [shape] * 2 + [shape if moments else (0, 0)] * 5
+    table = ScoreTable(*(torch.empty(s, dtype=torch.float32, device=device) for s in wanted))
+    _fill(table, x.detach().T, grouping, chosen)
     counts = torch.from_numpy(grouping.counts).to(x.device)
-    ap, auroc, *rest = (table.to(x.device) for table in tables)
+    ap, auroc, *rest = (scores.to(x.device) for scores in table)
     mean, median, std, rest_mean, rest_std = rest if moments else [None] * 5
     return Scores(ap, auroc, mean, median, std, rest_mean, rest_std, counts)
 
 
-def _fill(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: str) -> None:
+def _fill(table: ScoreTable, rows: Tensor, grouping: Grouping, chosen: ChosenBackend) -> None:
     """Score all rows at once where they are, or in pieces that are copied to the CPU."""
-    step = max(1, len(rows))
-    if path != "triton" and rows.device.type != "cpu":
-        step = max(1, _STAGING_BYTES // (rows.shape[1] * rows.element_size()))
+    fill, stays = _backend(chosen), chosen == "triton" or rows.device.type == "cpu"
+    step = max(1, len(rows) if stays else _STAGING_BYTES // (rows.shape[1] * rows.element_size()))
     for first in range(0, len(rows), step):
-        part = [table[:, first : first + step] for table in tables]
-        piece = rows[first : first + step]
-        bad = _fill_piece(part, piece if path == "triton" else piece.cpu(), grouping, path)
+        some = slice(first, first + step)
+        piece = rows[some] if stays else rows[some].cpu()
+        bad = fill(table.neurons(some), piece, grouping)
         if bad >= 0:
             raise_not_finite(piece[bad], first + bad)
 
 
-def _fill_piece(tables: list[Tensor], rows: Tensor, grouping: Grouping, path: str) -> int:
-    """Return the first row that is not finite, or -1."""
-    if path == "reference":
-        return _fill_reference(tables, rows, grouping)
-    if path == "triton":
+def _backend(chosen: ChosenBackend) -> Callable[[ScoreTable, Tensor, Grouping], int]:
+    """What fills a table for rows ``[neuron, sentence]``; returns the first not finite, or -1."""
+    if chosen == "triton":
         from .backend_triton import fill as fill_triton
 
-        return fill_triton(tables, rows, grouping)
-    arrays = ScoreTable(*(table.numpy() for table in tables))
-    if path == "numpy" or find_spec("numba") is None:
+        return fill_triton
+    if chosen == "cpu":
+        from .backend_cpu import fill as fill_cpu
+
+        return fill_cpu
+    if chosen == "numpy":
         from .backend_numpy import fill as fill_numpy
 
-        return fill_numpy(arrays, rows, grouping)
-    from .backend_cpu import fill
+        return fill_numpy
+    from .backend_reference import fill
 
-    return fill(arrays, rows, grouping)
-
-
-def _fill_reference(tables: list[Tensor], rows: Tensor, grouping: Grouping) -> int:
-    labels = torch.empty(grouping.n_sentences, dtype=torch.long)
-    labels[torch.from_numpy(grouping.order)] = torch.from_numpy(grouping.classes)
-    for neuron, values in enumerate(rows):
-        if not values.isfinite().all():
-            return neuron
-        for c in range(grouping.n_classes):
-            scores = backend_reference.column_scores(values, labels == c)
-            for table, value in zip(tables, scores, strict=True):
-                if table.numel():
-                    table[c, neuron] = value
-    return -1
+    return fill

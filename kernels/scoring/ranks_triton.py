@@ -39,7 +39,7 @@ def _finite(x: tl.tensor) -> tl.tensor:
 
 @jit
 def _run_ends(words: tl.tensor, i: tl.tensor, n: tl.tensor, PAIRS: tl.constexpr) -> tl.tensor:
-    """Where the run of equal numbers around each place of the first ``n`` sorted words ends."""
+    """Where the run of equal numbers around each position of the first ``n`` sorted words ends."""
     following = tl.gather(words, tl.minimum(i + 1, words.shape[0] - 1), 0)
     last = i >= n - 1
     end = tl.minimum(i + 1, n).to(tl.uint32)

@@ -1,24 +1,34 @@
-"""Where CPU kernels write scores, and the moments of the rest from the moments of the classes."""
+"""Where kernels write scores, and the moments of the rest from the moments of the classes."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
+from typing import Any, NamedTuple, no_type_check
 
 
 class ScoreTable(NamedTuple):
-    """One ``[class, neuron]`` array for each score; those of moments are empty if unwanted."""
+    """One ``[class, neuron]`` float32 tensor or array for each score.
 
-    ap: NDArray[Any]
-    auroc: NDArray[Any]
-    mean: NDArray[Any]
-    median: NDArray[Any]
-    std: NDArray[Any]
-    rest_mean: NDArray[Any]
-    rest_std: NDArray[Any]
+    Those of moments have no elements where moments are not wanted.
+    """
+
+    ap: Any
+    auroc: Any
+    mean: Any
+    median: Any
+    std: Any
+    rest_mean: Any
+    rest_std: Any
+
+    def numpy(self) -> ScoreTable:
+        """Tables of tensors on the CPU as arrays over the same memory."""
+        return ScoreTable(*(scores.numpy() for scores in self))
+
+    def neurons(self, some: slice) -> ScoreTable:
+        """The columns of some neurons."""
+        return ScoreTable(*(scores[:, some] for scores in self))
 
 
+@no_type_check  # numba compiles it: a runtime type checker must leave it as it is
 def rest_moments(sizes: Any, means: Any, squares: Any, rest_means: Any, rest_squares: Any) -> None:
     """Pool, for each class along the first axis, the moments of all other classes.
 

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..common.backends import DTYPES
 from ..common.checks import check_activations, refuse_not_finite
 
 __all__ = ["linear_edges", "quantile_edges"]
@@ -38,15 +37,15 @@ def quantile_edges(
     >>> quantile_edges(torch.tensor([[4.0], [1.0], [2.0], [3.0]]), 4).tolist()
     [[2.0, 3.0, 4.0]]
     """
-    check_activations(sample, n_neurons=None, dtypes=DTYPES)
+    check_activations(sample)
     if not len(sample) or n_bins < 1:
         raise ValueError(
             f"expected a sentence and a bin at least, got a sample of {len(sample)} and {n_bins}"
         )
     refuse_not_finite(sample)
     ordered = sample.detach().T.float().sort(dim=1).values
-    places = torch.arange(1, n_bins, device=sample.device) * len(sample) // n_bins
-    edges = ordered[:, places]
+    cuts = torch.arange(1, n_bins, device=sample.device) * len(sample) // n_bins
+    edges = ordered[:, cuts]
     again = torch.zeros_like(edges, dtype=torch.bool)
     again[:, 1:] = edges[:, 1:] == edges[:, :-1]
     return torch.where(again, _next(edges), edges)

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..common.checks import check_activations, checked_labels, raise_not_finite
+from ..common.backends import usable
+from ..common.checks import check_activations, class_of_each, raise_not_finite
 from ..labelings.operation import LabelingScores
+from .key_pages import KEYS, PAGES, KeyPages, memory
 
 __all__ = ["KeyCounts"]
 
 _DTYPES = (torch.bfloat16, torch.float16)
-_PAGES, _KEYS = 512, 128
 _MAX_SENTENCES = 2**31 - 1  # counts have 32 bits
 
 
@@ -41,7 +41,7 @@ class KeyCounts:
     bytes however many sentences come: less than keeping ``N`` of them as soon as
     ``N > 1024 + 256 * n_classes * pages``. Normally distributed activations use 25 to 40 pages a
     neuron in bfloat16, 120 to 190 in float16: for 12 classes that is near 100,000 and 500,000
-    sentences. While the state grows, old and new pages are held for a moment.
+    sentences.
 
     On a CPU with numba 20 ns an activation (bfloat16; float16 25) and core in batches of 1,000
     sentences, 6 (17) in batches of 16,000: a batch reads each neuron's counts from memory.
@@ -79,12 +79,9 @@ class KeyCounts:
             raise ValueError(
                 f"expected at least one neuron and two classes, got {n_neurons} and {n_classes}"
             )
-        self.dtype, self.budget, self._n_pages = dtype, budget, 0
-        self._table = torch.full((n_neurons, _PAGES), -1, dtype=torch.int32, device=device)
-        # The last page stays zero: -1 in the table, a page that was never touched, reads it.
-        self._pages = torch.zeros(1, _KEYS, n_classes, dtype=torch.int32, device=device)
+        self.dtype = dtype
+        self._counts = KeyPages(n_neurons, n_classes, budget, device)
         self._sizes = torch.zeros(n_classes, dtype=torch.int64)
-        self._allow(0)
 
     @classmethod
     def from_state(
@@ -104,7 +101,7 @@ class KeyCounts:
             raise ValueError(f"expected a state of {sorted(expected)}, got {sorted(state)}")
         table, pages, sizes = state["table"], state["pages"], state["sizes"]
         n_pages = int((table >= 0).sum())
-        right = (torch.int32, torch.int32, torch.int64, (n_pages, _KEYS, len(sizes)), _PAGES)
+        right = (torch.int32, torch.int32, torch.int64, (n_pages, KEYS, len(sizes)), PAGES)
         got = (table.dtype, pages.dtype, sizes.dtype, tuple(pages.shape), table.shape[-1])
         if right != got or not torch.equal(
             table[table >= 0].sort().values.cpu(), torch.arange(n_pages, dtype=torch.int32)
@@ -113,21 +110,18 @@ class KeyCounts:
                 f"expected a table of {n_pages} pages with types and shapes {right}, got {got}"
             )
         made = cls(len(table), len(sizes), state["example"].dtype, budget=budget, device=device)
-        made._allow(n_pages)
-        made._grow(n_pages)
-        made._table.copy_(table)
-        made._pages[:n_pages] = pages.to(made._pages.device)
-        made._n_pages, made._sizes = n_pages, sizes.detach().cpu().clone()
+        made._counts.fill(table, pages)
+        made._sizes = sizes.detach().cpu().clone()
         return made
 
     @staticmethod
-    def memory(n_neurons: int, n_classes: int, pages: int = _PAGES) -> int:
+    def memory(n_neurons: int, n_classes: int, pages: int = PAGES) -> int:
         """Bytes of a state with so many pages a neuron; by default all, which bounds it.
 
         >>> KeyCounts.memory(1, 12), KeyCounts.memory(1, 12, pages=40)
         (3153920, 253952)
         """
-        return n_neurons * 4 * (_PAGES + pages * _KEYS * n_classes) + 4 * _KEYS * n_classes
+        return memory(n_neurons, n_classes, n_neurons * pages)
 
     @property
     def n_sentences(self) -> int:
@@ -137,7 +131,7 @@ class KeyCounts:
     @property
     def nbytes(self) -> int:
         """Bytes that the state takes now."""
-        return self._table.nbytes + self._pages.nbytes
+        return self._counts.nbytes
 
     def update(self, x: Float[Tensor, "sentence neuron"], labels: Int[Tensor, "sentence"]) -> None:
         """Count a batch of any size and strides. An error leaves the state as it was.
@@ -147,20 +141,20 @@ class KeyCounts:
                 labels that are no integers from 0 to ``n_classes - 1``, more than 2,147,483,647
                 sentences in all, more pages than the budget holds.
         """
-        n_neurons, n_classes = len(self._table), len(self._sizes)
-        check_activations(x, n_neurons=n_neurons, dtypes=(self.dtype,))
-        found = checked_labels(labels, n_sentences=len(x), n_classes=n_classes)
+        counts, n_classes = self._counts, len(self._sizes)
+        check_activations(x, n_neurons=len(counts.table), dtypes=(self.dtype,))
+        found = class_of_each(labels, n_sentences=len(x), n_classes=n_classes)
         sizes = self._sizes + torch.bincount(found, minlength=n_classes).cpu()
         _check_room(sizes)
-        rows = x.detach().to(self._table.device).T
+        rows = x.detach().to(counts.table.device).T
         if rows.numel():
-            wanted = self._table >= 0
+            wanted = counts.table >= 0
             backend = _backend(rows)
             bad = backend.touched(wanted, rows)
             if bad >= 0:
                 raise_not_finite(rows[bad], bad)
-            self._open(wanted)
-            backend.count(self._pages, self._table, rows, found.to(rows.device))
+            counts.open(wanted)
+            backend.count(counts.pages, counts.table, rows, found.to(rows.device))
         self._sizes = sizes
 
     def merge(self, other: KeyCounts) -> None:
@@ -170,23 +164,24 @@ class KeyCounts:
             ValueError: Another number of neurons or classes or another dtype (what differs is
                 named), or more sentences or pages than fit.
         """
-        mine = (len(self._table), len(self._sizes), self.dtype)
-        theirs = (len(other._table), len(other._sizes), other.dtype)
+        mine = (len(self._counts.table), len(self._sizes), self.dtype)
+        theirs = (len(other._counts.table), len(other._sizes), other.dtype)
         if mine != theirs:
             raise ValueError(f"expected (neurons, classes, dtype) {mine} to merge, got {theirs}")
         _check_room(self._sizes + other._sizes)
-        table = other._table.to(self._table.device)
-        used = table >= 0
-        self._open(used | (self._table >= 0))
-        added = other._pages[other._table[other._table >= 0].long()].to(self._pages.device)
-        self._pages[self._table[used].long()] += added
+        self._counts.add(other._counts)
         self._sizes = self._sizes + other._sizes
 
     def state(self) -> dict[str, Tensor]:
         """The state as plain tensors, not copied: save them and go on with ``from_state``."""
-        pages = self._pages[: self._n_pages]
+        pages = self._counts.pages[: self._counts.n_pages]
         example = torch.zeros((), dtype=self.dtype)
-        return {"table": self._table, "pages": pages, "sizes": self._sizes, "example": example}
+        return {
+            "table": self._counts.table,
+            "pages": pages,
+            "sizes": self._sizes,
+            "example": example,
+        }
 
     def result(self) -> LabelingScores:
         """AP and AUROC ``[class, neuron]`` of all sentences so far, on the device of the state.
@@ -200,8 +195,8 @@ class KeyCounts:
                 f"class {empty[0]} of {len(self._sizes)} has no sentence yet: a score needs at "
                 "least one positive and one negative"
             )
-        score = _backend(self._pages).score
-        (ap, auroc), complete = score(self._pages, self._table, self._sizes)
+        pages, table = self._counts.pages, self._counts.table
+        (ap, auroc), complete = _backend(pages).score(pages, table, self._sizes)
         if not complete:
             raise ValueError(
                 f"expected counts that add up to {self.n_sentences} sentences at every neuron, got "
@@ -209,44 +204,9 @@ class KeyCounts:
             )
         return LabelingScores(ap, auroc)
 
-    def _allow(self, n_pages: int) -> None:
-        n_neurons, n_classes = len(self._table), len(self._sizes)
-        needed = self.memory(n_neurons, n_classes, 0) + 4 * n_pages * _KEYS * n_classes
-        if self.budget is not None and needed > self.budget:
-            each = self.memory(1, n_classes, -(-n_pages // n_neurons))
-            raise ValueError(
-                f"expected a state of at most {self.budget} bytes, got {needed} for {n_neurons} "
-                f"neurons: take {self.budget // each} neurons at a time, or raise the budget "
-                f"(at most {self.memory(n_neurons, n_classes)} bytes are ever needed)"
-            )
-
-    def _open(self, wanted: Tensor) -> None:
-        """Give every wanted page that does not exist yet a place."""
-        new = wanted & (self._table < 0)
-        total = self._n_pages + int(new.sum())
-        self._allow(total)
-        if total >= len(self._pages):
-            self._grow(total + self._spare(total))
-        first = torch.arange(self._n_pages, total, dtype=torch.int32, device=new.device)
-        self._table[new] = first
-        self._n_pages = total
-
-    def _spare(self, n_pages: int) -> int:
-        """A quarter more than needed, or what the budget leaves: the next pages cost no copy."""
-        if self.budget is None:
-            return n_pages // 4
-        size = 4 * _KEYS * len(self._sizes)
-        left = self.budget - self.memory(len(self._table), len(self._sizes), 0) - n_pages * size
-        return min(n_pages // 4, left // size)
-
-    def _grow(self, n_pages: int) -> None:
-        grown = self._pages.new_zeros(n_pages + 1, *self._pages.shape[1:])
-        grown[: self._n_pages] = self._pages[: self._n_pages]
-        self._pages = grown
-
 
 def _backend(x: Tensor) -> ModuleType:
-    if x.device.type == "cpu" and find_spec("numba") is not None:
+    if x.device.type == "cpu" and usable("numba"):
         return import_module(".key_counts_cpu", __package__)
     return import_module(".key_counts_torch", __package__)
 

@@ -50,7 +50,7 @@ def score(
     sizes: Int[Tensor, "class"],
 ) -> tuple[Float[Tensor, "2 class neuron"], bool]:
     """AP and AUROC of every class, and whether every neuron's counts add up."""
-    found = torch.empty(2, len(sizes), len(table))
+    found = torch.empty(2, len(sizes), len(table), dtype=torch.float32)
     scores, counts, at = found.numpy(), pages.numpy(), table.numpy()
 
     def run(part: Any) -> bool:

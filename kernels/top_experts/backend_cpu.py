@@ -52,7 +52,7 @@ def bound(
 @compiled
 def _bound_tile(tile: Array, member: Array, form: FloatFormat, lo: Array, hi: Array) -> int:
     n = len(member)
-    places, tables = np.empty(n, np.uint16), np.empty((4, _BELOW + 1), np.uint32)
+    bins, tables = np.empty(n, np.uint16), np.empty((4, _BELOW + 1), np.uint32)
     size = member.sum()
     for row in range(len(tile)):
         bits = tile[row, :n]
@@ -62,8 +62,8 @@ def _bound_tile(tile: Array, member: Array, form: FloatFormat, lo: Array, hi: Ar
             return row
         floor = value(flip(own, form), form) * _HALF
         span = value(flip(highest, form), form) * _HALF - floor
-        _place(bits, member, form, (floor, _f32(_bin_scale(span))), places)
-        _count(places, tables)
+        _assign_bins(bits, member, form, (floor, _f32(_bin_scale(span))), bins)
+        _count(bins, tables)
         below, above = _sums(tables)
         lo[row], hi[row] = below / size, above / size
     return -1
@@ -84,25 +84,25 @@ def _range(bits: Array, member: Array, form: FloatFormat) -> tuple[Any, Any, Any
 
 
 @compiled
-def _place(bits: Array, member: Array, form: FloatFormat, line: Line, places: Array) -> None:
+def _assign_bins(bits: Array, member: Array, form: FloatFormat, line: Line, bins: Array) -> None:
     floor, scale = line
     for i in range(len(bits)):
         above = value(_u32(bits[i]), form) * _HALF - floor
-        place = min(_i32(above * scale), _i32(BINS - 1)) + _i32(BINS) * _i32(member[i])
-        places[i] = place if above >= _f32(0) else _BELOW
+        at = min(_i32(above * scale), _i32(BINS - 1)) + _i32(BINS) * _i32(member[i])
+        bins[i] = at if above >= _f32(0) else _BELOW
 
 
 @compiled
-def _count(places: Array, tables: Array) -> None:
+def _count(bins: Array, tables: Array) -> None:
     tables[:] = 0
-    whole = len(places) // 4 * 4
+    whole = len(bins) // 4 * 4
     for i in range(0, whole, 4):
-        tables[0, places[i]] += _u32(1)
-        tables[1, places[i + 1]] += _u32(1)
-        tables[2, places[i + 2]] += _u32(1)
-        tables[3, places[i + 3]] += _u32(1)
-    for i in range(whole, len(places)):
-        tables[0, places[i]] += _u32(1)
+        tables[0, bins[i]] += _u32(1)
+        tables[1, bins[i + 1]] += _u32(1)
+        tables[2, bins[i + 2]] += _u32(1)
+        tables[3, bins[i + 3]] += _u32(1)
+    for i in range(whole, len(bins)):
+        tables[0, bins[i]] += _u32(1)
 
 
 @compiled
@@ -110,8 +110,8 @@ def _sums(tables: Array) -> tuple[float, float]:
     """Lower and upper bound of the sum over positives, from the highest bin down."""
     hits, misses, lo, hi = 0.0, 0.0, 0.0, 0.0
     counts = tables[0] + tables[1] + tables[2] + tables[3]
-    for place in range(BINS - 1, -1, -1):
-        new, wrong = float(counts[BINS + place]), float(counts[place])
+    for at in range(BINS - 1, -1, -1):
+        new, wrong = float(counts[BINS + at]), float(counts[at])
         if new > 0:
             total, all_misses = hits + new, misses + wrong
             first, last = (hits + 1) / (hits + 1 + all_misses), total / (total + all_misses)

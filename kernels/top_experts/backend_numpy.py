@@ -42,8 +42,8 @@ def _counts(half: NDArray[np.float32], member: NDArray[np.bool_]) -> tuple[_Coun
     span = half.max(1) - floor
     scale = np.array([bin_scale(float(width)) for width in span], np.float32)
     above = half - floor[:, None]
-    place = np.minimum((np.maximum(above, 0) * scale[:, None]).astype(np.int64), BINS - 1)
-    flat = (BINS - 1 - place) + BINS * np.arange(len(half))[:, None]
+    at = np.minimum((np.maximum(above, 0) * scale[:, None]).astype(np.int64), BINS - 1)
+    flat = (BINS - 1 - at) + BINS * np.arange(len(half))[:, None]
 
     def table(kept: NDArray[np.bool_]) -> _Counts:
         return np.bincount(flat[kept], minlength=half.shape[0] * BINS).reshape(-1, BINS) * 1.0

@@ -102,8 +102,8 @@ def _histogram_kernel(  # noqa: PLR0917
         real = i < n_sentences
         x = _float32(tl.load(row + i.to(tl.int64) * stride_xn, mask=real, other=float("-inf")))
         member = tl.load(member_ptr + i, mask=real, other=0)
-        place = tl.minimum((top - x * 0.5) * scale, BINS).to(tl.int32)
-        counts += tl.histogram(2 * place + member, 2 * BINS, mask=x >= lowest)
+        at = tl.minimum((top - x * 0.5) * scale, BINS).to(tl.int32)
+        counts += tl.histogram(2 * at + member, 2 * BINS, mask=x >= lowest)
     rest, own = tl.split(tl.reshape(counts, [BINS, 2]))
     _store(lo_ptr, hi_ptr, own, tl.cumsum(own, 0), rest, tl.cumsum(rest, 0), lowest)
 
@@ -125,8 +125,8 @@ def _thresholds_kernel(  # noqa: PLR0917
     """Count a row above quantiles of a sample of its positives, and above the lowest positive."""
     row = x_ptr + tl.program_id(0).to(tl.int64) * stride_xm
     lowest, _ = _extremes(row, member_ptr, n_sentences, stride_xn, BLOCK)
-    place = tl.arange(0, SAMPLE)
-    at = tl.load(sample_ptr + place).to(tl.int64)
+    slot = tl.arange(0, SAMPLE)
+    at = tl.load(sample_ptr + slot).to(tl.int64)
     sample = _float32(tl.load(row + at * stride_xn))
     # NaN would break a sort; such a row is refused whatever its bounds.
     sample = tl.sort(tl.where(tl.abs(lowest) < float("inf"), sample, 0.0))
@@ -142,7 +142,7 @@ def _thresholds_kernel(  # noqa: PLR0917
         for t in tl.static_range(THRESHOLDS):
             threshold = lowest
             if t < THRESHOLDS - 1:
-                quantile = place == SAMPLE - (t + 1) * (SAMPLE // THRESHOLDS)
+                quantile = slot == SAMPLE - (t + 1) * (SAMPLE // THRESHOLDS)
                 threshold = tl.sum(tl.where(quantile, sample, 0.0), 0)
             count = tl.sum(tl.where(x >= threshold, weight, 0), 0)
             hits += tl.where(b == t, count >> 16, 0)
@@ -181,9 +181,9 @@ def bound(
     form: str = FORM,
 ) -> int:
     """Fill in the bounds of every row; return the first row that is not finite, or -1."""
-    places = positive.nonzero().flatten()
-    evenly = torch.arange(_SAMPLE, device=rows.device) * len(places) // _SAMPLE
-    sample = (places[evenly].int(),) if form == "thresholds" else ()
+    positions = positive.nonzero().flatten()
+    evenly = torch.arange(_SAMPLE, device=rows.device) * len(positions) // _SAMPLE
+    sample = (positions[evenly].int(),) if form == "thresholds" else ()
     LAUNCHES[form].run(
         (len(rows),), rows, positive.int(), *sample, lo, hi, rows.shape[1], *rows.stride()
     )

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import DTYPES, Backend, pick_backend
-from ..common.checks import raise_not_finite
+from ..common.backends import Backend, ChosenBackend, choose_backend
+from ..common.checks import check_activations, plain_booleans, raise_not_finite
 from ..scoring.effect import effect_size
 from ..scoring.operation import score
 from .bounds import SLACK
 
 __all__ = ["TopExperts", "top_experts"]
-
-Searcher = Backend | Literal["numpy"]
 
 _STAGING_BYTES = 1 << 27
 
@@ -50,7 +46,7 @@ def top_experts(
     positive: Bool[Tensor, "sentence"],
     k: int,
     *,
-    backend: Searcher = "auto",
+    backend: Backend = "auto",
 ) -> TopExperts:
     """Find the k columns of ``x`` that tell the positives best from all other sentences.
 
@@ -81,15 +77,15 @@ def top_experts(
     ([2, 0], [1.0, 1.0], 2)
     """
     _check(x, positive, k)
-    path = "numpy" if backend == "numpy" else pick_backend(backend, x)
-    rows, member = x.detach().T, positive.detach().to(x.device)
-    if path == "reference":
+    chosen = choose_backend(backend, x, has_numpy=True)
+    rows, member = x.detach().T, plain_booleans(positive).to(x.device)
+    if chosen == "reference":
         left = torch.arange(len(rows), device=x.device)
     else:
-        lo, hi = _bounds(rows, member, path)
+        lo, hi = _bounds(rows, member, chosen)
         cut = lo.topk(k).values.min() if k else lo.new_tensor(float("inf"))
         left = (hi * (1 + SLACK) >= cut * (1 - SLACK)).nonzero().flatten().to(x.device)
-    ap, d = _scored(rows, left, member, "auto" if backend == "triton" else backend)
+    ap, d = _scored(rows, left, member, "auto" if chosen == "triton" else chosen)
     order = np.lexsort((-d.numpy(), -ap.numpy()))[:k]  # columns ascend already
     tied = int((ap == ap[order[-1]]).sum()) if k else 0
     best = torch.from_numpy(order)
@@ -98,17 +94,13 @@ def top_experts(
 
 
 def _check(x: Tensor, positive: Tensor, k: int) -> None:
-    if x.ndim != 2 or x.dtype not in DTYPES:
-        raise ValueError(
-            "expected activations [sentence, neuron] in bfloat16, float16 or float32, got "
-            f"{x.dtype} of shape {tuple(x.shape)}"
-        )
+    check_activations(x)
     if positive.dtype != torch.bool or positive.shape != (len(x),):
         raise ValueError(
             f"expected one boolean for each of the {len(x)} sentences, got {positive.dtype} of "
             f"shape {tuple(positive.shape)}"
         )
-    size = int(positive.sum())
+    size = int(plain_booleans(positive).sum())
     if size in (0, len(x)):
         raise ValueError(
             f"expected at least one positive and one negative, got {size} positives among "
@@ -118,12 +110,14 @@ def _check(x: Tensor, positive: Tensor, k: int) -> None:
         raise ValueError(f"k must be an integer in 0..{x.shape[1]}, the number of columns, got {k}")
 
 
-def _bounds(rows: Tensor, member: Tensor, path: str) -> tuple[Tensor, Tensor]:
+def _bounds(
+    rows: Tensor, member: Tensor, chosen: ChosenBackend
+) -> tuple[Float[Tensor, "neuron"], Float[Tensor, "neuron"]]:
     """Bound all rows at once where they are, or in pieces that are copied to the CPU."""
-    bound = _bound(path)
-    staged = path != "triton" and rows.device.type != "cpu"
+    bound = _backend(chosen)
+    staged = chosen != "triton" and rows.device.type != "cpu"
     device = torch.device("cpu") if staged else rows.device
-    lo, hi = torch.empty(2, len(rows), device=device)
+    lo, hi = torch.empty(2, len(rows), dtype=torch.float32, device=device)
     step = _step(rows) if staged else max(1, len(rows))
     for first in range(0, len(rows), step):
         part = slice(first, first + step)
@@ -133,12 +127,13 @@ def _bounds(rows: Tensor, member: Tensor, path: str) -> tuple[Tensor, Tensor]:
     return lo, hi
 
 
-def _bound(path: str) -> Callable[[Tensor, Tensor, Tensor, Tensor], int]:
-    if path == "triton":
+def _backend(chosen: ChosenBackend) -> Callable[[Tensor, Tensor, Tensor, Tensor], int]:
+    """What fills both bounds for rows; it returns the first row that is not finite, or -1."""
+    if chosen == "triton":
         from .backend_triton import bound as bound_triton
 
         return bound_triton
-    if path == "numpy" or find_spec("numba") is None:
+    if chosen == "numpy":
         from .backend_numpy import bound as bound_numpy
 
         return bound_numpy
@@ -147,9 +142,11 @@ def _bound(path: str) -> Callable[[Tensor, Tensor, Tensor, Tensor], int]:
     return bound
 
 
-def _scored(rows: Tensor, left: Tensor, member: Tensor, backend: Searcher) -> tuple[Tensor, Tensor]:
+def _scored(
+    rows: Tensor, left: Tensor, member: Tensor, backend: Backend
+) -> tuple[Float[Tensor, "left"], Float[Tensor, "left"]]:
     """AP and effect size of the rows that are left, on the CPU."""
-    ap, d = torch.empty(2, len(left))
+    ap, d = torch.empty(2, len(left), dtype=torch.float32)
     step = _step(rows)
     for first in range(0, len(left), step):
         part = slice(first, first + step)

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mechsteer.analysis.similarity import Directions
+from mechsteer.kernels import LocalScaling, mean_of_nearest
 
 # A float32 dot product of unit vectors is off by at most 6e-7 (measured, d from 64 to 16384, worst
 # for embeddings that share a large offset), a difference of two by twice that: four times as much.
@@ -35,13 +36,6 @@ def gold_margins(scores: Float[Tensor, "sentence sentence"]) -> Float[Tensor, "2
     margins = torch.stack((gold - scores.amax(1), gold - scores.amax(0)))
     scores.diagonal().copy_(gold)
     return margins
-
-
-def neighbourhoods(
-    scores: Float[Tensor, "source target"], k: int
-) -> tuple[Float[Tensor, "source"], Float[Tensor, "target"]]:
-    """Mean of the k largest scores of each row, and of each column."""
-    return scores.topk(k, dim=1).values.mean(1), scores.topk(k, dim=0).values.mean(0)
 
 
 @dataclass(frozen=True)
@@ -83,9 +77,9 @@ class Pair:
         ``cos - level``; r is the mean cosine to a sentence's k nearest in the other language.
         Float64, exact wherever rounding could matter.
         """
-        forth, back = neighbourhoods(self.cosine, k)
+        forth, back = mean_of_nearest(self.cosine, k)
         ratio = bool(forth.amin() + back.amin() > 0)
-        score = _scaled(self.cosine, forth, back, ratio=ratio)
+        score = LocalScaling(ratio, forth, back)(self.cosine)
         margins = gold_margins(score).double()
         gold = score.diagonal()
         sides = ((self.x, self.y, score, forth, back), (self.y, self.x, score.T, back, forth))
@@ -98,11 +92,6 @@ class Pair:
                 rivals = scores[rows] >= (gold - 2 * error)[rows, None]
                 margins[side, rows] = _exact_scaled(query, pool, rows, rivals, k=k, ratio=ratio)
         return margins
-
-
-def _scaled(cosine: Tensor, forth: Tensor, back: Tensor, *, ratio: bool) -> Tensor:
-    level = (forth[:, None] + back) / 2
-    return cosine / level if ratio else cosine - level
 
 
 def _exact_scaled(
@@ -120,7 +109,7 @@ def _exact_scaled(
     forth = cosine.topk(k, dim=1).values.mean(1)
     back = _exact_product(pool.exact[columns], query.exact).topk(k, dim=1).values.mean(1)
     score = torch.full_like(cosine, -torch.inf)
-    score[:, columns] = _scaled(cosine[:, columns], forth, back, ratio=ratio)
+    score[:, columns] = LocalScaling(ratio, forth, back)(cosine[:, columns])
     return _rows_margin(score.masked_fill(~rivals, -torch.inf), rows)
 
 

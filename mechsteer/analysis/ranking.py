@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.analysis.retrieval import TIE
 from mechsteer.analysis.similarity import Embeddings, directions
 from mechsteer.errors import MechsteerError
+from mechsteer.kernels import TIE
 
 
 def translation_ranks(

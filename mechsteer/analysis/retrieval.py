@@ -15,12 +15,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from mechsteer.analysis.alignment import mexa_rule
-from mechsteer.analysis.margins import Pair, gold_margins, neighbourhoods
+from mechsteer.analysis.margins import Pair, gold_margins
 from mechsteer.analysis.similarity import Embeddings, directions
 from mechsteer.errors import MechsteerError
-
-TIE = 1e-6
-"""A rival whose score is this close to the translation's is a tie, and a tie is a miss."""
+from mechsteer.kernels import TIE, LocalScaling, mean_of_nearest
 
 NEIGHBOURHOOD = 4
 """Neighbours that make the denominator of a margin score."""
@@ -128,13 +126,13 @@ def ratio_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHBOURHO
 
     Source: Artetxe and Schwenk 2019 (Margin-based Parallel Corpus Mining), section 3.1.
     """
-    scale = _neighbourhood(cosine, k)
-    if scale.amin() <= 0:
+    scaling = _scaling(cosine, k, ratio=True)
+    if scaling.level().amin() <= 0:
         raise MechsteerError(
             "ratio margin: neighbourhoods with a mean cosine <= 0 have no ratio; "
             "use difference_margin"
         )
-    return cosine / scale
+    return scaling(cosine)
 
 
 def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHBOURHOOD) -> Tensor:
@@ -145,7 +143,7 @@ def difference_margin(cosine: Float[Tensor, "source target"], *, k: int = NEIGHB
 
     Source: Artetxe and Schwenk 2019, section 3.1 ("distance").
     """
-    return cosine - _neighbourhood(cosine, k)
+    return _scaling(cosine, k, ratio=False)(cosine)
 
 
 def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
@@ -161,10 +159,9 @@ def csls(cosine: Float[Tensor, "source target"], *, k: int = 10) -> Tensor:
     return 2 * difference_margin(cosine, k=k)
 
 
-def _neighbourhood(cosine: Float[Tensor, "source target"], k: int) -> Tensor:
+def _scaling(cosine: Float[Tensor, "source target"], k: int, *, ratio: bool) -> LocalScaling:
     if not 1 <= k <= min(cosine.shape):
         raise MechsteerError(f"expected k from 1 to {min(cosine.shape)} sentences, got {k}")
     if not cosine.isfinite().all():
         raise MechsteerError("expected finite cosines, got NaN or infinity")
-    forth, back = neighbourhoods(cosine, k)
-    return (forth[:, None] + back) / 2
+    return LocalScaling(ratio, *mean_of_nearest(cosine, k))

@@ -17,7 +17,13 @@ __path__ = __path__ + [
 
 from mechsteer.kernels.edits import PreparedEdit, edit_neurons
 from mechsteer.kernels.labelings import LabelingScores, score_labelings
-from mechsteer.kernels.neighbours import Neighbours, neighbours
+from mechsteer.kernels.neighbours import (
+    TIE,
+    LocalScaling,
+    Neighbours,
+    mean_of_nearest,
+    neighbours,
+)
 from mechsteer.kernels.permutation import (
     PermutationPlan,
     PermutationTest,
@@ -39,11 +45,13 @@ from mechsteer.kernels.top_experts import TopExperts, top_experts
 
 __all__ = [
     "POOLINGS",
+    "TIE",
     "BinnedResult",
     "BinnedScores",
     "Bounds",
     "KeyCounts",
     "LabelingScores",
+    "LocalScaling",
     "Neighbours",
     "PermutationPlan",
     "PermutationTest",
@@ -55,6 +63,7 @@ __all__ = [
     "edit_neurons",
     "effect_size",
     "linear_edges",
+    "mean_of_nearest",
     "neighbours",
     "permutation_test",
     "plan_permutations",

@@ -55,10 +55,10 @@ def steer(
         edits: of neurons or of the residual stream.
         positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
             tokens (see ``mechsteer.recording``); ``"last"``: the last one of each row's prompt and
-            all after it; ``"generated"``: all after the prompt. The prompt is what the first pass
-            of a call of ``generate`` reads, padding included, with or without a cache; in a loop
-            of one's own it ends where the cache does; any other pass is all prompt, and then
-            ``"generated"`` warns.
+            all after it; ``"generated"``: all after the prompt. The prompt is what a call of
+            ``generate`` was given, padding and a filled cache included, however it reads it
+            (chunks, candidates, beams); in a loop of one's own it ends where the cache does; any
+            other pass is all prompt, and then ``"generated"`` warns.
         languages: the language of every row of a batch, or a list with one for each row, for edits
             that depend on it; those that do not leave it unread.
         tokenizer: tells special tokens for ``"content"``; the model's plain one by default.

@@ -166,7 +166,7 @@ def test_neurons_are_counted_in_pieces_alike(monkeypatch: pytest.MonkeyPatch) ->
     x, labels = torch.randn(70, 9), torch.arange(70) % 3
     edges = quantile_edges(x, 8)
     whole = counted(x, labels, edges, 3)
-    monkeypatch.setattr("mechsteer.kernels.streaming.binned._CHUNK_ELEMENTS", 150)
+    monkeypatch.setattr("mechsteer.kernels.streaming.binned_scores._CHUNK_ELEMENTS", 150)
     pieces = counted(x, labels, edges, 3)
     assert torch.equal(pieces.state()["counts"], whole.state()["counts"])
     assert torch.equal(pieces.result().ap.low, whole.result().ap.low)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mechsteer.kernels import Neighbours, neighbours
-from mechsteer.kernels.neighbours.operation import TIE, pack, unpack
+from mechsteer.kernels.neighbours import backend_cpu
+from mechsteer.kernels.neighbours.local_scaling import TIE
+from mechsteer.kernels.neighbours.packed_keys import pack, unpack
 
 METRICS = ("cosine", "margin", "difference", "csls")
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
@@ -123,7 +125,7 @@ def test_equal_scores_at_the_cut_of_a_row_keep_the_lowest_index(kernel_backend, 
 def test_many_equal_scores_are_cut_by_index_in_every_tile(
     columns, kernel_backend, device, monkeypatch
 ):
-    monkeypatch.setattr(sys.modules["mechsteer.kernels.neighbours.operation"], "_COLUMNS", columns)
+    monkeypatch.setattr(backend_cpu, "_COLUMNS", columns)
     kind = torch.randint(0, 3, (200,), generator=torch.Generator().manual_seed(0))
     kind[::25] = 3  # eight candidates: all that one query keeps, so that its cut is no tie
     y = torch.eye(4)[kind]
@@ -137,12 +139,11 @@ def test_the_size_of_the_tiles_does_not_matter(metric, kernel_backend, device, m
     x, y = (z.to(device) for z in embeddings(9, 270, 5, torch.float32))
     whole = neighbours(x, y, k=3, metric=metric, backend=kernel_backend)
     if kernel_backend == "triton":
-        monkeypatch.setattr("mechsteer.kernels.neighbours.backend_triton._PROGRAMS", 1)
-    module = sys.modules[
-        "mechsteer.kernels.neighbours.operation"
-    ]  # the package names the function so
-    monkeypatch.setattr(module, "_ROWS", 7)
-    monkeypatch.setattr(module, "_COLUMNS", 5)
+        monkeypatch.setattr(
+            sys.modules["mechsteer.kernels.neighbours.backend_triton"], "_PROGRAMS", 1
+        )
+    monkeypatch.setattr(backend_cpu, "_ROWS", 7)
+    monkeypatch.setattr(backend_cpu, "_COLUMNS", 5)
     tiled = neighbours(x, y, k=3, metric=metric, backend=kernel_backend)
     assert_found(tiled, oracle(x, y, metric), 3)
     assert torch.equal(whole.index[~whole.tied], tiled.index[~whole.tied])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.kernels import PermutationTest, permutation_test, plan_permutations, score_labelings
 from mechsteer.kernels.common.grouping import group
-from mechsteer.kernels.permutation.relabelings import parallel_places, relabelings
+from mechsteer.kernels.permutation.relabelings import parallel_positions, relabelings
 
 SCORERS = ("cpu", "numpy")
 
@@ -74,7 +74,7 @@ def test_freely_the_limit_is_exact_enumeration(statistic: str, pooled: bool) -> 
 
 def test_within_ids_every_id_keeps_one_sentence_of_each_class() -> None:
     labels, ids = parallel(9, 4)
-    places = parallel_places(ids, group(labels, n_sentences=36))
+    places = parallel_positions(ids, group(labels, n_sentences=36))
     drawn = list(relabelings(labels, places, draws=50, seed=0))
     for labeling in drawn:
         for name in ids.unique():
@@ -84,7 +84,7 @@ def test_within_ids_every_id_keeps_one_sentence_of_each_class() -> None:
 
 def test_relabelings_are_uniform() -> None:
     labels, ids = parallel(1, 3)
-    places = parallel_places(ids, group(labels, n_sentences=3))
+    places = parallel_positions(ids, group(labels, n_sentences=3))
     for scheme in (places, None):
         drawn = [tuple(one.tolist()) for one in relabelings(labels, scheme, draws=6000, seed=1)]
         counts = [drawn.count(one) for one in permutations(range(3))]
@@ -165,9 +165,9 @@ def test_blocks_threads_and_other_targets_do_not_matter(
     alone = permutation_test(x, labels, draws=50, seed=7, targets=[1], **options)
     assert torch.equal(alone.p[0], expected.p[1])
     module = sys.modules["mechsteer.kernels.permutation.operation"]
-    monkeypatch.setattr(module, "LABELINGS", 7)
+    monkeypatch.setattr(module, "LABEL_SETS", 7)
     monkeypatch.setattr(module, "NEURONS", 5)
-    monkeypatch.setattr(module, "_CHUNK_ELEMENTS", 100)
+    monkeypatch.setattr("mechsteer.kernels.permutation.tie_patterns._CHUNK_ELEMENTS", 100)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -72,7 +72,7 @@ def test_activations_that_are_not_finite_are_refused_by_column(backend: str) -> 
 def test_labelings_of_one_kind_are_refused(fill: bool) -> None:
     positive = labelings(3, 5)
     positive[1] = fill
-    with pytest.raises(ValueError, match=f"labeling 1 has {5 * fill} positives among 5"):
+    with pytest.raises(ValueError, match=f"label set 1 has {5 * fill} positives among 5"):
         score_labelings(torch.zeros(5, 2), positive)
 
 
@@ -80,5 +80,5 @@ def test_labelings_of_one_kind_are_refused(fill: bool) -> None:
     "positive", [torch.ones(2, 4, dtype=torch.bool), torch.ones(2, 5), torch.ones(5).bool()]
 )
 def test_labelings_of_another_type_or_shape_are_refused(positive: Tensor) -> None:
-    with pytest.raises(ValueError, match="expected boolean labelings"):
+    with pytest.raises(ValueError, match="expected boolean label sets"):
         score_labelings(torch.zeros(5, 2), positive)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.kernels import Scores, score, score_labelings
-from mechsteer.kernels.scoring.sort_windows import FORMS, lay_out
+from mechsteer.kernels.scoring.sort_blocks import FORMS, lay_out
 
 pytestmark = pytest.mark.triton
 
@@ -172,7 +172,7 @@ def test_overlapping_labelings_equal_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("mechsteer.kernels.scoring.ranks_triton.MAX_SENTENCES", most)
-    monkeypatch.setattr("mechsteer.kernels.labelings.operation._TOGETHER", together)
+    monkeypatch.setattr("mechsteer.kernels.labelings.backend_triton._TOGETHER", together)
     x = activations("grid", 23, 3, dtype)
     positive = torch.rand(6, 23, generator=torch.Generator().manual_seed(2)) < 0.3
     positive[0], positive[-1] = False, True
@@ -190,7 +190,7 @@ def assert_labelings_equal_the_reference(
     x: Tensor, positive: Tensor, place: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the kernel for few labelings, whichever Triton is installed."""
-    monkeypatch.setattr("mechsteer.kernels.labelings.backend_triton.serves", lambda *_: True)
+    monkeypatch.setattr("mechsteer.kernels.labelings.one_set_triton.serves", lambda *_: True)
     found = score_labelings(x.to(place), positive, backend="triton")
     expected = score_labelings(x, positive, backend="reference")
     torch.testing.assert_close(found.ap.cpu(), expected.ap, rtol=0, atol=1.2e-7)
@@ -200,7 +200,7 @@ def assert_labelings_equal_the_reference(
 @pytest.fixture
 def few_positives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forms of the same kernel that the interpreter walks in less time: 3 and 15 positives."""
-    concept_triton = pytest.importorskip("mechsteer.kernels.labelings.backend_triton")
+    concept_triton = pytest.importorskip("mechsteer.kernels.labelings.one_set_triton")
     form = next(iter(concept_triton.LAUNCHES.values()))
     forms = {log: replace(form, constants={"LOG": log, "TILE": 8}) for log in (2, 4)}
     monkeypatch.setattr(concept_triton, "LAUNCHES", forms)
@@ -257,7 +257,7 @@ def test_few_labelings_refuse_what_is_not_finite_by_column(
     sentence: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mechsteer.kernels.labelings.backend_triton.serves", lambda *_: True)
+    monkeypatch.setattr("mechsteer.kernels.labelings.one_set_triton.serves", lambda *_: True)
     x, positive = torch.zeros(21, 5, dtype=dtype), torch.arange(21)[None] < 10
     x[sentence, 3] = value
     with pytest.raises(ValueError, match=rf"column 3 \(sentence {sentence}\)"):
@@ -265,7 +265,7 @@ def test_few_labelings_refuse_what_is_not_finite_by_column(
 
 
 def test_few_labelings_of_few_positives_are_scored_one_by_one() -> None:
-    serves = pytest.importorskip("mechsteer.kernels.labelings.backend_triton").serves
+    serves = pytest.importorskip("mechsteer.kernels.labelings.one_set_triton").serves
     assert serves(torch.bfloat16, 1025, 1, 1, (3, 8))
     assert serves(torch.float16, 20_000, 2, 2047, (4, 0))
     assert not serves(torch.bfloat16, 4096, 1, 1, (3, 7))  # a histogram costs a ballot for each bin

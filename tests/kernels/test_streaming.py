@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from mechsteer.kernels import LabelingScores, StreamingScores, score_labelings
-from mechsteer.kernels.streaming import tallies
+from mechsteer.kernels.streaming import negative_counts_torch, streaming_scores
 from tests.kernels.made import KINDS, activations
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
@@ -89,8 +89,8 @@ def test_equals_the_one_shot_scores_for_batches_longer_than_a_block(
 def test_equals_the_one_shot_scores_without_numba(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr(tallies, "find_spec", lambda name: None)
-    monkeypatch.setattr(tallies, "_CHUNK_ELEMENTS", 100)
+    monkeypatch.setattr(streaming_scores, "usable", lambda library: False)
+    monkeypatch.setattr(negative_counts_torch, "_CHUNK_ELEMENTS", 100)
     x = activations("grid", 97, 5, dtype)
     found = stream(x, 30, "cpu", torch.device("cpu"))
     monkeypatch.undo()

@@ -29,7 +29,7 @@ _u32 = np.uint32
 
 def count(
     positives: Float[Tensor, "neuron positive"],
-    counts: Int[Tensor, "neuron place"],
+    counts: Int[Tensor, "neuron gap"],
     ties: Int[Tensor, "neuron"],
     rows: Float[Tensor, "neuron sentence"],
     sign: int,
@@ -61,7 +61,7 @@ def _count_tile(  # noqa: PLR0917
         levels += 1
     keys = np.full(1 << levels, _u32(0xFFFFFFFF))
     runs = np.zeros(1 << levels, np.int32)
-    found, place = np.empty(_TOGETHER, np.uint32), np.empty(_TOGETHER, np.uint32)
+    found, above = np.empty(_TOGETHER, np.uint32), np.empty(_TOGETHER, np.uint32)
     bad = -1
     for row in range(len(tile)):
         _lay_out(positives[row], keys, runs, form)
@@ -69,14 +69,14 @@ def _count_tile(  # noqa: PLR0917
             bits = tile[row, first : first + _TOGETHER]
             if not _read(bits, found, form) and bad < 0:
                 bad = row
-            _descend(keys, levels, found, place, len(bits))
-            ties[row] += sign * _tally(keys, runs, found, place, counts[row], len(bits), sign)
+            _descend(keys, levels, found, above, len(bits))
+            ties[row] += sign * _add(keys, runs, found, above, counts[row], len(bits), sign)
     return bad
 
 
 @compiled
 def _lay_out(positives: Array, keys: Array, runs: Array, form: FloatFormat) -> None:
-    """Keys in ascending order, and how many from each place on are equal to it."""
+    """Keys in ascending order, and how many from each position on are equal to it."""
     for j in range(len(positives)):
         keys[j] = flip(positives[j], form)
     last = len(positives) - 1
@@ -96,23 +96,23 @@ def _read(bits: Array, found: Array, form: FloatFormat) -> Any:
 
 
 @compiled
-def _descend(keys: Array, levels: int, found: Array, place: Array, n: int) -> None:
+def _descend(keys: Array, levels: int, found: Array, above: Array, n: int) -> None:
     """Positives above each: ``keys`` holds a power of two of them, of which the last is padding."""
     for i in range(n):
-        place[i] = 0
+        above[i] = 0
     for level in range(levels - 1, -1, -1):
         half = _u32(1 << level)
         for i in range(n):
-            place[i] += half * _u32(keys[place[i] + half - _u32(1)] < found[i])
+            above[i] += half * _u32(keys[above[i] + half - _u32(1)] < found[i])
 
 
 @compiled
-def _tally(  # noqa: PLR0917
-    keys: Array, runs: Array, found: Array, place: Array, counts: Array, n: int, sign: int
+def _add(  # noqa: PLR0917
+    keys: Array, runs: Array, found: Array, above: Array, counts: Array, n: int, sign: int
 ) -> Any:
     ties = 0
     for i in range(n):
-        at = place[i]
+        at = above[i]
         counts[at] += sign
         ties += runs[at] * (keys[at] == found[i])
     return ties

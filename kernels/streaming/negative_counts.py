@@ -1,8 +1,7 @@
-"""Positives in order and where negatives fall among them: the state, its scores, its backends."""
+"""Positives in order and where negatives fall among them: the state and its scores."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..common.checks import first_not_finite
 from ..common.keys import FORMATS, bit_view, keys
 
 _CHUNK_ELEMENTS = 1 << 20
 
 
-class Tally(NamedTuple):
+class NegativeCounts(NamedTuple):
     """The state of every neuron.
 
     ``positives`` stand from the highest down, -0.0 as +0.0. ``counts[m, j]`` is the number of
@@ -24,7 +22,7 @@ class Tally(NamedTuple):
     """
 
     positives: Float[Tensor, "neuron positive"]
-    counts: Int[Tensor, "neuron place"]
+    counts: Int[Tensor, "neuron gap"]
     ties: Int[Tensor, "neuron"]
 
 
@@ -48,16 +46,16 @@ def _sorted_by_key(rows: Tensor) -> Tensor:
     return torch.from_numpy(bits.view(f"i{bits.itemsize}")).view(rows.dtype)
 
 
-def tally_scores(tally: Tally, n_negatives: int) -> Float[Tensor, "2 neuron"]:
+def scores_of_counts(counted: NegativeCounts, n_negatives: int) -> Float[Tensor, "2 neuron"]:
     """AP and AUROC in float64, rounded once."""
-    n_positives = tally.positives.shape[1]
-    up = -tally.positives.float()
+    n_positives = counted.positives.shape[1]
+    up = -counted.positives.float()
     hits = torch.searchsorted(up, up, right=True)
-    sums = tally.counts.cumsum(1)
+    sums = counted.counts.cumsum(1)
     check_totals(sums[:, -1], n_negatives)
     ap = (hits.double() / (hits + sums[:, :-1])).mean(1)
-    places = torch.arange(n_positives + 1, device=up.device)
-    wins = 2 * (tally.counts * places).sum(1) + tally.ties
+    above = torch.arange(n_positives + 1, device=up.device)
+    wins = 2 * (counted.counts * above).sum(1) + counted.ties
     auroc = wins.double() / (2.0 * n_positives * n_negatives)
     return torch.stack([ap, auroc]).float()
 
@@ -70,43 +68,3 @@ def check_totals(totals: Int[Tensor, "neuron"], n_negatives: int) -> None:
             f"{int(totals.min())} to {int(totals.max())}: an update was interrupted, start again "
             "from a saved state"
         )
-
-
-def _count_reference(tally: Tally, rows: Tensor, sign: int) -> int:
-    """Compare every negative with every positive; return the first row not finite, or -1."""
-    for neuron, (own, other) in enumerate(zip(tally.positives, rows, strict=True)):
-        above = (own[:, None] > other).sum(0)
-        tally.counts[neuron] += sign * torch.bincount(above, minlength=len(own) + 1)
-        tally.ties[neuron] += sign * (own[:, None] == other).sum()
-    return first_not_finite(rows)
-
-
-def _count_torch(tally: Tally, rows: Tensor, sign: int) -> int:
-    """Binary search without numba."""
-    places = tally.counts.shape[1]
-    step = max(1, _CHUNK_ELEMENTS // max(places, rows.shape[1]))
-    for part in (slice(first, first + step) for first in range(0, len(rows), step)):
-        up, down = -tally.positives[part].float(), -rows[part].float().contiguous()
-        above = torch.searchsorted(up, down)
-        tally.ties[part] += sign * (torch.searchsorted(up, down, right=True) - above).sum(1)
-        above += places * torch.arange(len(up))[:, None]
-        found = torch.bincount(above.flatten(), minlength=places * len(up))
-        tally.counts[part] += sign * found.view(-1, places)
-    return first_not_finite(rows)
-
-
-def _count_cpu(tally: Tally, rows: Tensor, sign: int) -> int:
-    if find_spec("numba") is None:
-        return _count_torch(tally, rows, sign)
-    from .tallies_cpu import count
-
-    return count(*tally, rows, sign)
-
-
-def _count_triton(tally: Tally, rows: Tensor, sign: int) -> int:
-    from .tallies_triton import count
-
-    return count(*tally, rows, sign)
-
-
-COUNT = {"triton": _count_triton, "cpu": _count_cpu, "reference": _count_reference}

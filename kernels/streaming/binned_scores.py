@@ -13,8 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import DTYPES
-from ..common.checks import check_activations, checked_labels, refuse_not_finite
+from ..common.checks import check_activations, class_of_each, refuse_not_finite
 from .bin_edges import checked_edges, single_valued
 
 __all__ = ["BinnedResult", "BinnedScores", "Bounds"]
@@ -153,8 +152,8 @@ class BinnedScores:
                 ``n_classes - 1``. Nothing is counted then.
         """
         n_neurons, n_bins, n_classes = self._counts.shape
-        check_activations(x, n_neurons=n_neurons, dtypes=DTYPES)
-        found = checked_labels(labels, n_sentences=len(x), n_classes=n_classes)
+        check_activations(x, n_neurons=n_neurons)
+        found = class_of_each(labels, n_sentences=len(x), n_classes=n_classes)
         refuse_not_finite(x)
         rows, found = x.detach().to(self._counts.device).T, found.to(self._counts.device)
         step = max(1, _CHUNK_ELEMENTS // max(1, len(x), n_bins * n_classes))

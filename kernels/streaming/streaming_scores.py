@@ -11,16 +11,16 @@ batches of at least as many sentences as positives come close to the cost of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..common.backends import DTYPES, Backend, pick_backend
+from ..common.backends import Backend, ChosenBackend, choose_backend, usable
 from ..common.checks import check_activations, raise_not_finite, refuse_not_finite
 from ..labelings.operation import LabelingScores
-from .tallies import COUNT, Tally, check_totals, descending, tally_scores
+from .negative_counts import NegativeCounts, check_totals, descending, scores_of_counts
 
 __all__ = ["StreamingScores"]
 
@@ -53,10 +53,12 @@ class StreamingScores:
     ([[0.75]], 3, 28)
     """
 
-    def __init__(self, tally: Tally, n_negatives: int, *, backend: Backend = "auto") -> None:
-        self._backend = pick_backend(backend, tally.positives)
-        home = tally.positives.device if self._backend == "triton" else torch.device("cpu")
-        self._tally = Tally(*(part.to(home) for part in tally))
+    def __init__(
+        self, counted: NegativeCounts, n_negatives: int, *, backend: Backend = "auto"
+    ) -> None:
+        self._backend = choose_backend(backend, counted.positives)
+        home = counted.positives.device if self._backend == "triton" else torch.device("cpu")
+        self._counted = NegativeCounts(*(part.to(home) for part in counted))
         self._n_negatives = n_negatives
 
     @classmethod
@@ -75,16 +77,16 @@ class StreamingScores:
             ValueError: No positives, an unsuitable type or shape, NaN or infinity (the column is
                 named).
         """
-        check_activations(positives, n_neurons=None, dtypes=DTYPES)
+        check_activations(positives)
         if not len(positives):
             raise ValueError("expected at least one positive sentence, got none")
         refuse_not_finite(positives)
         n_positives, n_neurons = positives.shape
-        on_device = pick_backend(backend, positives) == "triton"
+        on_device = choose_backend(backend, positives) == "triton"
         rows = positives.detach().T if on_device else positives.detach().cpu().T
         counts = torch.zeros(n_neurons, n_positives + 1, dtype=torch.int32, device=rows.device)
         ties = torch.zeros(n_neurons, dtype=torch.int64, device=rows.device)
-        return cls(Tally(descending(rows), counts, ties), 0, backend=backend)
+        return cls(NegativeCounts(descending(rows), counts, ties), 0, backend=backend)
 
     @classmethod
     def from_state(
@@ -95,14 +97,17 @@ class StreamingScores:
         Raises:
             ValueError: Tensors that are missing, do not fit each other, or do not add up.
         """
-        expected = {*Tally._fields, "n_negatives"}
+        expected = {*NegativeCounts._fields, "n_negatives"}
         if set(state) != expected:
             raise ValueError(f"expected a state of {sorted(expected)}, got {sorted(state)}")
-        tally, total = Tally(*(state[name] for name in Tally._fields)), state["n_negatives"]
-        check_activations(tally.positives, n_neurons=None, dtypes=DTYPES)
-        n_neurons, n_positives = tally.positives.shape
-        shapes = [tuple(part.shape) for part in (tally.counts, tally.ties, total)]
-        types = [part.dtype for part in (tally.counts, tally.ties, total)]
+        counted, total = (
+            NegativeCounts(*(state[name] for name in NegativeCounts._fields)),
+            state["n_negatives"],
+        )
+        check_activations(counted.positives)
+        n_neurons, n_positives = counted.positives.shape
+        shapes = [tuple(part.shape) for part in (counted.counts, counted.ties, total)]
+        types = [part.dtype for part in (counted.counts, counted.ties, total)]
         if shapes != [(n_neurons, n_positives + 1), (n_neurons,), ()] or types != [
             torch.int32,
             torch.int64,
@@ -110,15 +115,15 @@ class StreamingScores:
         ]:
             raise ValueError(
                 f"expected counts ({n_neurons}, {n_positives + 1}) of int32, ties ({n_neurons},) "
-                f"and n_negatives () of int64 beside positives {tuple(tally.positives.shape)}, got "
-                f"shapes {shapes} of {types}"
+                f"and n_negatives () of int64 beside positives {tuple(counted.positives.shape)}, "
+                f"got shapes {shapes} of {types}"
             )
-        refuse_not_finite(tally.positives.T)
-        ordered = (tally.positives[:, 1:] <= tally.positives[:, :-1]).all()
-        if not ordered or (tally.counts < 0).any() or (tally.ties < 0).any():
+        refuse_not_finite(counted.positives.T)
+        ordered = (counted.positives[:, 1:] <= counted.positives[:, :-1]).all()
+        if not ordered or (counted.counts < 0).any() or (counted.ties < 0).any():
             raise ValueError("expected descending positives and counts of 0 and above, got others")
-        check_totals(tally.counts.sum(1), int(total))
-        copied = Tally(*(part.detach().clone().contiguous() for part in tally))
+        check_totals(counted.counts.sum(1), int(total))
+        copied = NegativeCounts(*(part.detach().clone().contiguous() for part in counted))
         return cls(copied, int(total), backend=backend)
 
     @staticmethod
@@ -138,12 +143,12 @@ class StreamingScores:
     @property
     def n_positives(self) -> int:
         """Sentences of the class."""
-        return self._tally.positives.shape[1]
+        return self._counted.positives.shape[1]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the state, the number that ``memory`` foretells."""
-        return sum(part.nbytes for part in self._tally)
+        return sum(part.nbytes for part in self._counted)
 
     def update(self, negatives: Float[Tensor, "sentence neuron"]) -> None:
         """Count a batch of negatives, of any size and strides, in the dtype of the positives.
@@ -155,14 +160,15 @@ class StreamingScores:
             ValueError: NaN or infinity (the column is named), another dtype or number of neurons,
                 more than 2,147,483,647 negatives in all.
         """
-        positives = self._tally.positives
+        positives = self._counted.positives
         check_activations(negatives, n_neurons=len(positives), dtypes=(positives.dtype,))
         _check_room(self._n_negatives + len(negatives))
         rows = negatives.detach().to(positives.device).T
         if rows.numel():
-            bad = COUNT[self._backend](self._tally, rows, 1)
+            count = _backend(self._backend)
+            bad = count(*self._counted, rows, 1)
             if bad >= 0:
-                COUNT[self._backend](self._tally, rows, -1)
+                count(*self._counted, rows, -1)
                 raise_not_finite(rows[bad], bad)
         self._n_negatives += len(negatives)
 
@@ -172,12 +178,12 @@ class StreamingScores:
         Raises:
             ValueError: The positives differ (what differs is named), or the sum is too large.
         """
-        mine, theirs = self._tally.positives, other._tally.positives.to(self._tally.positives)
-        if other._tally.positives.dtype != mine.dtype or theirs.shape != mine.shape:
+        mine, theirs = self._counted.positives, other._counted.positives.to(self._counted.positives)
+        if other._counted.positives.dtype != mine.dtype or theirs.shape != mine.shape:
             raise ValueError(
                 "expected equal positives to merge, got [neuron, positive] "
                 f"{tuple(mine.shape)} of {mine.dtype} and {tuple(theirs.shape)} of "
-                f"{other._tally.positives.dtype}"
+                f"{other._counted.positives.dtype}"
             )
         equal = (mine == theirs).all(1)
         if not equal.all():
@@ -187,13 +193,13 @@ class StreamingScores:
                 "one set of positives mean nothing beside another"
             )
         _check_room(self._n_negatives + other._n_negatives)
-        self._tally.counts.add_(other._tally.counts.to(mine.device))
-        self._tally.ties.add_(other._tally.ties.to(mine.device))
+        self._counted.counts.add_(other._counted.counts.to(mine.device))
+        self._counted.ties.add_(other._counted.ties.to(mine.device))
         self._n_negatives += other._n_negatives
 
     def state(self) -> dict[str, Tensor]:
         """The state as plain tensors, not copied: save them and go on with ``from_state``."""
-        return self._tally._asdict() | {"n_negatives": torch.tensor(self._n_negatives)}
+        return self._counted._asdict() | {"n_negatives": torch.tensor(self._n_negatives)}
 
     def result(self) -> LabelingScores:
         """AP and AUROC ``[1, neuron]`` of all negatives so far, on the device of the state.
@@ -204,11 +210,30 @@ class StreamingScores:
         if not self._n_negatives:
             raise ValueError("expected at least one negative before a result: call update first")
         step = max(1, _CHUNK_ELEMENTS // self.n_positives)
-        parts = zip(*(torch.split(part, step) for part in self._tally), strict=True)
-        scores = [tally_scores(Tally(*part), self._n_negatives) for part in parts]
-        empty = torch.empty(2, 0, device=self._tally.ties.device)
+        parts = zip(*(torch.split(part, step) for part in self._counted), strict=True)
+        scores = [scores_of_counts(NegativeCounts(*part), self._n_negatives) for part in parts]
+        empty = torch.empty(2, 0, dtype=torch.float32, device=self._counted.ties.device)
         ap, auroc = torch.cat([empty, *scores], dim=1)[:, None]
         return LabelingScores(ap, auroc)
+
+
+def _backend(chosen: ChosenBackend) -> Callable[[Tensor, Tensor, Tensor, Tensor, int], int]:
+    """What adds a batch to the counts, see the ``negative_counts_*`` files."""
+    if chosen == "triton":
+        from .negative_counts_triton import count as count_triton
+
+        return count_triton
+    if chosen == "reference":
+        from .negative_counts_reference import count as count_reference
+
+        return count_reference
+    if usable("numba"):
+        from .negative_counts_cpu import count as count_cpu
+
+        return count_cpu
+    from .negative_counts_torch import count
+
+    return count
 
 
 def _check_room(n_negatives: int) -> None:

@@ -123,7 +123,7 @@ LAUNCHES = {
 
 def count(
     positives: Float[Tensor, "neuron positive"],
-    counts: Int[Tensor, "neuron place"],
+    counts: Int[Tensor, "neuron gap"],
     ties: Int[Tensor, "neuron"],
     rows: Float[Tensor, "neuron sentence"],
     sign: int,
