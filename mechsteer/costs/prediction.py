@@ -17,6 +17,7 @@ from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
+from mechsteer.recording.tokens import padding
 from mechsteer.steering import Positions, steer
 
 _CHUNK = 1 << 24  # float64 logits at a time: 128 MB
@@ -205,7 +206,7 @@ class _Asked:
         require_text(texts)
         tokenizer = tokenizer or model.plain_tokenizer
         width, step = resolve(model.context_length(tokenizer), window, stride)
-        own = read(texts, tokenizer, prefix=prefix)
+        own = read(texts, tokenizer, n_words=model.n_words, prefix=prefix)
         self.n_tokens = torch.tensor([int(text.asked.sum()) for text in own])
         self.n_bytes = torch.tensor([text.n_bytes for text in own])
         self.batches = list(
@@ -214,7 +215,7 @@ class _Asked:
                 window=width,
                 stride=step,
                 batch_tokens=batch_tokens,
-                pad=tokenizer.pad_token_id or 0,
+                pad=padding(tokenizer, model.n_words),
             )
         )
 

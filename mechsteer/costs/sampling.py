@@ -14,7 +14,7 @@ from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
-from mechsteer.recording.tokens import tokenize
+from mechsteer.recording.tokens import require_known, tokenize
 from mechsteer.steering.generation import generating
 
 
@@ -70,7 +70,7 @@ def sample(
             f"0 < top_p <= 1, got {n}, {max_new_tokens}, {batch_size}, {temperature}, {top_p}"
         )
     tokenizer = tokenizer or model.plain_tokenizer
-    start = _prompt(tokenizer, prompt)
+    start = _prompt(tokenizer, prompt, model.n_words)
     context = model.context_length(tokenizer)
     if len(start) + max_new_tokens > context:
         raise MechsteerError(
@@ -115,11 +115,12 @@ def draw(
     return words.gather(-1, place)[:, 0]
 
 
-def _prompt(tokenizer: Any, prompt: str) -> list[int]:
+def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:
     """A prompt as the tokenizer opens it; only an empty one is given an opening it lacks."""
     if not prompt:
         return opening(tokenizer)
     tokens = next(tokenize([prompt], tokenizer))
+    require_known(tokens, tokenizer, n_words, "the prompt")
     end = len(tokens.ids) - int(tokens.added[::-1].argmin())  # without what the template appends
     return [int(token) for token in tokens.ids[:end]]
 

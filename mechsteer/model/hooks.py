@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechsteer.errors import SiteError
+from mechsteer.errors import MechsteerError, ModelError, SiteError
 from mechsteer.model.interface import Model
 
 
@@ -34,6 +35,7 @@ def read(
 
     Raises:
         SiteError: the forward pass never reached a hook point.
+        ModelError: the model does not run on these tokens.
     """
     points = model.hook_dict
     waiting = set(readers)
@@ -42,7 +44,8 @@ def read(
         for name, reader in readers.items():
             hook = _hook(name, reader, waiting)
             attached.append((points[name], points[name].add_hook(hook)))
-        model.run(ids, mask)
+        with _ours(model):
+            model.run(ids, mask)
     except _AllRead:
         return
     finally:
@@ -64,10 +67,26 @@ def observed(model: Model, names: Iterable[str]) -> dict[str, list[torch.Size]]:
     try:
         for name in shapes:
             attached.append((points[name], points[name].add_hook(counter(name))))
-        model.run(ids, mask)
+        with _ours(model):
+            model.run(ids, mask)
     finally:
         detach(attached)
     return shapes
+
+
+@contextmanager
+def _ours(model: Model) -> Iterator[None]:
+    """Name what a forward pass stumbles over by the model, in one line."""
+    try:
+        yield
+    except (MechsteerError, _AllRead):
+        raise
+    except Exception as error:
+        line = (str(error).strip() or "no message").splitlines()[0]
+        advice = "; lower batch_tokens" if "out of memory" in line else ""
+        raise ModelError(
+            f"{model.cfg.architecture} does not run: {type(error).__name__}: {line}{advice}"
+        ) from error
 
 
 def detach(attached: Iterable[tuple[Any, Any]]) -> None:

@@ -87,8 +87,8 @@ def record(
     residual = residual_rows(model) if embeddings else ()
     taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
     reading = reading.changed(options)
-    context = model.context_length(tokenizer)
-    plan = plan_batches(corpus, tokenizer, reading, context=context)
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
@@ -146,8 +146,8 @@ def embed(
     tokenizer = tokenizer or model.plain_tokenizer
     residual = residual_rows(model)
     reading = reading.changed(options)
-    context = model.context_length(tokenizer)
-    plan = plan_batches(corpus, tokenizer, reading, context=context)
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
     labels = torch.tensor(corpus.flatten()[1])
