@@ -16,6 +16,7 @@ import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.overlap import require_held_out
 from mechsteer.errors import CorpusError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
@@ -97,6 +98,7 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     """
     targets = options.targets or inputs.scores.languages
     _require_fit(inputs, targets)
+    require_held_out(inputs.dev, inputs.test, allow=options.allow_overlap)
     tried = list(inputs.factory.conditions(targets, options.ks, options.strengths))
     rows = spread(inputs.dev.n_sentences, options.tune)
     tuner = inputs.runner(inputs.dev.rows(rows), "dev")
