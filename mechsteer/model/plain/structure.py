@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.linear import features
+from mechsteer.model.linear import effective_weight, features, linear_modules
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff", "n_inner", "ffn_hidden_size")
@@ -26,7 +26,7 @@ class PlainMLP:
         width, d_model = features(down) or (0, 0)
         into = {
             name: module
-            for name, module in block.named_modules()
+            for name, module in linear_modules(block)
             if features(module) == (d_model, width)
         }
         gates = [name for name in into if name.endswith(_GATES)]
@@ -39,8 +39,8 @@ class PlainMLP:
     @property
     def W_out(self) -> Tensor:  # noqa: N802 - TransformerLens's name
         """The down-projection, ``[neuron, d_model]``."""
-        weight: Tensor = self.out.weight  # type: ignore[assignment]
-        return weight if hasattr(self.out, "nx") else weight.T
+        weight = effective_weight(self.out)
+        return weight if hasattr(getattr(self.out, "base_layer", self.out), "nx") else weight.T
 
     @property
     def W_gate(self) -> Any:  # noqa: N802
@@ -68,7 +68,7 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     """
     d_model = int(model.config.hidden_size)
     found = []
-    for width in _candidates(model, owner, d_model):
+    for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
             if isinstance(module, nn.ModuleList) and not name.startswith(tuple(lists)):
@@ -87,18 +87,21 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     return PlainStack(owner, tuple(block for block, _ in found[0]), mlps)
 
 
-def _candidates(model: Any, owner: nn.Module, d_model: int) -> list[int | tuple[int, ...]]:
-    """What may be the number of neurons of a layer, one for all layers or one for each."""
-    named = [getattr(model.config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))]
-    if getattr(model.config, "n_inner", 0) is None:  # as GPT-2 means it
+def _widths(model: Any, owner: nn.Module) -> list[int | tuple[int, ...]]:
+    """What the configuration may mean by the number of neurons, of all layers or of each."""
+    d_model, config = int(model.config.hidden_size), model.config
+    named = [getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))]
+    if config.model_type == "bloom" or getattr(config, "n_inner", 0) is None:  # as GPT-2 means it
         named.append(4 * d_model)
-    if not getattr(model.config, "num_local_experts", 1):  # a mixture of none but the shared one
-        named.append(getattr(model.config, "shared_intermediate_size", None))
-    widths: set[int | tuple[int, ...]] = {size for size in named if isinstance(size, int)}
-    for sizes in named:
-        if isinstance(sizes, (list, tuple)) and all(isinstance(size, int) for size in sizes):
-            widths.add(sizes[0] if len(set(sizes)) == 1 else tuple(sizes))
-    return sorted(widths, key=str)
+    if (ratio := getattr(config, "expansion_ratio", None)) is not None:
+        named.append(int(ratio * d_model))
+    if not getattr(config, "num_local_experts", 1):  # a mixture of none but the shared one
+        named.append(getattr(config, "shared_intermediate_size", None))
+    sizes: set[int | tuple[int, ...]] = {size for size in named if isinstance(size, int)}
+    for each in named:
+        if isinstance(each, (list, tuple)) and all(isinstance(size, int) for size in each):
+            sizes.add(each[0] if len(set(each)) == 1 else tuple(each))
+    return sorted(sizes, key=str)
 
 
 def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
 
 
 def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
-    return [module for module in block.modules() if features(module) == (width, d_model)]
+    return [module for _, module in linear_modules(block) if features(module) == (width, d_model)]
 
 
 def unsupported(model: Any, reason: str) -> ModelError:
