@@ -1,31 +1,61 @@
-"""Whether a model is generating just now: only the call that generates knows where a prompt ends.
+"""Which call of ``generate`` is running, and where its prompt ends: only that call knows.
 
-Without a cache each step is an ordinary forward pass over everything so far. So while edits that
-count from the prompt are installed, the model's ``generate`` functions say when they start and
-return; the wrappers are shared by all scopes of a model and go with the last one.
+Without a cache each step is an ordinary forward pass over everything so far; assisted decoding
+reads candidates along with the prompt, and chunked prefill a part of it. So while edits that count
+from the prompt are installed, the model's ``generate`` functions say when they start, how long the
+prompt is that they got, and when they return. The wrappers are shared by all scopes of a model and
+go with the last one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
+from dataclasses import dataclass
+from functools import partial, wraps
 from typing import Any
 
+from jaxtyping import Int
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.model.decoder import is_encoder_decoder
 from mechsteer.model.interface import Model
+
+_KEPT = "_mechsteer_generation"  # where a model keeps its Generation while somebody watches
+_IN_PARTS = (  # options of transformers with which the first pass does not read just the prompt
+    *("assistant_model", "assistant_early_exit", "prompt_lookup_num_tokens"),
+    "prefill_chunk_size",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of ``generate``; each is itself alone, whatever it holds.
+
+    Attributes:
+        n_tokens: length of the prompt, padding and what a cache holds of it included; None where
+            the first pass of the call reads just the prompt.
+        mask: 1 where the prompt is not padding, if it was said.
+    """
+
+    n_tokens: int | None = None
+    mask: Int[Tensor, "sentence token"] | None = None
 
 
 class Generation:
     """The call of ``generate`` that is running, None outside of one."""
 
     def __init__(self) -> None:
-        self.call: object = None
+        self.call: Call | None = None
         self.scopes = 0
 
     @contextmanager
-    def running(self, call: object) -> Iterator[None]:
-        """Within, ``call`` generates."""
-        outer, self.call = self.call, call
+    def running(self, call: Call) -> Iterator[None]:
+        """Within, ``call`` generates; a model that assists itself goes on with the outer prompt."""
+        outer = self.call
+        if outer is None or outer.n_tokens is None:
+            self.call = call
         try:
             yield
         finally:
@@ -34,28 +64,28 @@ class Generation:
 
 def watch(model: Model) -> Generation:
     """Begin to tell when a model generates, for one more scope."""
-    if not isinstance(model.watcher, Generation):
-        generation = model.watcher = Generation()
+    kept = vars(model.original_model)
+    if _KEPT not in kept:
+        generation = kept[_KEPT] = Generation()
         for owner, name, wrap in _generators(model):
             vars(owner)[name] = wrap(getattr(owner, name), generation)
-    model.watcher.scopes += 1
-    return model.watcher
+    watched: Generation = kept[_KEPT]
+    watched.scopes += 1
+    return watched
 
 
 def generating(model: Model) -> AbstractContextManager[None]:
     """One call that generates, for those who write their loop themselves."""
-    watcher = model.watcher
-    return watcher.running(object()) if isinstance(watcher, Generation) else nullcontext()
+    generation = vars(model.original_model).get(_KEPT)
+    return nullcontext() if generation is None else generation.running(Call())
 
 
 def forget(model: Model) -> None:
     """End it for one scope; the last one leaves the functions that were there before."""
-    watcher = model.watcher
-    if not isinstance(watcher, Generation):
-        return
-    watcher.scopes -= 1
-    if watcher.scopes == 0:
-        model.watcher = None
+    kept = vars(model.original_model)
+    kept[_KEPT].scopes -= 1
+    if kept[_KEPT].scopes == 0:
+        del kept[_KEPT]
         for owner, name, _ in _generators(model):
             before = vars(owner).pop(name).__wrapped__
             if before != getattr(owner, name):  # somebody had put a function of their own there
@@ -64,19 +94,23 @@ def forget(model: Model) -> None:
 
 def _generators(model: Model) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions that generate; the bridge's ``hf_generate`` calls the wrapped model's own."""
-    known = [
-        (model.module, "generate", _whole),
-        (model.module, "generate_stream", _stream),
-        (model.original_model, "generate", _whole),
+    plain = model.original_model
+    known: list[tuple[Any, str, Callable[..., Any]]] = [
+        (plain, "generate", partial(_whole, told=partial(_call, plain))),
+        (plain, "generate_batch", _refused),
+        (plain, "init_continuous_batching", _refused),
     ]
-    found = {(id(owner), name): (owner, name, wrap) for owner, name, wrap in known}
-    return [(owner, name, wrap) for owner, name, wrap in found.values() if hasattr(owner, name)]
+    if model.module is not plain:
+        known += [(model.module, "generate", _whole), (model.module, "generate_stream", _stream)]
+    return [(owner, name, wrap) for owner, name, wrap in known if hasattr(owner, name)]
 
 
-def _whole(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:
+def _whole(
+    generate: Callable[..., Any], generation: Generation, told: Callable[..., Call] | None = None
+) -> Callable[..., Any]:
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Any:
-        with generation.running(object()):
+        with generation.running(told(*args, **kwargs) if told else Call()):
             return generate(*args, **kwargs)
 
     return generating
@@ -85,7 +119,7 @@ def _whole(generate: Callable[..., Any], generation: Generation) -> Callable[...
 def _stream(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        call, steps = object(), generate(*args, **kwargs)
+        call, steps = Call(), generate(*args, **kwargs)
         while True:  # the caller may run the model between two steps
             with generation.running(call):
                 step = next(steps, generation)
@@ -94,3 +128,39 @@ def _stream(generate: Callable[..., Any], generation: Generation) -> Callable[..
             yield step
 
     return generating
+
+
+def _refused(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:
+    @wraps(generate)
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise MechsteerError(
+            f'{generate.__name__} packs several prompts into one row, and positions="last" '
+            'and "generated" count from a prompt: use generate, or positions="all"'
+        )
+
+    return refuse
+
+
+def _call(plain: Any, inputs: Any = None, generation_config: Any = None, **kwargs: Any) -> Call:
+    """The prompt of a call of transformers' ``generate``, from its own arguments.
+
+    A prompt that goes on from a filled cache is either whole or its new part with a mask over all,
+    so the longer of tokens and mask is its length.
+    """
+    settings = generation_config or getattr(plain, "generation_config", None)
+    parts = [o for o in _IN_PARTS if kwargs.get(o, getattr(settings, o, None)) is not None]
+    if is_encoder_decoder(plain):
+        if parts:
+            raise MechsteerError(
+                f'positions="last" and "generated" cannot tell where the prompt of a decoder ends '
+                f'with {parts[0]}: generate without it, or with positions="all"'
+            )
+        return Call()
+    ids = kwargs.get("input_ids") if inputs is None else inputs
+    embeds, mask = kwargs.get("inputs_embeds"), kwargs.get("attention_mask")
+    tokens = ids if embeds is None else embeds
+    if not isinstance(tokens, Tensor):
+        return Call(1)  # nothing is given: a token that begins a text
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        return Call(int(tokens.shape[1]))
+    return Call(max(int(tokens.shape[1]), int(mask.shape[1])), mask)

@@ -14,7 +14,7 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.model.interface import Model
 from mechsteer.recording.tokens import special_ids
-from mechsteer.steering.generation import Generation, forget, watch
+from mechsteer.steering.generation import Call, Generation, forget, watch
 
 Positions = Literal["all", "content", "last", "generated"]
 
@@ -36,12 +36,12 @@ class Where:
         self.nothing = False
         self._positions = positions
         self._special = special_ids(tokenizer) if positions == "content" else ()
-        self._decodes = stack == "decoder"
+        self._stack = stack
         reader = _reader(model.original_model, stack)
         self._names = tuple(inspect.signature(reader.forward).parameters)
         self._model = model if positions in ("last", "generated") else None
         self._generation = Generation() if self._model is None else watch(model)
-        self._call: object = None
+        self._call: Call | None = None
         self._prompt = 0
         self._listener = reader.register_forward_pre_hook(self._before_forward, with_kwargs=True)
 
@@ -61,7 +61,7 @@ class Where:
         real = None if mask is None else mask[:, past:]
         if self._positions == "content":
             real = _content(tokens, real, self._special)
-            if self._decodes and past == 0:
+            if self._stack == "decoder" and past == 0:
                 real[:, 0] = False  # the start token, which need not be a special one
         elif self._positions != "all":
             self._find_prompt(past, read.shape[1])
@@ -76,7 +76,7 @@ class Where:
             )
 
     def _find_prompt(self, past: int, n_tokens: int) -> None:
-        """Length of the prompt: what the first pass of a call of ``generate`` has read.
+        """Length of the prompt: what a call of ``generate`` says, or else its first pass reads.
 
         Outside of one, a pass that continues a cache generates, and any other is all prompt.
         """
@@ -84,7 +84,8 @@ class Where:
         if call is None:
             self._prompt = past or n_tokens
         elif call is not self._call:
-            self._prompt = past + n_tokens
+            known = None if self._stack else call.n_tokens
+            self._prompt = past + n_tokens if known is None else known
         self._call = call
 
     def _from_prompt(
@@ -99,8 +100,21 @@ class Where:
             return (column >= start).expand(len(read), -1)
         mask = mask.to(read.device)
         if self._positions == "last":  # padding may follow a prompt
-            start = start - mask[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
+            start = start - self._padding_after(mask)
         return (column >= start) & mask[:, past:]
+
+    def _padding_after(self, mask: Bool[Tensor, "batch seen"]) -> Int[Tensor, "batch 1"]:
+        """Number of positions after the last real one of each row's prompt."""
+        told = None if self._call is None or self._stack else self._call.mask
+        if told is None:
+            told = mask
+        if told.shape[1] < self._prompt and len(mask) > 1:
+            raise MechsteerError(
+                "the prompts are read in parts, and what pads them is not known at the first: "
+                "pass attention_mask to generate"
+            )
+        told = told.to(mask.device).repeat_interleave(len(mask) // len(told), 0)  # beams, samples
+        return told[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
 
 
 def _reader(model: Any, stack: str) -> Any:
