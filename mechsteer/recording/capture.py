@@ -157,8 +157,9 @@ def embed(
 def _fill(store: Store, model: Model, plan: Plan, taps: Taps, *, progress: bool) -> None:
     require_once(model, taps)
     device = model.input_device
-    for number, batch in _watched(plan, store.missing(), show=progress):
-        store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
+    with store.writing():
+        for number, batch in _watched(plan, store.missing(), show=progress):
+            store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
