@@ -62,7 +62,7 @@ NEWEST_PYTHON ?= python3.13
 NEW := build/newest
 
 newest: demo
-	rm -rf $(NEW) && $(BIN)/python -m build -q --wheel -o $(NEW)
+	rm -rf $(NEW) build/lib && $(BIN)/python -m build -q --wheel -o $(NEW)
 	$(NEWEST_PYTHON) -m venv $(NEW)/venv
 	$(PLAIN) $(NEW)/venv/bin/python -m pip install -q --disable-pip-version-check $(NEW)/*.whl
 	$(PLAIN) $(NEW)/venv/bin/mechsteer check embedded

@@ -8,7 +8,7 @@ The folder has no ``__init__.py``: as a regular top-level package it would shado
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 from setuptools.command.build_py import build_py
 
 
@@ -26,4 +26,9 @@ class BuildPy(build_py):
             shutil.copy2(source, copy)
 
 
-setup(packages=find_packages(include=["mechsteer", "mechsteer.*"]), cmdclass={"build_py": BuildPy})
+setup(
+    packages=find_namespace_packages(
+        include=["mechsteer", "mechsteer.*"], exclude=["*.__pycache__", "*.__pycache__.*"]
+    ),
+    cmdclass={"build_py": BuildPy},
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
+from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
-from mechsteer.recording.batches import Plan, plan_batches
+from mechsteer.recording.batches import BatchPlan, plan_batches
+from mechsteer.recording.finite import remedy
 from mechsteer.recording.reading import Reading
 from mechsteer.recording.tokens import tokenize
 
@@ -42,7 +45,8 @@ def token_activations(
     span.
 
     Raises:
-        ModelError: the tokenizer does not say which characters a token came from.
+        ModelError: the tokenizer does not say which characters a token came from, or an activation
+            is not finite.
     """
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
@@ -64,6 +68,11 @@ def token_activations(
         row = number[sentence.text]
         on_tokens = values[row][:, neurons.index(sentence.neuron)].numpy()
         real = plan.real[row]
+        if not np.isfinite(on_tokens[real]).all():
+            raise ModelError(
+                f"an activation on {sentence.language} {sentence.text[:40]!r} is not finite: "
+                f"{remedy(model.dtype)}"
+            )
         here = spans(sentence.text, places[row][real].tolist(), on_tokens[real].tolist())
         found += [(sentence.card, sentence.place, *span) for span in here]
     return pd.DataFrame(found, columns=COLUMNS)
@@ -82,7 +91,7 @@ def _corpus(shown: Sequence[Shown]) -> LabelledCorpus:
 
 @torch.inference_mode()
 def _run(
-    model: Model, plan: Plan, site: Site, neurons: Sequence[int]
+    model: Model, plan: BatchPlan, site: Site, neurons: Sequence[int]
 ) -> dict[int, Float[Tensor, "token neuron"]]:
     """Activations of some neurons, flat numbers in ascending order, on the tokens of each row."""
     parts = list(zip(site.points, site.offsets, strict=True))

@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mechsteer.errors import ModelError
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite
+from mechsteer.recording.finite import remedy
 
 _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
 
@@ -49,11 +51,18 @@ def written(
     """Tokens a neuron promotes and suppresses most: direction, place (from 1), token, logit.
 
     A token that is part of a character is shown as its bytes, for example ``<E3-81>``.
+
+    Raises:
+        ModelError: a logit is not finite.
     """
     logits = vocabulary_logits(model, point, neuron)
     columns = ["direction", "place", "token", "logit"]
     if logits is None:
         return pd.DataFrame(columns=columns).astype({"place": int, "logit": float})
+    if not logits.isfinite().all():
+        raise ModelError(
+            f"what neuron {neuron} of {point.place} writes is not finite: {remedy(model.dtype)}"
+        )
     known = logits[: len(tokenizer)].cpu()  # rows beyond the tokenizer's only pad the matrix
     rows = []
     for direction, sign in (("promoted", 1), ("suppressed", -1)):

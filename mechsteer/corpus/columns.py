@@ -7,12 +7,16 @@ their cells, and what was taken for what is said.
 
 from __future__ import annotations
 
+import functools
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from mechsteer.corpus.codes import is_language, parse
+from mechsteer.corpus.flores import FLORES200
 from mechsteer.corpus.formats import Opaque
 from mechsteer.corpus.naming import name_or_none
 from mechsteer.errors import CorpusError, CorpusWarning
@@ -27,7 +31,10 @@ _WORDS = _OF_TRANSLATION.union(
 )
 # Languages people have corpora of: taken where they hold sentences, and nothing is src or ref.
 _JUDGED = frozenset(["cat", "est", "is", "max", "min", "mon", "mt", "no", "nr"])
+_OF_TEXT = frozenset(["sentences", "labels"])
+_INDEX = re.compile(r"|index|level_\d+|unnamed: \d+|__index_level_\d+__")  # as pandas names them
 _MISSING = frozenset({"", "<na>", "n/a", "na", "nan", "nat", "none", "null"})
+_WHOLE = re.compile(r"[0-9]+\.0")
 _LABELS_PER_VALUE = 5  # a column that repeats each value so often holds labels, not sentences
 
 
@@ -47,6 +54,13 @@ class Column:
     def is_language(self) -> bool:
         """Whether the header is a code; ``id`` is an identifier, never Indonesian."""
         return self.code.lower() != "id" and is_language(self.code)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the header can hardly be anything else: a script, or three letters of FLORES."""
+        if self.word in _WORDS | _JUDGED:
+            return False
+        return parse(self.code).script is not None or self.code.lower() in _three_letters()
 
     @property
     def word(self) -> str:
@@ -77,14 +91,13 @@ def key_of(cell: object) -> str | None:
 
     Whole numbers are one key as integers, decimals and text, as pandas writes them.
 
-    >>> key_of(3.0), key_of("3"), key_of("NaN"), key_of(None)
+    >>> key_of(3.0), key_of("3.0"), key_of("NaN"), key_of(None)
     ('3', '3', None, None)
     """
     if is_missing(cell) or str(cell).strip().lower() in _MISSING:
         return None
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
+    text = str(cell).strip()
+    return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text
 
 
 def kind_of(cell: object) -> str:
@@ -114,26 +127,35 @@ def _may_be_asked(column: Column) -> bool:
     """Whether a column may answer to a language under another spelling."""
     if not column.is_language or column.word in _WORDS:
         return False
-    return column.word not in _JUDGED or column.holds == "sentences"
+    return column.is_sure or column.holds in _OF_TEXT
 
 
 def _all_languages(found: Sequence[Column], source: str) -> list[Column]:
     translation = any(each.word in _OF_TRANSLATION for each in found)
-    taken, left = [], []
-    for each in found:
-        if each.word == "id":
-            continue
-        is_word = each.word in _WORDS or not each.is_language
-        if each.is_language and each.word not in _WORDS | _JUDGED:
-            taken.append(each)
-        elif each.holds not in {"sentences", "labels"} or (not is_word and each.holds == "labels"):
-            left.append(each)
-        elif is_word or translation:
+    verdicts = [(each, _verdict(each, translation=translation)) for each in found]
+    for each, verdict in verdicts:
+        if verdict == "refuse":
             raise CorpusError(f"{source}: column {each.header!r}: {_doubt(each)}")
-        else:
-            taken.append(each)
+    taken = [each for each, verdict in verdicts if verdict == "take"]
+    left = [each for each, verdict in verdicts if verdict == "leave" and each.word != "id"]
     _say(taken, left, source)
     return taken
+
+
+def _verdict(column: Column, *, translation: bool) -> Literal["take", "leave", "refuse"]:
+    """What to do with a column when all languages are read."""
+    if column.word == "id" or _INDEX.fullmatch(column.word):
+        return "leave"
+    if column.is_language and column.is_sure:
+        return "take"  # what it holds is checked when it is read
+    if column.holds not in _OF_TEXT:
+        return "leave"
+    if not column.is_language or column.word in _WORDS:
+        return "refuse"
+    judged = column.word in _JUDGED
+    if judged and column.holds == "labels":
+        return "leave"
+    return "refuse" if judged and translation else "take"
 
 
 def _doubt(column: Column) -> str:
@@ -158,6 +180,11 @@ def _say(taken: Sequence[Column], left: Sequence[Column], source: str) -> None:
             CorpusWarning,
             stacklevel=4,
         )
+
+
+@functools.cache
+def _three_letters() -> frozenset[str]:
+    return frozenset(name[:3] for name in FLORES200)
 
 
 def _is_number(text: str) -> bool:

@@ -37,11 +37,15 @@ class LabelledCorpus:
     """Sentences by canonical language, in a fixed order of languages.
 
     ``sources`` and ``lines`` say where each sentence came from. Aliases among the keys become
-    canonical names. The readers leave blank sentences out with a warning; here one is refused.
+    canonical names, in the script of the text where they leave it open. The readers leave blank
+    sentences out with a warning; here one is refused.
 
     >>> corpus = LabelledCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo."]})
     >>> corpus.languages, len(corpus), corpus.flatten()[1]
     (('fra_Latn', 'deu_Latn'), 3, [0, 0, 1])
+
+    Warns:
+        CorpusWarning: Most letters of a text are not of its language's script.
 
     Raises:
         CorpusError: No language or no sentence, an unknown language or one given twice, a blank
@@ -71,11 +75,14 @@ class LabelledCorpus:
             self._check(language)
 
     def _named(self, code: str) -> str:
-        """The name of a key: as it is, or by the text where the code leaves the script to it."""
+        """The name of a key: as it is, or by the text where the code leaves the script to it.
+
+        Text that was read has been looked at, and says where it comes from.
+        """
         texts = self.sentences[code]
         if isinstance(texts, str):
             raise CorpusError(f"{code}: expected a list of sentences, got one text")
-        if code in FLORES200:
+        if code in FLORES200 and code in self.sources:
             return code
         return named(code, [text for text in texts if isinstance(text, str)], code)
 

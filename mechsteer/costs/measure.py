@@ -118,7 +118,7 @@ def cost(
             ``perplexity``, ``sample`` and ``ms.steer`` refuse.
     """
     model = as_model(model)
-    if seeds < 2:
+    if type(seeds) is not int or seeds < 2:
         raise MechsteerError(f"expected two seeds or more for an interval, got {seeds}")
     name = canonical(language)
     language_probability([], name)  # refuses an unknown language before the long part

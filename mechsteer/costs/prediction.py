@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.costs.windows import Batch, batches, read, require_text, resolve
-from mechsteer.errors import ModelError
+from mechsteer.costs.likelihood import add, divergences, logits_of, negative_log
+from mechsteer.costs.windows import WindowBatch, batches, read, require_text, resolve
 from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
+from mechsteer.recording import Reading
 from mechsteer.steering import Positions, steer
-
-_CHUNK = 1 << 24  # float64 logits at a time: 128 MB
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,9 @@ class Perplexity:
 
     @property
     def perplexity(self) -> float:
-        """``exp(nll / tokens)``, which compares models of one tokeniser only."""
-        return math.exp(self.nll.sum().item() / int(self.n_tokens.sum()))
+        """``exp(nll / tokens)``, which compares models of one tokeniser only; inf beyond e^709."""
+        mean = self.nll.sum().item() / int(self.n_tokens.sum())
+        return math.exp(mean) if mean < 709 else math.inf
 
     @property
     def bits_per_byte(self) -> float:
@@ -112,8 +112,8 @@ def perplexity(
     )
     nll = torch.zeros(len(asked.n_tokens), dtype=torch.float64)
     for batch in asked.watched(show=progress):
-        logits = _logits(model, batch)
-        _add(nll, batch, _nll(logits, batch))
+        logits = logits_of(model, batch)
+        add(nll, batch, negative_log(logits, batch), model)
     return asked.predicted(nll)
 
 
@@ -164,25 +164,13 @@ def compare(
     )
     before, after, kl = torch.zeros(3, len(asked.n_tokens), dtype=torch.float64)
     for batch in asked.watched(show=progress):
-        p = _logits(model, batch)
+        p = logits_of(model, batch)
         with steer(model, *edits, positions=positions, languages=languages, tokenizer=tokenizer):
-            q = _logits(model, batch)
-        _add(before, batch, _nll(p, batch))
-        _add(after, batch, _nll(q, batch))
-        _add(kl, batch, _kl(p, q, batch))
+            q = logits_of(model, batch)
+        add(before, batch, negative_log(p, batch), model)
+        add(after, batch, negative_log(q, batch), model)
+        add(kl, batch, divergences(p, q, batch), model)
     return Comparison(asked.predicted(before), asked.predicted(after), kl)
-
-
-def divergence(
-    p_logits: Float[Tensor, "token word"], q_logits: Float[Tensor, "token word"]
-) -> Float[Tensor, " token"]:
-    """``KL(p ‖ q)`` of each row in nats, float64; words of probability 0 under p add nothing.
-
-    >>> divergence(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]])).tolist()
-    [0.0]
-    """
-    p, q = p_logits.double().log_softmax(-1), q_logits.double().log_softmax(-1)
-    return torch.where(p == -torch.inf, 0.0, p.exp() * (p - q)).sum(-1)
 
 
 class _Asked:
@@ -203,9 +191,10 @@ class _Asked:
         model.require_causal()
         texts = [texts] if isinstance(texts, str) else list(texts)
         require_text(texts)
+        reading = Reading(batch_tokens=batch_tokens, prefix=prefix)
         tokenizer = tokenizer or model.plain_tokenizer
         width, step = resolve(model.context_length(tokenizer), window, stride)
-        own = read(texts, tokenizer, prefix=prefix)
+        own = read(texts, tokenizer, prefix=reading.prefix)
         self.n_tokens = torch.tensor([int(text.asked.sum()) for text in own])
         self.n_bytes = torch.tensor([text.n_bytes for text in own])
         self.batches = list(
@@ -213,52 +202,13 @@ class _Asked:
                 own,
                 window=width,
                 stride=step,
-                batch_tokens=batch_tokens,
+                batch_tokens=reading.batch_tokens,
                 pad=tokenizer.pad_token_id or 0,
             )
         )
 
-    def watched(self, *, show: bool) -> Iterable[Batch]:
+    def watched(self, *, show: bool) -> Iterable[WindowBatch]:
         return watched(self.batches, "predicting", "batch") if show else self.batches
 
     def predicted(self, nll: Float[Tensor, " text"]) -> Perplexity:
         return Perplexity(nll, self.n_tokens, self.n_bytes)
-
-
-@torch.inference_mode()
-def _logits(model: Model, batch: Batch) -> Float[Tensor, "window token word"]:
-    device = model.input_device
-    ids, mask = batch.ids.to(device), batch.mask.to(device)
-    logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
-    return logits
-
-
-def _nll(logits: Tensor, batch: Batch) -> Float[Tensor, " token"]:
-    """``-log p`` of each token that is asked for, in the order of ``batch.scored.nonzero()``."""
-    found = []
-    for row, place in _chunks(batch, logits.shape[-1]):
-        asked = batch.ids[row, place + 1].to(logits.device)
-        logp = logits[row, place].double().log_softmax(-1)
-        found.append(-logp.gather(1, asked[:, None])[:, 0].cpu())
-    return torch.cat(found)
-
-
-def _kl(p: Tensor, q: Tensor, batch: Batch) -> Float[Tensor, " token"]:
-    chunks = _chunks(batch, p.shape[-1])
-    return torch.cat([divergence(p[row, place], q[row, place]).cpu() for row, place in chunks])
-
-
-def _chunks(batch: Batch, n_words: int) -> Iterator[tuple[Tensor, Tensor]]:
-    places, size = batch.scored.nonzero(), max(1, _CHUNK // n_words)
-    for start in range(0, len(places), size):
-        chunk = places[start : start + size]
-        yield chunk[:, 0], chunk[:, 1]
-
-
-def _add(total: Float[Tensor, " text"], batch: Batch, values: Float[Tensor, " token"]) -> None:
-    """Add the values of a batch's tokens to their texts."""
-    if not values.isfinite().all():
-        raise ModelError(
-            "the model's logits are not finite on this text: a smaller strength, or another dtype?"
-        )
-    total.index_add_(0, batch.texts[batch.scored.nonzero()[:, 0]], values)

@@ -14,6 +14,7 @@ from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.recording.finite import remedy
 from mechsteer.recording.tokens import tokenize
 from mechsteer.steering.generation import generating
 
@@ -64,11 +65,15 @@ def sample(
     model = as_model(model)
     model.require_eval()
     model.require_causal()
-    if n < 1 or max_new_tokens < 1 or batch_size < 1 or temperature < 0 or not 0 < top_p <= 1:
+    counts = (n, max_new_tokens, batch_size)
+    whole = all(type(count) is int and count >= 1 for count in counts)
+    if not whole or not 0 <= temperature < float("inf") or not 0 < top_p <= 1:
         raise MechsteerError(
             "expected n, max_new_tokens and batch_size of 1 or more, temperature >= 0 and "
             f"0 < top_p <= 1, got {n}, {max_new_tokens}, {batch_size}, {temperature}, {top_p}"
         )
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise MechsteerError(f"expected a seed from 0 to 2^63 - 1, got {seed!r}")
     tokenizer = tokenizer or model.plain_tokenizer
     start = _prompt(tokenizer, prompt)
     context = model.context_length(tokenizer)
@@ -146,10 +151,8 @@ def _write(
         seen += new.shape[1]
         mask = torch.ones(len(uniform), seen, dtype=torch.long, device=device)
         logits = model(new, attention_mask=mask, past_key_values=cache, use_cache=True)[:, -1]
-        if not logits.isfinite().any(-1).all() or logits.isnan().any():
-            raise ModelError(
-                "the model's logits are not finite: a smaller strength, or another dtype?"
-            )
+        if not bool(logits.max(-1).values.isfinite().all()):  # -inf alone is a word ruled out
+            raise ModelError(f"the model's logits are not finite: {remedy(model.dtype)}")
         chosen = draw(logits, numbers, temperature=temperature, top_p=top_p)
         yield chosen.cpu()
         new = chosen[:, None].to(device)

@@ -18,7 +18,7 @@ from mechsteer.recording.tokens import tokenize
 
 
 @dataclass(frozen=True)
-class Batch:
+class WindowBatch:
     """Windows of one pass, padded on the right.
 
     ``scored[i, t]`` says that the logits at token t of window i are asked for token t + 1;
@@ -108,7 +108,7 @@ def batches(
     stride: int,
     batch_tokens: int,
     pad: int,
-) -> Iterator[Batch]:
+) -> Iterator[WindowBatch]:
     """Windows of texts in batches of similar length, longest first; deterministic."""
     spans = [
         (number, *span)
@@ -121,7 +121,7 @@ def batches(
         ids = [torch.from_numpy(texts[i].ids[start:end]).long() for i, start, end, _ in chosen]
         mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
         scored = [_scored(texts[number].asked, *span) for number, *span in chosen]
-        yield Batch(
+        yield WindowBatch(
             torch.tensor([number for number, *_ in chosen]),
             pad_sequence(ids, batch_first=True, padding_value=pad),
             mask,

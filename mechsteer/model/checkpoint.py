@@ -189,7 +189,7 @@ def reason_of(name: str, error: Exception) -> str:
     """One line on why a model could not be loaded, with what to do."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    if found := _flaw_of_download(name):
+    if (folder := local_folder(name)) is not None and (found := flaw(folder)):
         return f"cannot load {name!r}: {found}"
     if "gated" in str(error).lower():
         advice = "accept its licence on its page, then `hf auth login`"
@@ -204,13 +204,25 @@ def reason_of(name: str, error: Exception) -> str:
     return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"
 
 
-def _flaw_of_download(name: str) -> str | None:
-    """What is wrong with the files of a published model that lie on this machine."""
+def opened_as(view: Model, folder: Path) -> Any:
+    """The Hugging Face model of a folder, loaded once more in the way that a view's own was."""
+    if isinstance(view, PlainModel):
+        cls, options = type(view.original_model), {"attn_implementation": "eager"}
+        return _Whole(cls).from_pretrained(str(folder), dtype=view.dtype, **options)
+    architecture = str(view.cfg.architecture)
+    again = _bridge(str(folder), architecture, dtype=view.dtype, device=torch.device("cpu"))
+    return again.original_model
+
+
+def local_folder(name: str, revision: str | None = None) -> Path | None:
+    """Where the files of a model lie on this machine; None where they do not."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    if Path(name).is_dir():
+        return Path(name)
     try:
-        config = try_to_load_from_cache(name, "config.json")
-    except HFValidationError:  # a folder, or no name that a model can have
+        config = try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:  # no name that a model can have
         return None
-    return flaw(Path(config).parent) if isinstance(config, str) else None
+    return Path(config).parent if isinstance(config, str) else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+
+from mechsteer.model.weights import CHECKPOINT, MEMORY, Origin, weights_hash
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
@@ -19,16 +21,20 @@ _VOLATILE = {
     *("_name_or_path", "_commit_hash", "transformers_version", "architectures", "pad_token_id"),
     *("dtype", "torch_dtype", "attn_implementation", "_attn_implementation"),
     *("output_attentions", "output_hidden_states", "use_cache", "return_dict"),
+    "quantization_config",  # stands with the weights, see _quantised
 }
-_SAMPLE = 4096  # values of each parameter that enter the hash
+_SAMPLED = re.compile(r"[0-9a-f]{64}")  # how weights were known when a sample of them was hashed
 
 
 @dataclass(frozen=True)
 class ModelIdentity:
     """What must be equal for two recordings to speak of the same neurons.
 
-    ``weights_hash`` covers an even sample of every parameter rounded to bfloat16, so that it is
-    cheap for any size and equal for one checkpoint in different precisions.
+    The checkpoint and the numerics stand apart. ``weights_hash`` is ``checkpoint:`` and the hash of
+    every byte of every tensor of its files, in whatever precision it was loaded; ``memory:`` and
+    the hash of all weights as they are, where they are those of no file, or no longer. Weights that
+    were quantised while loading are those of no checkpoint, and it says so. ``dtype`` is what the
+    model computes in.
     """
 
     name: str
@@ -49,14 +55,42 @@ class Fingerprint:
     weights_hash: str
 
 
-def fingerprint(plain: Any, cfg: Any) -> Fingerprint:
+def fingerprint(plain: Any, cfg: Any, loaded: Origin | None = None) -> Fingerprint:
     """Hash the configuration and the weights of a plain model, or of one in a bridge.
 
     Args:
         plain: the Hugging Face model.
         cfg: stands for the configuration where the model has none, as TransformerLens's own.
+        loaded: where its weights came from, see ``mechsteer.model.weights``.
     """
-    return Fingerprint(_config_hash(plain, cfg), _weights_hash(plain))
+    weights = weights_hash(plain, loaded)
+    if (how := _quantised(plain)) and weights.startswith(CHECKPOINT):
+        weights = f"{how}, {weights}"
+    return Fingerprint(_config_hash(plain, cfg), weights)
+
+
+def difference(own: Fingerprint, expected: ModelIdentity) -> str:
+    """What of a model is not as expected, in words; empty where it is the same model."""
+    if own.config_hash != expected.config_hash:
+        return "other configuration"
+    if own.weights_hash == expected.weights_hash:
+        return ""
+    if _SAMPLED.fullmatch(expected.weights_hash):
+        return "weights that an older mechsteer knew by a sample of them, which says too little"
+    if own.weights_hash.startswith(MEMORY):
+        return "other weights (they were changed after loading, or are those of no checkpoint)"
+    if not own.weights_hash.startswith(CHECKPOINT):
+        return f"other weights ({own.weights_hash.partition(',')[0]})"
+    return "other weights"
+
+
+def _quantised(plain: Any) -> str:
+    """How weights were quantised while loading; empty where they are as in their checkpoint."""
+    quantizer = getattr(plain, "hf_quantizer", None)
+    if quantizer is None or getattr(quantizer, "pre_quantized", False):
+        return ""
+    method = getattr(quantizer.quantization_config, "quant_method", "")
+    return f"quantised by {getattr(method, 'value', method)}"
 
 
 def identify(print_: Fingerprint, cfg: Any, dtype: torch.dtype, tokenizer: Any) -> ModelIdentity:
@@ -91,33 +125,6 @@ def _settled(content: Any) -> Any:
     if isinstance(content, dict):
         return {str(k): _settled(v) for k, v in content.items() if k not in _VOLATILE}
     return [_settled(v) for v in content] if isinstance(content, (list, tuple)) else content
-
-
-def _weights_hash(plain: Any) -> str:
-    digest = hashlib.sha256()
-    for name, parameter in sorted(plain.named_parameters()):
-        digest.update(f"{name.replace('._original_component', '')}{[*parameter.shape]}".encode())
-        digest.update(_sampled(_present(plain, name, parameter.detach())))
-    return digest.hexdigest()
-
-
-def _present(plain: Any, name: str, parameter: Tensor) -> Tensor:
-    """A parameter's values, fetched for the moment where accelerate keeps them elsewhere."""
-    if not parameter.is_meta:
-        return parameter
-    from accelerate.utils import align_module_device
-
-    owner, _, leaf = name.rpartition(".")
-    module = plain.get_submodule(owner)
-    with align_module_device(module, "cpu"):
-        fetched: Tensor = getattr(module, leaf).detach().clone()
-    return fetched
-
-
-def _sampled(parameter: Tensor) -> bytes:
-    flat = parameter.flatten()
-    sample = flat[:: max(1, flat.numel() // _SAMPLE)].to("cpu", torch.bfloat16)
-    return sample.contiguous().view(torch.int16).numpy().tobytes()
 
 
 def _tokenizer_hash(tokenizer: Any) -> str:

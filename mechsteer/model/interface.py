@@ -8,6 +8,7 @@ of a Hugging Face model; ``mechsteer.model.wrap`` makes them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -17,9 +18,17 @@ from torch import Tensor, nn
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
 from mechsteer.model.device import token_device
-from mechsteer.model.identity import Fingerprint, ModelIdentity, fingerprint, identify
+from mechsteer.model.facts import Facts
+from mechsteer.model.identity import (
+    Fingerprint,
+    ModelIdentity,
+    difference,
+    fingerprint,
+    identify,
+)
 from mechsteer.model.stacks import Stack, find_stacks
 from mechsteer.model.tokenizer import load_tokenizer, settled
+from mechsteer.model.weights import Origin
 
 _Self = TypeVar("_Self", bound="Model")
 
@@ -31,15 +40,17 @@ class Model(ABC):
         module: what the user holds and calls: a TransformerBridge, a Hugging Face or a PEFT model.
         watcher: who is told when it generates, see ``mechsteer.steering.generation``.
         runs_once: names of hook points that were seen to run once in a forward pass.
+        facts: what else was found out about it once.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.module: Any = module
         self.watcher: object = None
         self.runs_once: set[str] = set()
+        self.facts = Facts()
         self._added: dict[str, Any] = {}
         self._tokenizer: Any = None
-        self._known: tuple[Any, Fingerprint] | None = None
+        self._origin: Origin | Callable[[], Origin | None] | None = None
 
     # what differs between a bridge and a plain model
 
@@ -147,39 +158,40 @@ class Model(ABC):
 
     # who it is
 
-    def identity(self, tokenizer: Any = None, *, fresh: bool = False) -> ModelIdentity:
+    def identity(self, tokenizer: Any = None) -> ModelIdentity:
         """What it is known by.
 
         Args:
             tokenizer: the plain one by default.
-            fresh: hash the weights anew, see ``fingerprint``.
         """
         words = self.plain_tokenizer if tokenizer is None else tokenizer
-        return identify(self.fingerprint(fresh=fresh), self.cfg, self.dtype, words)
+        return identify(self.fingerprint(), self.cfg, self.dtype, words)
 
-    def fingerprint(self, *, fresh: bool = False) -> Fingerprint:
-        """Hashes of configuration and weights, computed once until a weight changes.
+    def fingerprint(self) -> Fingerprint:
+        """Hashes of configuration and weights as they are now, however they were changed."""
+        return fingerprint(self.original_model, self.cfg, self.origin)
 
-        A change behind PyTorch's back (through ``.data``) is seen with ``fresh`` alone.
-        """
-        state = tuple(map(_version, self.original_model.parameters()))
-        if fresh or self._known is None or self._known[0] != state:
-            self._known = state, fingerprint(self.original_model, self.cfg)
-        return self._known[1]
+    @property
+    def origin(self) -> Origin | None:
+        """The checkpoint that the weights came from; None where that is not known."""
+        if callable(self._origin):
+            self._origin = self._origin()
+        return self._origin
+
+    def came_from(self, found: Origin | Callable[[], Origin | None] | None) -> None:
+        """Say where the weights came from, or how to find out once somebody asks."""
+        self._origin = found
 
     def require_same(self, expected: ModelIdentity) -> None:
-        """Refuse what was made with another model.
+        """Refuse what was made with another model; the same in another precision is the same.
 
         Raises:
             ArtifactError: configuration or weights differ from those of ``expected``.
         """
-        own = self.fingerprint(fresh=True)
-        same_config = own.config_hash == expected.config_hash
-        if not same_config or own.weights_hash != expected.weights_hash:
+        if found := difference(self.fingerprint(), expected):
             raise ArtifactError(
                 f"this was made with {expected.name} ({expected.architecture}, {expected.n_layers} "
-                f"layers), and {self.cfg.model_name} has other "
-                f"{'weights' if same_config else 'configuration'}: load that model, or score this "
+                f"layers), and {self.cfg.model_name} has {found}: load that model, or score this "
                 "one"
             )
 
@@ -211,6 +223,10 @@ class Model(ABC):
         point.name = name
         self._added[name] = point
         return point
+
+    def drop_hook_point(self, name: str) -> None:
+        """Forget a hook point of ours."""
+        del self._added[name]
 
     def require_eval(self) -> None:
         """Refuse train mode: dropout would make every number random.
@@ -261,8 +277,3 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.cfg.architecture}, {self.cfg.model_name!r})"
-
-
-def _version(parameter: Tensor) -> tuple[int, int]:
-    """What PyTorch counts up at each in-place change of a tensor."""
-    return id(parameter), 0 if parameter.is_inference() else int(parameter._version)

@@ -11,6 +11,7 @@ from mechsteer.errors import ModelError
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
+    local_folder,
     open_checkpoint,
     quiet,
     reason_of,
@@ -20,6 +21,7 @@ from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.views import keep
+from mechsteer.model.weights import origin
 
 
 def load_model(
@@ -80,6 +82,8 @@ def load_model(
     opened.eval().requires_grad_(False)
     model = opened if isinstance(opened, Model) else keep(BridgeModel(opened))
     model.plain_tokenizer = tokenizer
+    if (folder := local_folder(name, revision)) is not None:
+        model.came_from(origin(model.original_model, folder))
     if verify:
         with quiet():
             require_faithful(model, name, revision=revision)

@@ -39,7 +39,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """A tokenised corpus and its division into batches, longest sentences first.
 
     Longest first, so that a batch too large for the memory fails at once, and the time left is
@@ -77,7 +77,7 @@ def plan_batches(
     *,
     context: int,
     **options: Unpack[ReadingOptions],
-) -> Plan:
+) -> BatchPlan:
     """Tokenise a corpus and divide it into batches of similar length.
 
     Args:
@@ -115,7 +115,7 @@ def plan_batches(
     _warn_of_written(corpus, tokens, tokenizer)
     batches = divide([len(read.ids) for read in tokens], reading.batch_tokens)
     pad = tokenizer.pad_token_id or 0
-    return Plan(tuple(read.ids for read in tokens), tuple(real), batches, n_truncated, pad)
+    return BatchPlan(tuple(read.ids for read in tokens), tuple(real), batches, n_truncated, pad)
 
 
 def source_of(corpus: LabelledCorpus, row: int) -> str:

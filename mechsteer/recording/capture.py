@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import SCHEMA, content_hash
 from mechsteer.errors import ModelError
-from mechsteer.kernels import Pooling, pool_tokens
-from mechsteer.model.decoder import decoder_real
-from mechsteer.model.hooks import read
+from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
-from mechsteer.model.sites import HookSite, find_site, require_once, require_tokens, require_width
+from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
-from mechsteer.recording.batches import Batch, Plan, plan_batches
-from mechsteer.recording.firing import FIRING, fires
+from mechsteer.recording.batches import BatchPlan, plan_batches
+from mechsteer.recording.passes import fill
+from mechsteer.recording.points import (
+    PointPoolings,
+    points_of,
+    points_to_read,
+    poolings_of,
+    residual_rows,
+)
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.shards import Shards
-from mechsteer.recording.store import Memory, Pooled, Recording, Store, by_language
-from mechsteer.recording.taps import Taps, plan_taps, points_of, poolings_of, residual_rows
+from mechsteer.recording.store import Memory, Recording, Store, by_language
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -77,6 +80,7 @@ def record(
             hooks are on.
         SiteError: the neurons cannot be read, or do not fire where ``hook_pre > 0``.
         CorpusError: a sentence without real tokens, or longer than the context.
+        ModelError: an activation is not finite, with layer, file and line.
         ArtifactError: the folder holds a recording with other inputs.
     """
     model = as_model(model)
@@ -85,7 +89,7 @@ def record(
     found = find_site(model, site)
     points = points_of(found, layers)
     residual = residual_rows(model) if embeddings else ()
-    taps = plan_taps(model, points, poolings_of(pooling), residual, firing=firing)
+    read = points_to_read(model, points, poolings_of(pooling), residual, firing=firing)
     reading = reading.changed(options)
     context = model.context_length(tokenizer)
     plan = plan_batches(corpus, tokenizer, reading, context=context)
@@ -96,9 +100,9 @@ def record(
         store = Memory(*sizes, residual=residual)
     else:
         _require_unhooked(model)
-        inputs = _inputs(model, corpus, who, plan, taps)
+        inputs = _inputs(model, corpus, who, plan, read)
         store = Shards(Path(directory), *sizes, inputs=inputs, residual=residual)
-    _fill(store, model, plan, taps, progress=progress)
+    fill(store, model, corpus, plan, read, progress=progress)
     return Recording(
         site=found,
         pooling=poolings_of(pooling),
@@ -138,7 +142,8 @@ def embed(
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
-        ModelError: train mode or compatibility mode.
+        ModelError: train mode, compatibility mode, or an activation that is not finite, with
+            layer, file and line.
         CorpusError: a sentence without real tokens, or longer than the context.
     """
     model = as_model(model)
@@ -149,57 +154,10 @@ def embed(
     context = model.context_length(tokenizer)
     plan = plan_batches(corpus, tokenizer, reading, context=context)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
-    _fill(memory, model, plan, dict.fromkeys(residual, ("mean",)), progress=progress)
+    read: PointPoolings = dict.fromkeys(residual, ("mean",))
+    fill(memory, model, corpus, plan, read, progress=progress)
     labels = torch.tensor(corpus.flatten()[1])
     return by_language(memory.embeddings(), labels, corpus.languages)
-
-
-def _fill(store: Store, model: Model, plan: Plan, taps: Taps, *, progress: bool) -> None:
-    require_once(model, taps)
-    device = model.input_device
-    with store.writing():
-        for number, batch in _watched(plan, store.missing(), show=progress):
-            store.add(number, batch.rows, _pooled(model, taps, batch.to(device)))
-
-
-@torch.inference_mode()
-def _pooled(model: Model, taps: Taps, batch: Batch) -> Pooled:
-    """Run one batch and pool what passes each hook point."""
-    pooled: dict[tuple[HookSite, Pooling], Tensor] = {}
-    decoded = any(point.stack == "decoder" for point in taps)
-    shifted = decoder_real(batch.real, batch.mask.cpu()) if decoded else batch.real
-
-    def reader(point: HookSite, poolings: tuple[Pooling, ...]) -> Callable[[Tensor], None]:
-        def pool_activation(z: Tensor) -> None:
-            require_width(point, z)
-            require_tokens(point, z, batch.real)
-            seen = fires(z) if point.kind == FIRING else z
-            real = shifted if point.stack == "decoder" else batch.real
-            values = pool_tokens(seen, real, how=poolings)
-            pooled.update(zip([(point, how) for how in poolings], values, strict=True))
-
-        return pool_activation
-
-    readers = {point.hook: reader(point, poolings) for point, poolings in taps.items()}
-    read(model, batch.ids, batch.mask, readers)
-    return pooled
-
-
-def _watched(plan: Plan, numbers: Sequence[int], *, show: bool) -> Iterator[tuple[int, Batch]]:
-    """Batches to run, under a bar that counts sentences and starts at what was there already."""
-    total = len(plan.ids)
-    done = total - sum(len(plan.batches[number]) for number in numbers)
-    with tqdm(
-        desc="recording",
-        unit=" sentence",
-        total=total,
-        initial=done,
-        disable=None if show else True,
-        dynamic_ncols=True,
-    ) as bar:
-        for number in numbers:
-            yield number, plan.batch(number)
-            bar.update(len(plan.batches[number]))
 
 
 def _require_unhooked(model: Model) -> None:
@@ -214,7 +172,7 @@ def _require_unhooked(model: Model) -> None:
 
 
 def _inputs(
-    model: Model, corpus: LabelledCorpus, who: ModelIdentity, plan: Plan, taps: Taps
+    model: Model, corpus: LabelledCorpus, who: ModelIdentity, plan: BatchPlan, read: PointPoolings
 ) -> dict[str, Any]:
     """All that determines the bytes of a recording; a model's name does not."""
     device = model.input_device.type
@@ -223,8 +181,8 @@ def _inputs(
         "schema": SCHEMA,
         "corpus": corpus.fingerprint,
         "model": {key: value for key, value in asdict(who).items() if key != "name"},
-        "points": content_hash([[asdict(point), how] for point, how in taps.items()]),
-        "pooling": list(next(iter(taps.values()))),
+        "points": content_hash([[asdict(point), how] for point, how in read.items()]),
+        "pooling": list(next(iter(read.values()))),
         "tokens": plan.fingerprint,
         "sentences": len(plan.ids),
         "batches": len(plan.batches),

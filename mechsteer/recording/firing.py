@@ -18,6 +18,7 @@ from mechsteer.errors import ModelError, SiteError
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite
+from mechsteer.recording.finite import remedy
 
 FIRING = "firing"
 _TOKENS = 8  # times the neurons of a layer: thousands of signs to compare
@@ -30,8 +31,11 @@ def firing_point(neurons: HookSite) -> HookSite:
 
 
 def fires(pre: Float[Tensor, "sentence token neuron"]) -> Float[Tensor, "sentence token neuron"]:
-    """1 where a neuron fires and 0 elsewhere, in the dtype of ``pre``; the mean is a share."""
-    return (pre > 0).to(pre.dtype)
+    """1 where a neuron fires and 0 elsewhere, in the dtype of ``pre``; the mean is a share.
+
+    NaN stays NaN, so that whoever pools it notices.
+    """
+    return torch.where(pre.isnan(), pre, (pre > 0).to(pre.dtype))
 
 
 @torch.inference_mode()
@@ -44,7 +48,7 @@ def require_firing(model: Model, neurons: Sequence[HookSite]) -> None:
     Raises:
         SiteError: neurons that are not of site ``post``, or an activation function that does not
             keep the sign.
-        ModelError: hooks are on, which would move what is compared.
+        ModelError: hooks are on, which would move what is compared, or an activation is NaN.
     """
     foreign = {point.kind for point in neurons} - {"post"}
     if foreign:
@@ -60,6 +64,8 @@ def require_firing(model: Model, neurons: Sequence[HookSite]) -> None:
     wanted = [hook for point in neurons for hook in _compared(model, point)]
     ids = torch.arange(_TOKENS, device=model.input_device)[None]
     read(model, ids, torch.ones_like(ids), {hook: reader(hook) for hook in wanted})
+    if lost := [hook for hook, sign in signs.items() if sign.isnan().any()]:
+        raise ModelError(f"an activation at {lost[0]} is not finite: {remedy(model.dtype)}")
     for point in neurons:
         post, pre, *up = (signs[hook] for hook in _compared(model, point))
         expected = pre * up[0] if up else pre

@@ -17,8 +17,8 @@ from mechsteer.model.sites import Site, find_site
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.points import points_of, residual_rows
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
-from mechsteer.recording.taps import points_of, residual_rows
 from mechsteer.steering import steer
 
 if TYPE_CHECKING:

@@ -26,7 +26,12 @@ def table(folder: Path, **columns: object) -> Path:
         *[("no", (1, 2), "numbers"), ("is", (True, False), "numbers"), ("nr", (0.5, 2), "numbers")],
         *[("Unnamed: 0", (0, 1), "numbers"), ("index", (0, 1), "numbers")],
         *[("score", ("12%", "1,000"), "numbers"), ("when", ("2024-01-02",) * 2, "numbers")],
-        ("empty", (None, None), "nothing"),
+        *[
+            ("empty", (None, None), "nothing"),
+            ("it", (1, 2), "numbers"),
+            ("lat", (1.5, 2), "numbers"),
+        ],
+        *[("Unnamed: 0", ("row a", "row b"), "sentences"), ("index", ("x y", "z"), "sentences")],
     ],
 )
 def test_a_column_that_holds_no_sentences_is_left_out_and_said(
@@ -129,7 +134,8 @@ def test_a_missing_value_is_no_key(missing: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "key"), [(3, "3"), (3.0, "3"), ("3", "3"), (" a ", "a"), (0, "0")]
+    ("cell", "key"),
+    [(3, "3"), (3.0, "3"), ("3", "3"), ("3.0", "3"), ("3.05", "3.05"), (" a ", "a"), (0, "0")],
 )
 def test_keys_are_equal_however_a_table_writes_them(cell: object, key: str) -> None:
     assert key_of(cell) == key

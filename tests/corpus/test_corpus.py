@@ -11,6 +11,8 @@ from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
 from mechsteer.corpus.languages import FLORES200
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 
+pytestmark = pytest.mark.filterwarnings("ignore::mechsteer.errors.CorpusWarning")
+
 SENTENCE = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=5
 ).filter(str.strip)

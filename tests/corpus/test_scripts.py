@@ -132,6 +132,11 @@ def test_sentences_in_memory_and_columns_are_named_alike(tmp_path: Path) -> None
     assert corpus.where("srp_Latn", 1) == "s.txt:2"
 
 
+def test_a_label_in_memory_is_looked_at_too() -> None:
+    with pytest.warns(CorpusWarning, match=r"rus_Cyrl: 2 of 2 sentences"):
+        LabelledCorpus({"rus_Cyrl": ["Dobar dan.", "Zbogom."], "deu_Latn": ["Guten Tag."]})
+
+
 def test_every_text_of_flores_is_in_the_script_of_its_name(data_root: Path) -> None:
     for file in sorted((data_root / "flores200" / "dev").iterdir()):
         sentences = file.read_text(encoding="utf-8").split("\n")[::9]

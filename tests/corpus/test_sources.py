@@ -20,6 +20,8 @@ from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
 from mechsteer.corpus.text import read_lines
 from mechsteer.errors import CorpusError, CorpusWarning
 
+pytestmark = pytest.mark.filterwarnings("ignore::mechsteer.errors.CorpusWarning")
+
 FRENCH, GERMAN = ("Bonjour.", "Merci."), ("Hallo.", "Danke.")
 BOTH = {"deu_Latn": GERMAN, "fra_Latn": FRENCH}
 

@@ -48,7 +48,7 @@ def test_recording_twice_gives_the_same_bytes(bridge, corpus, whole, tmp_path) -
 
 
 def test_a_finished_recording_is_read_and_not_run(bridge, corpus, whole, monkeypatch) -> None:
-    monkeypatch.setattr("mechsteer.recording.capture.read", None)  # a forward pass would fail
+    monkeypatch.setattr("mechsteer.recording.passes.read", None)  # a forward pass would fail
     again = record(bridge("llama"), corpus, directory=whole[1], **OPTIONS)
     assert torch.equal(again.activations(2), whole[0].activations(2))
 

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from mechsteer.artifacts.atomic import write_bytes
+from mechsteer.artifacts.files import read_json, write_json
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
@@ -41,6 +42,7 @@ EDITS: dict[str, EditMaker] = {
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 SCORES = "scores.safetensors"
+WEIGHTS = "weights.json"  # the files of the checkpoint and their hash, which spares hashing again
 
 
 def score_command(
@@ -107,6 +109,8 @@ def _score(run: Run, model: Model, text: LabelledCorpus) -> Scored:
         save_scores(scored.scores, run.path / SCORES)
     record = describe(scored.scores)
     run.finish("score", files=[SCORES], **record)
+    if model.origin is not None:  # it has times in it, so no hash covers it
+        write_json(run.path / WEIGHTS, model.origin.checkpoint.record())
     return scored
 
 
@@ -286,6 +290,8 @@ def _reading(run: Run) -> Reading:
 def _load(run: Run) -> Model:
     source = run.manifest["inputs"]["model"]
     model = open_model(source["source"], source["device"], source["dtype"])
+    if (run.path / WEIGHTS).is_file() and model.origin is not None:
+        model.origin.checkpoint.recall(read_json(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
         model.require_same(ModelIdentity(**scored["model"]))
     return model

@@ -10,17 +10,18 @@ from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site, residual_points
 from mechsteer.recording.firing import firing_point, require_firing
 
-Taps = dict[HookSite, tuple[Pooling, ...]]
+PointPoolings = dict[HookSite, tuple[Pooling, ...]]
+"""How each hook point is pooled."""
 
 
-def plan_taps(
+def points_to_read(
     model: Model,
     points: tuple[HookSite, ...],
     poolings: tuple[Pooling, ...],
     residual: tuple[HookSite, ...],
     *,
     firing: bool,
-) -> Taps:
+) -> PointPoolings:
     """How each hook point is pooled; with ``firing`` the gates of the neurons too.
 
     Raises:
