@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mechsteer.artifacts.atomic import clear_torn
@@ -21,11 +21,13 @@ def locked(folder: Path) -> Iterator[None]:
 
     The folder itself is locked (``flock``), so no file stays behind, and the system frees the lock
     when its holder ends, however that happens. What a killed command was writing there is removed
-    first. A file system without locks is used without, with a warning.
+    first. A file system without locks is used without, with a warning. A folder that was made for
+    the lock and stayed empty is removed.
 
     Raises:
         ArtifactError: another command is writing there, or the folder cannot be written.
     """
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -36,6 +38,9 @@ def locked(folder: Path) -> Iterator[None]:
         clear_torn(folder)
         yield
     finally:
+        if made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
         os.close(descriptor)  # and the lock with it
 
 

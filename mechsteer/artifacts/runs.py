@@ -13,7 +13,6 @@ from typing import Any
 
 from mechsteer import __version__
 from mechsteer.artifacts.files import (
-    SCHEMA,
     explain_difference,
     file_hash,
     read_json,
@@ -23,6 +22,7 @@ from mechsteer.artifacts.files import (
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
+RUN_SCHEMA = 2  # of the manifest: 2 keeps conditions by kind, and options as they were typed
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 
@@ -48,7 +48,7 @@ class Run:
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.exists():
-            manifest = {"schema": SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
+            manifest = {"schema": RUN_SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
             run = cls(path, manifest | {"stages": {}})
             run._write()
             return run
@@ -74,10 +74,10 @@ class Run:
                 "make one with `mechsteer score MODEL --corpus DIR -o RUN`"
             )
         manifest = read_json(path / "manifest.json")
-        if manifest.get("schema") != SCHEMA:
+        if manifest.get("schema") != RUN_SCHEMA:
             raise ArtifactError(
                 f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
-                f"reads {SCHEMA}: use the version that wrote it, or score again"
+                f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
         return cls(path, _checked(path, read_signed(path / "manifest.json")))
 

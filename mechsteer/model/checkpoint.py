@@ -107,14 +107,23 @@ def _bridge(name: str, architecture: str | None, **options: Any) -> Any:
     )
 
 
-def _plain(
+def _plain(name: str, architecture: str | None, **options: Any) -> PlainModel:
+    return PlainModel(whole_model(name, architecture, **options), name)
+
+
+def whole_model(
     name: str,
     architecture: str | None,
     *,
     device: torch.device | None = None,
     device_map: Any = None,
     **options: Any,
-) -> PlainModel:
+) -> Any:
+    """A Hugging Face model in eval mode, every weight of which came from its checkpoint.
+
+    Raises:
+        ModelError: weights are missing or of another shape.
+    """
     import transformers
 
     cls = getattr(transformers, architecture or "", transformers.AutoModel)
@@ -124,7 +133,7 @@ def _plain(
         device_map=device_map,
         **options,
     )
-    return PlainModel((model if device is None else model.to(device)).eval(), name)
+    return (model if device is None else model.to(device)).eval()
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.linear import features
+from mechsteer.model.linear import effective_weight, features, linear_modules
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff", "n_inner", "ffn_hidden_size")
@@ -26,7 +26,7 @@ class PlainMLP:
         width, d_model = features(down) or (0, 0)
         into = {
             name: module
-            for name, module in block.named_modules()
+            for name, module in linear_modules(block)
             if features(module) == (d_model, width)
         }
         gates = [name for name in into if name.endswith(_GATES)]
@@ -39,8 +39,8 @@ class PlainMLP:
     @property
     def W_out(self) -> Tensor:  # noqa: N802 - TransformerLens's name
         """The down-projection, ``[neuron, d_model]``."""
-        weight: Tensor = self.out.weight  # type: ignore[assignment]
-        return weight if hasattr(self.out, "nx") else weight.T
+        weight = effective_weight(self.out)
+        return weight if hasattr(getattr(self.out, "base_layer", self.out), "nx") else weight.T
 
     @property
     def W_gate(self) -> Any:  # noqa: N802
@@ -68,11 +68,8 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
         ModelError: there is no such list of blocks, or there are several.
     """
     d_model = int(model.config.hidden_size)
-    sizes = {getattr(model.config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
-    if getattr(model.config, "n_inner", 0) is None:  # as GPT-2 means it
-        sizes.add(4 * d_model)
     found = []
-    for width in sorted(size for size in sizes if isinstance(size, int)):
+    for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
             if isinstance(module, nn.ModuleList) and not name.startswith(tuple(lists)):
@@ -91,6 +88,18 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     return PlainStack(owner, tuple(block for block, _ in pairs), mlps, width)
 
 
+def _widths(model: Any, owner: nn.Module) -> list[int]:
+    """What the configuration may mean by the number of neurons of a layer."""
+    d_model, config = int(model.config.hidden_size), model.config
+    named = {getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
+    sizes = {size for size in named if isinstance(size, int)}
+    if config.model_type == "bloom" or getattr(config, "n_inner", 0) is None:  # as GPT-2 means it
+        sizes.add(4 * d_model)
+    if (ratio := getattr(config, "expansion_ratio", None)) is not None:
+        sizes.add(int(ratio * d_model))
+    return sorted(sizes)
+
+
 def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
     if not is_encoder_decoder(model):
         return ()
@@ -98,7 +107,7 @@ def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
 
 
 def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
-    return [module for module in block.modules() if features(module) == (width, d_model)]
+    return [module for _, module in linear_modules(block) if features(module) == (width, d_model)]
 
 
 def unsupported(model: Any, reason: str) -> ModelError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
-from mechsteer.model.plain.structure import PlainStack, unsupported
+from mechsteer.model.linear import features
+from mechsteer.model.plain.structure import PlainMLP, PlainStack, unsupported
 
 Seen = dict[nn.Module, list[tuple[Tensor, Tensor]]]
 
@@ -41,12 +43,48 @@ def verified_norm(model: Any, stack: PlainStack) -> nn.Module | None:
                 f"expected every {type(module).__name__} to run once on [sentence, token, width] "
                 f"of {[2, 5, width]}, got {shapes}",
             )
+    for block, mlp in _kinds(stack):
+        _require_tokenwise(model, block, mlp.out, ids, seen)
     last = seen[stack.blocks[-1]][0][1]
     padded = _trace(model, {stack.blocks[-1]}, ids, n_padding=3)[stack.blocks[-1]][0][1]
     bound = torch.finfo(last.dtype).eps ** 0.5 * last.abs().max()
     if not (padded[:, :5] - last).abs().max() <= bound:
         raise unsupported(model, "padding changes what comes before it, in spite of the mask")
     return _final_norm(model, stack, norms, seen)
+
+
+def _kinds(stack: PlainStack) -> Iterator[tuple[nn.Module, PlainMLP]]:
+    """One block of each kind, with its MLP."""
+    kinds: dict[tuple[str, ...], tuple[nn.Module, PlainMLP]] = {}
+    for block, mlp in zip(stack.blocks, stack.mlps, strict=True):
+        kinds.setdefault(tuple(type(m).__name__ for m in block.modules()), (block, mlp))
+    yield from kinds.values()
+
+
+def _require_tokenwise(
+    model: Any, block: nn.Module, down: nn.Module, ids: Tensor, seen: Seen
+) -> None:
+    """Refuse neurons that mix tokens, as those of a state-space mixer do.
+
+    What the linear modules beside a down-projection give is changed at the first token; the neurons
+    of the others must keep their bits. Where it stands alone in its module nothing is said.
+    """
+    owner = next(part for part in block.modules() if down in part.children())
+    beside = [m for m in owner.children() if m is not down and features(m) is not None]
+
+    def move(module: nn.Module, args: Any, out: Tensor) -> Tensor:
+        moved = out.clone()
+        moved[:, 0] += 1
+        return moved
+
+    handles = [module.register_forward_hook(move) for module in beside]
+    try:
+        neurons = _trace(model, {down}, ids, n_padding=0)[down][0][0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not torch.equal(neurons[:, 1:], seen[down][0][0][:, 1:]):
+        raise unsupported(model, "what its down-projection reads at a token depends on others")
 
 
 @torch.inference_mode()
