@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -21,6 +21,7 @@ from mechsteer.recording.firing import firing_point
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where a recording keeps its values: ``Memory`` here, or ``Shards`` on disk."""
 
