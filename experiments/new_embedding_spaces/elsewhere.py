@@ -18,33 +18,34 @@ from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.interventions import Edit
 from mechsteer.progress import progress
-from mechsteer.studies.bench import Maker
-from mechsteer.studies.protocol import Study
+from mechsteer.studies import Study
+from mechsteer.studies.conditions import Kind
+from mechsteer.studies.edit_factory import EditFactory
 
 PARAPHRASED = 500  # sentences of the within-language check
 
 
 class Elsewhere:
-    """The states of a finished study, on text it has not seen."""
+    """The conditions of a finished study, on text it has not seen."""
 
-    def __init__(self, fitted: Fitted, found: Study, maker: Maker) -> None:
+    def __init__(self, fitted: Fitted, found: Study, factory: EditFactory) -> None:
         self.fitted = fitted
-        self.maker = maker
+        self.factory = factory
         self.layers = {"best": found.best_layer, "last": found.n_layers}
-        self.chosen = {state.language: state for state in found.chosen}
+        self.chosen = {str(c.language): c for c in found.chosen}
 
     @cached_property
     def means(self) -> dict[str, Tensor]:
         """Of the languages on dev, for centring."""
         return language_means(self.fitted.embeddings)
 
-    def states(self, language: str) -> Iterator[tuple[str, int, tuple[Edit, ...]]]:
-        """Name, seed and edits: the model as it is, clamped, and with random neurons clamped."""
+    def states(self, language: str) -> Iterator[tuple[Kind, str, int, tuple[Edit, ...]]]:
+        """Kind, name, seed and edits: the base, clamped, and with random neurons clamped."""
         chosen = self.chosen[language]
-        yield "none", -1, ()
-        yield chosen.edit, -1, (self.maker.edit(chosen),)
+        yield "base", "none", -1, ()
+        yield "edit", str(chosen.edit), -1, (self.factory.edit(chosen),)
         for seed in range(self.fitted.settings.seeds):
-            yield "random", seed, (self.maker.edit(self.maker.control(chosen, seed)),)
+            yield "random", "random", seed, (self.factory.edit(self.factory.control(chosen, seed)),)
 
     def embed(self, corpus: ParallelCorpus, edits: tuple[Edit, ...]) -> dict[str, Tensor]:
         """Embeddings of a corpus under edits."""
@@ -58,12 +59,14 @@ class Elsewhere:
         for language in progress([*self.chosen], "English pairs", "language"):
             for benchmark, pair in english_pairs(language, self.fitted.settings.pairs):
                 head = {"benchmark": benchmark, "language": language}
-                for edit, seed, edits in self.states(language):
+                for kind, edit, seed, edits in self.states(language):
                     x = self.embed(pair, edits)
-                    rows += [head | {"edit": edit, "seed": seed} | row for row in self._hits(x)]
-                    if edit == "none":
+                    named = {"kind": kind, "edit": edit, "seed": seed}
+                    rows += [head | named | row for row in self._hits(x)]
+                    if kind == "base":
                         centred = self._hits(centre(x, self.means))
-                        rows += [head | {"edit": "centring", "seed": seed} | r for r in centred]
+                        named |= {"kind": "centring", "edit": "centring"}
+                        rows += [head | named | row for row in centred]
         return pd.DataFrame(rows)
 
     def _hits(self, embeddings: Mapping[str, Tensor]) -> Iterator[dict[str, Any]]:
@@ -81,12 +84,12 @@ class Elsewhere:
             name, *sides = paraphrases(language, PARAPHRASED, self.fitted.test)
             corpora = [ParallelCorpus({language: side}) for side in sides]
             plain: list[Tensor] = []
-            for edit, seed, edits in self.states(language):
+            for kind, edit, seed, edits in self.states(language):
                 moved = [self.embed(corpus, edits)[language] for corpus in corpora]
                 plain = plain or moved
                 for place, layer in self.layers.items():
-                    head = {"pairs": name, "language": language, "edit": edit, "seed": seed}
-                    head["place"] = place
+                    head = {"pairs": name, "language": language, "kind": kind, "edit": edit}
+                    head |= {"seed": seed, "place": place}
                     for condition, x in (("same", moved[0]), ("mixed", plain[0])):
                         hits = top1_hits(x[layer], moved[1][layer])[0]
                         rows.append(head | {"query": condition} | interval(hits))

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from experiments.new_embedding_spaces.settings import DATA, Settings
-from mechsteer.cli.do.runs import open_model
+from mechsteer.cli.do.models import open_model
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError
 from mechsteer.experts.score import score_recording

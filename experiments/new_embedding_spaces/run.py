@@ -32,7 +32,8 @@ from experiments.new_embedding_spaces.writing import language_written
 from mechsteer.artifacts.files import write_json
 from mechsteer.artifacts.runs import versions
 from mechsteer.reporting import report, summary
-from mechsteer.studies.protocol import Study, spread
+from mechsteer.studies import Study
+from mechsteer.studies.protocol import spread
 from mechsteer.studies.quality import QUALITIES
 
 PRECISION = "%.6g"
@@ -57,9 +58,9 @@ def run(fitted: Fitted, output: Path) -> None:
     """All stages in order; each reads back what it finds finished."""
     found = main_study(fitted)
     others = [variants(fitted, found.chosen[0]), direction(fitted, found.best_layer)]
-    maker = clamps(fitted)
-    written = language_written(fitted, maker)
-    elsewhere = Elsewhere(fitted, found, maker)
+    factory = clamps(fitted)
+    written = language_written(fitted, factory)
+    elsewhere = Elsewhere(fitted, found, factory)
     output.mkdir(parents=True, exist_ok=True)
     frames = {
         "written": written,
@@ -87,16 +88,17 @@ def write_all(
     """Every table as CSV, the ones to read in ``tables.md``, and the figures."""
     settings = fitted.settings
     layers = {"best": found.best_layer, "last": found.n_layers}
-    known = found.results["edit"].unique()
-    beside = [study.results[~study.results["edit"].isin(known)] for study in others]
-    results = pd.concat([found.results, *beside], ignore_index=True)
+    main, *beside = (tables.labelled(study.results) for study in (found, *others))
+    new = [rows[~rows["edit"].isin(main["edit"].unique())] for rows in beside]
+    results = pd.concat([main, *new], ignore_index=True)
+    tried = [tables.labelled(study.doses) for study in (found, others[-1])]
     n_neurons = fitted.main_scores.site.n_neurons
     frames |= {
         "layers": results[(results["source"] == "*") & (results["target"] == "*")],
         "effects": tables.effects(results, layers),
         "distances": tables.distances(results, settings.targets, found.n_layers),
-        "doses": pd.concat([found.doses, others[-1].doses.query("edit != 'none'")]),
-        "sweep": tables.sweep(found.doses, frames["written"], n_neurons),
+        "doses": pd.concat([tried[0], tried[1].query("kind == 'edit'")]),
+        "sweep": tables.sweep(tried[0], frames["written"], n_neurons),
         "correlations": correlations(results, edit=PLAIN, layer=found.n_layers),
         "experts": found.experts,
         "overlap": found.overlap,

@@ -9,19 +9,18 @@ import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
-from mechsteer.studies import ByTarget
-from mechsteer.studies.bench import Maker, Studied
-from mechsteer.studies.protocol import Study, study
-from mechsteer.studies.states import State
+from mechsteer.studies import ByTarget, Study, study
+from mechsteer.studies.conditions import Condition
+from mechsteer.studies.edit_factory import EditFactory, Studied
 
 PLAIN = "clamp"
 
 
-def clamps(fitted: Fitted) -> Maker:
-    """The paper's edit of a state, and the same edit of random neurons."""
+def clamps(fitted: Fitted) -> EditFactory:
+    """The paper's edit of a condition, and the same edit of random neurons."""
     settings = fitted.settings
     edits = {PLAIN: partial(ms.clamp, value=settings.value)}
-    return Maker(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
+    return EditFactory(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
 
 
 def main_study(fitted: Fitted) -> Study:
@@ -42,7 +41,7 @@ def main_study(fitted: Fitted) -> Study:
     )
 
 
-def variants(fitted: Fitted, dose: State) -> Study:
+def variants(fitted: Fitted, dose: Condition) -> Study:
     """What differs from the clamp in one thing, at the k and λ chosen for the clamp."""
     return study(
         fitted.model,

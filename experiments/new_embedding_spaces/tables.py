@@ -10,9 +10,15 @@ import pandas as pd
 from experiments.new_embedding_spaces import published
 from experiments.new_embedding_spaces.studied import PLAIN
 from mechsteer.reporting.verdict import signed
-from mechsteer.studies.states import State
+from mechsteer.studies.conditions import Condition
 
 METRICS = {"retrieval_top1": "top-1", "retrieval_margin": "margin top-1", "mexa": "MEXA"}
+
+
+def labelled(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of a study with a name in every cell of ``edit``: none, random, centring beside."""
+    fixed = {"base": "none", "random": "random", "centring": "centring"}
+    return table.assign(edit=table["kind"].map(fixed).fillna(table["edit"]))
 
 
 def distances(results: pd.DataFrame, targets: Sequence[str], layer: int) -> pd.DataFrame:
@@ -48,8 +54,9 @@ def effects(results: pd.DataFrame, layers: dict[str, int]) -> pd.DataFrame:
     """Means over ordered pairs at the best and the last layer, of every state and question asked.
 
     ``pairs`` is ``all``, ``query`` (the target language asks, as in the paper's figure 4) or
-    ``target`` (it is asked). Columns edit, language, seed, place, pairs, metric, value, ci_low,
-    ci_high, n, where metrics with ``.delta`` and ``.vs_centring`` are paired differences.
+    ``target`` (it is asked). Columns kind, edit, language, k, strength, seed, place, pairs, metric,
+    value, ci_low, ci_high, n, where metrics with ``.delta`` and ``.vs_centring`` are paired
+    differences.
     """
     frames = []
     for place, layer in layers.items():
@@ -69,7 +76,7 @@ def effects(results: pd.DataFrame, layers: dict[str, int]) -> pd.DataFrame:
             asked = plain[(plain["source"] == "*") & (plain["target"] == language)]
             for pairs, rows in (("query", asks), ("target", asked)):
                 frames.append(rows.assign(place=place, pairs=pairs, language=language))
-    columns = ["edit", "language", "k", "strength", "seed", "place", "pairs", "metric"]
+    columns = ["kind", "edit", "language", "k", "strength", "seed", "place", "pairs", "metric"]
     columns += ["value", "ci_low", "ci_high", "n"]
     return pd.concat(frames, ignore_index=True)[columns]
 
@@ -170,7 +177,7 @@ def sweep(doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int) -> pd.Data
     return table
 
 
-def sweep_table(table: pd.DataFrame, chosen: State) -> str:
+def sweep_table(table: pd.DataFrame, chosen: Condition) -> str:
     """Markdown of the choice of k, the chosen one marked."""
     heads = ["k", "of all neurons", "top-1, best layer", "top-1, last", "bits per byte", "language"]
     rows = [

@@ -21,6 +21,7 @@ from mechsteer.analysis.neutrality import (
     subspace_angles,
     v_measure,
 )
+from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.analysis.ranking import (
     hits_at,
     mixed_pool_hits,
@@ -90,6 +91,7 @@ __all__ = [
     "participation_ratio",
     "probe_accuracy",
     "procrustes",
+    "proportion_interval",
     "ratio_margin",
     "reciprocal_ranks",
     "remove",

@@ -65,8 +65,9 @@ def bootstrap_mean(
     """Percentile bootstrap of the mean of every cell and of their mean, sentences resampled.
 
     Each resample draws as many sentence ids as there are, with replacement, and uses them for all
-    cells: ``means[r, c] = sum_i count[r, i] values[i, c] / n``, one product in float64. The same
-    seed and number of sentences give the same draws, so calls can be compared pairwise.
+    cells: ``means[r, c] = sum_i count[r, i] values[i, c] / n``, one product in float64. Sums come
+    before divisions, so that hits and whole numbers give exact bounds: what is 0 is not 5e-10. The
+    same seed and number of sentences give the same draws, so calls can be compared pairwise.
 
     Args:
         values: One row a sentence id, one column a cell; hits or numbers.
@@ -91,10 +92,12 @@ def bootstrap_mean(
             f"got confidence={confidence}, resamples={resamples}"
         )
     x = values.detach().cpu().double()
-    x = torch.cat((x, x.mean(1, keepdim=True)), dim=1)
-    draws = torch.cat([counts @ x for counts in _draws(len(x), resamples, seed)]) / len(x)
+    size = torch.full((x.shape[1] + 1,), float(len(x)), dtype=torch.float64)
+    size[-1] *= x.shape[1]
+    x = torch.cat((x, x.sum(1, keepdim=True)), dim=1)  # sums of counts are exact, means are not
+    draws = torch.cat([counts @ x for counts in _draws(len(x), resamples, seed)]) / size
     low, high = torch.from_numpy(np.quantile(draws.numpy(), (tail, 1 - tail), axis=0))
-    value = x.mean(0)
+    value = x.sum(0) / size
     return Intervals(
         value[:-1], low[:-1], high[:-1], value[-1].item(), low[-1].item(), high[-1].item()
     )

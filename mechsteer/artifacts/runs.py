@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer import __version__
-from mechsteer.artifacts.files import SCHEMA, explain_difference, file_hash, read_json, write_json
+from mechsteer.artifacts.files import explain_difference, file_hash, read_json, write_json
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
+RUN_SCHEMA = 2  # of the manifest: 2 keeps conditions by kind, and options as they were typed
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 
@@ -41,7 +42,7 @@ class Run:
         """
         manifest_path = path / "manifest.json"
         if not manifest_path.exists():
-            manifest = {"schema": SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
+            manifest = {"schema": RUN_SCHEMA, "languages": list(languages), "inputs": dict(inputs)}
             run = cls(path, manifest | {"stages": {}})
             run._write()
             return run
@@ -67,10 +68,10 @@ class Run:
                 "make one with `mechsteer score MODEL --corpus DIR -o RUN`"
             )
         manifest = read_json(path / "manifest.json")
-        if manifest.get("schema") != SCHEMA:
+        if manifest.get("schema") != RUN_SCHEMA:
             raise ArtifactError(
                 f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
-                f"reads {SCHEMA}: use the version that wrote it, or score again"
+                f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
         return cls(path, manifest)
 

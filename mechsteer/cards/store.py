@@ -36,6 +36,11 @@ class Cards:
     def __len__(self) -> int:
         return len(self.neurons)
 
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by its name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def brief(self) -> pd.DataFrame:
         """One row a card: whom it is about, how well it detects, what it writes."""
         keys = ["card", "language"]
@@ -49,10 +54,9 @@ class Cards:
 
     def save(self, folder: Path) -> list[str]:
         """Write ``cards.TABLE.parquet`` files and return their names."""
-        names = {f.name: f"cards.{f.name}.parquet" for f in fields(self)}
-        for table, file in names.items():
-            write_table(folder / file, getattr(self, table))
-        return list(names.values())
+        for name, table in self.tables.items():
+            write_table(folder / f"cards.{name}.parquet", table)
+        return [f"cards.{name}.parquet" for name in self.tables]
 
     @classmethod
     def load(cls, folder: Path) -> Cards:

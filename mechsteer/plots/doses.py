@@ -18,6 +18,8 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
+from mechsteer.studies.conditions import Arm
+from mechsteer.studies.results import NO_EDIT, of_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,12 +38,14 @@ def dose_response(
     model without an edit. The lower panel is there where the table has ``bits_per_byte``.
 
     Args:
-        doses: columns edit, language, k, strength, metric, value, ci_low, ci_high.
+        doses: columns kind, edit, language, k, strength, metric, value, ci_low, ci_high.
         edit: whose doses.
         language: the steered language.
         metric: what the upper panel shows.
     """
-    rows = doses[doses["language"].isin(["", language]) & doses["edit"].isin(["none", edit])]
+    arm = Arm("edit", edit)
+    rows = doses[doses["language"].isin(["", language])]
+    rows = rows[of_arm(rows, arm) | of_arm(rows, NO_EDIT)]
     metrics = [name for name in (metric, COST) if (rows["metric"] == name).any()]
     width, height = 3.9, 0.75 + 1.6 * len(metrics)
     figure = Figure(figsize=(width, height), facecolor="none")
@@ -50,7 +54,7 @@ def dose_response(
         bottom = 0.42 + 1.6 * (len(metrics) - 1 - place)
         box = (0.62 / width, bottom / height, (width - 1.34) / width, 1.42 / height)
         ax = panel(figure.add_axes(box), size=(width, height), margins=(0, 0, 0, 0))
-        _dose_lines(ax, rows[rows["metric"] == name], edit=edit)
+        _dose_lines(ax, rows[rows["metric"] == name], arm)
         shown = metric_of(name)
         if shown.percent:
             ax.yaxis.set_major_formatter(FuncFormatter(percent))
@@ -63,11 +67,11 @@ def dose_response(
     return drawn
 
 
-def _dose_lines(ax: Axes, rows: pd.DataFrame, *, edit: str) -> None:
+def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm) -> None:
     """Lines of one metric over the dose, named at their ends, and the level without an edit."""
-    moved, base = rows[rows["edit"] == edit], rows[rows["edit"] == "none"]
+    moved, base = rows[of_arm(rows, arm)], rows[of_arm(rows, NO_EDIT)]
     along, across = ("k", "strength") if moved["k"].nunique() > 1 else ("strength", "k")
-    colour = strokes([edit])[edit].colour
+    colour = strokes([arm])[arm].colour
     ends = [(float(value), "none", INK) for value in base["value"]]
     for value in base["value"]:
         ax.axhline(value, color=INK, linewidth=0.9)

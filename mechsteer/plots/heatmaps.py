@@ -14,7 +14,8 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, title
-from mechsteer.studies.results import matrix
+from mechsteer.studies.conditions import Arm
+from mechsteer.studies.results import NO_EDIT, matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +25,9 @@ CELLS_WITH_NUMBERS = 14  # languages; beyond it the numbers of a matrix touch
 
 def retrieval_matrix(
     results: pd.DataFrame,
+    arm: Arm = NO_EDIT,
     *,
     layer: int,
-    edit: str = "none",
     language: str = "",
     delta: bool = False,
     metric: str = "retrieval_top1",
@@ -38,8 +39,8 @@ def retrieval_matrix(
 
     Args:
         results: a results table with rows of single pairs.
+        arm: what to show: the base, or ``Arm("edit", "clamp")``, say.
         layer: row of the residual stream.
-        edit: the edit to show.
         language: the steered language; its name is coloured.
         delta: show the difference from no edit, on a diverging scale symmetric about zero. Cells
             whose difference is significant (rows ``METRIC.p`` of the table) have a frame.
@@ -48,10 +49,9 @@ def retrieval_matrix(
         alpha: largest corrected p-value that is called significant.
         ax: where to draw; a new figure by default.
     """
-    cells = matrix(results, layer=layer, edit=edit, language=language, metric=metric)
+    cells = matrix(results, arm, layer=layer, language=language, metric=metric)
     if delta:
-        base = matrix(results, layer=layer, edit="none", language=language, metric=metric)
-        cells = cells - base
+        cells = cells - matrix(results, layer=layer, language=language, metric=metric)
     ax = panel(ax, size=(5.4, 4.75), margins=(0.95, 0.95, 0.6, 0.32))
     values = cells.to_numpy(dtype=float)
     top = limit or float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
@@ -63,15 +63,15 @@ def retrieval_matrix(
         interpolation="none",  # one pixel a cell in a vector file
         aspect="auto",
     )
-    _name_cells(ax, cells.columns, steered=language if edit != "none" else None)
+    _name_cells(ax, cells.columns, steered=language if arm != NO_EDIT else None)
     if len(cells) <= CELLS_WITH_NUMBERS:
         number_cells(ax, image, values, form=signed_cell if delta else cell)
     if delta:
-        p = matrix(results, layer=layer, edit=edit, language=language, metric=f"{metric}.p")
+        p = matrix(results, arm, layer=layer, language=language, metric=f"{metric}.p")
         _frame_cells(ax, p.reindex_like(cells).to_numpy(dtype=float) <= alpha)
     form = points if delta else percent
     colour_scale(ax, image, form)
-    title(ax, f"{label(language)}, layer {layer}" if edit != "none" else f"layer {layer}")
+    title(ax, f"{label(language)}, layer {layer}" if arm != NO_EDIT else f"layer {layer}")
     return ax
 
 

@@ -25,7 +25,8 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
-from mechsteer.studies.results import distance_rows, edits_of, series
+from mechsteer.studies.conditions import names
+from mechsteer.studies.results import arms_of, distance_rows, of_arm, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,22 +89,20 @@ def curves(
 def _lines(
     ax: Axes, rows: pd.DataFrame, *, metric: str, language: str, source: str, target: str
 ) -> list[tuple[float, str, str]]:
-    """Draw every edit's line and band; return where and how each line ends."""
+    """Draw every arm's line and band; return where and how each line ends."""
     ends = []
-    edits = edits_of(rows)
-    drawn = strokes(edits)
-    for edit in edits:
-        line = series(
-            rows, edit=edit, language=language, metric=metric, source=source, target=target
-        )
+    arms = names(arms_of(rows))
+    drawn = strokes(arms)
+    for arm, name in arms.items():
+        line = series(rows, arm, language=language, metric=metric, source=source, target=target)
         if line.empty:
             continue
-        colour, dashes, _ = drawn[edit]
+        colour, dashes, _ = drawn[arm]
         ax.fill_between(
             line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0
         )
         ax.plot(line["layer"], line["value"], color=colour, linestyle=dashes, linewidth=1.5)
-        ends.append((float(line["value"].iloc[-1]), label(edit, width=10), colour))
+        ends.append((float(line["value"].iloc[-1]), label(name, width=10), colour))
     return ends
 
 
@@ -146,26 +145,26 @@ def effects(
     """Change of a share against no edit: one row a steered language, edits and controls in it.
 
     Args:
-        table: columns language, edit, value, low, high (the interval, or the range of seeds).
+        table: columns language, kind, edit, value, low, high (the interval, or the range of seeds).
         heading: name of the panel.
         limits: ends of the value axis, to share one between panels.
     """
     languages = list(dict.fromkeys(table["language"]))
-    edits = edits_of(table)
-    height = len(languages) * (0.12 + 0.15 * len(edits))
+    arms = names(arms_of(table))
+    height = len(languages) * (0.12 + 0.15 * len(arms))
     ax = panel(None, size=(4.4, height + 0.95), margins=(0.85, 0.55, 0.15, 0.4))
     ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits)
     ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
     ax.axvline(0, color=INK, linewidth=0.9)
-    drawn = strokes(edits)
-    reach = 0.36 * (1 - 1 / len(edits))
-    for offset, edit in zip(np.linspace(-reach, reach, len(edits)), edits, strict=True):
-        rows = table[table["edit"] == edit]
-        colour, _, marker = drawn[edit]
+    drawn = strokes(arms)
+    reach = 0.36 * (1 - 1 / len(arms))
+    for offset, arm in zip(np.linspace(-reach, reach, len(arms)), arms, strict=True):
+        rows = table[of_arm(table, arm)]
+        colour, _, marker = drawn[arm]
         y = [languages.index(name) + offset for name in rows["language"]]
         ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5)
         ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5)
-        _name_mark(ax, rows.iloc[0], y=y[0], edit=edit, colour=colour)
+        _name_mark(ax, rows.iloc[0], y=y[0], name=arms[arm], colour=colour)
     ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(6))
@@ -175,12 +174,12 @@ def effects(
     return ax
 
 
-def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, edit: str, colour: str) -> None:
-    """Write the edit beside its first mark, away from the line at zero."""
+def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: str) -> None:
+    """Write what it is beside its first mark, away from the line at zero."""
     ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
     right = row["value"] > 0
     ax.annotate(
-        label(edit, width=14),
+        label(name, width=14),
         (max(ends) if right else min(ends), y),
         xytext=(6 if right else -6, 0),
         textcoords="offset points",

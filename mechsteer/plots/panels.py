@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+
+from mechsteer.studies.conditions import Arm, Kind, in_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,9 +43,9 @@ class Metric(NamedTuple):
     percent: bool
 
 
-STROKES = {
-    "none": Stroke(INK, "solid", "s"),
-    "clamp": Stroke(VERMILLION, "solid", "o"),
+STROKES: dict[Kind, Stroke] = {  # of the base, the first edit, its control, and centring
+    "base": Stroke(INK, "solid", "s"),
+    "edit": Stroke(VERMILLION, "solid", "o"),
     "random": Stroke(BLUE, (0, (4, 1.5)), "|"),
     "centring": Stroke(GREEN, (0, (1, 1)), "D"),
 }
@@ -65,11 +68,14 @@ def metric_of(name: str) -> Metric:
     return known if plain == name else known._replace(title=f"change of {known.title}")
 
 
-def strokes(edits: Iterable[str]) -> dict[str, Stroke]:
-    """A stroke for each edit; edits without one of their own take the spare ones in turn."""
-    unknown = [edit for edit in edits if edit not in STROKES]
-    spare = {edit: SPARE[i % len(SPARE)] for i, edit in enumerate(unknown)}
-    return {**STROKES, **spare}
+def strokes(arms: Iterable[Arm]) -> dict[Arm, Stroke]:
+    """A stroke for each arm: the first of a kind has the kind's, others take the spare in turn."""
+    found: dict[Arm, Stroke] = {}
+    spare = cycle(SPARE)
+    for arm in in_order(arms):
+        first = arm.kind not in {known.kind for known in found}
+        found[arm] = STROKES[arm.kind] if first else next(spare)
+    return found
 
 
 def label(text: object, *, width: int = 18) -> str:

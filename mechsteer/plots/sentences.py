@@ -24,7 +24,8 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
-from mechsteer.studies.results import edits_of
+from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.results import NO_EDIT, arms_of, of_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,23 +36,23 @@ BINS = 24
 
 
 def projection(
-    table: pd.DataFrame, *, edit: str = "none", language: str = "", ax: Axes | None = None
+    table: pd.DataFrame, arm: Arm = NO_EDIT, *, language: str = "", ax: Axes | None = None
 ) -> Axes:
-    """Sentences of every language on the base's first two principal components, in one state.
+    """Sentences of every language on the base's first two principal components: one arm's.
 
-    The axes are those of the untouched model, and the limits hold every state of the table, so
+    The axes are those of the untouched model, and the limits hold all of the table, so
     panels of one table compare: clusters that merge were moved by the edit, not by the picture.
     Points are pixels even in a vector file; each language is named at its mean.
 
     Args:
-        table: columns edit, language (steered), source (the sentence's language), x, y and the
-            shares of variance x_share and y_share.
-        edit: the state to draw.
+        table: columns kind, edit, language (steered), source (the sentence's language), x, y and
+            the shares of variance x_share and y_share.
+        arm: what to draw.
         language: its steered language, drawn in the colour of the edit.
         ax: where to draw; a new figure by default.
     """
     ax = panel(ax, size=(3.9, 3.3), margins=(0.5, 0.42, 0.1, 0.32))
-    rows = table[(table["edit"] == edit) & (table["language"] == language)]
+    rows = table[of_arm(table, arm) & (table["language"] == language)]
     looks = dict(zip(table["source"].unique(), cycle(zip(COLOURS * 5, MARKERS * 6, strict=True))))
     for source, here in rows.groupby("source", sort=False, observed=True):
         colour, marker = (VERMILLION, "o") if source == language else looks[source]
@@ -68,7 +69,8 @@ def projection(
     shares = table[["x_share", "y_share"]].iloc[0]
     ax.set(xlabel=f"first component ({shares.iat[0]:.0%})")
     ax.set(ylabel=f"second component ({shares.iat[1]:.0%})")
-    title(ax, label(f"{edit}: {language}" if language else edit, width=40))
+    name = names(arms_of(table))[arm]
+    title(ax, label(f"{name}: {language}" if language else name, width=40))
     return ax
 
 
@@ -105,29 +107,30 @@ def _short(codes: Iterable[str]) -> list[str]:
 def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
     """How often a sentence is among the 10 nearest of a query: the base, edits and controls.
 
-    The share of sentences (logarithmic) in bins of equal width. The mean is 10 in every state; a
-    long tail to the right is hubs, and the skewness beside each name says how long. Of several
-    seeds the first is drawn.
+    The share of sentences (logarithmic) in bins of equal width. The mean is 10 under every
+    condition; a long tail to the right is hubs, and the skewness beside each name says how long. Of
+    several seeds the first is drawn.
 
     Args:
-        table: columns edit, language (steered), seed, occurrence, count and skewness, filtered to
-            one k and one strength.
-        language: the steered language; states without one stand in for every language.
+        table: columns kind, edit, language (steered), seed, occurrence, count and skewness,
+            filtered to one k and one strength.
+        language: the steered language; what has none stands in for every language.
         ax: where to draw; a new figure by default.
     """
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.1, 0.32))
     rows = table[table["language"].isin(["", language])]
     edges = np.linspace(0, max(int(rows["occurrence"].max()) + 1, BINS), BINS + 1)
-    drawn = strokes(edits_of(rows))
-    for place, edit in enumerate(edits_of(rows)):
-        here = rows[rows["edit"] == edit]
+    arms = names(arms_of(rows))
+    drawn = strokes(arms)
+    for place, (arm, name) in enumerate(arms.items()):
+        here = rows[of_arm(rows, arm)]
         here = here[here["seed"] == here["seed"].min()]
         counts, _ = np.histogram(here["occurrence"], edges, weights=here["count"])
-        colour, dashes, _ = drawn[edit]
+        colour, dashes, _ = drawn[arm]
         share = counts / counts.sum()
         ax.stairs(share, edges, color=colour, linestyle=dashes, linewidth=1.4)
         skew = here["skewness"].iat[0]
-        words = label(edit, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
+        words = label(name, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
         ax.text(
             0.99, 0.98 - 0.115 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
             transform=ax.transAxes,

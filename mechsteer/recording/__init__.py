@@ -1,7 +1,8 @@
-"""One masked pass over a corpus: pooled neurons and layer embeddings, in memory or in shards."""
+"""One masked pass over a corpus: pooled neurons and layer embeddings, in memory or in shards.
 
-from mechsteer.recording.capture import embed, record
-from mechsteer.recording.reading import Reading
-from mechsteer.recording.store import Recording
+Names resolve on first use: the command line knows ``Reading`` without torch.
+"""
 
-__all__ = ["Reading", "Recording", "embed", "record"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,6 +8,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from mechsteer.errors import MechsteerError
+from mechsteer.options import Options, option
+from mechsteer.options.rules import UNICODE, YES_OR_NO, whole
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -20,8 +22,8 @@ class ReadingOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How sentences become batches of tokens, the same for scoring and for every state of a study.
+class Reading(Options):
+    """How sentences become batches of tokens, the same for scoring and for all of a study.
 
     Attributes:
         batch_tokens: tokens of a batch, padding included; a longer sentence runs alone.
@@ -36,22 +38,18 @@ class Reading:
             Unicode.
     """
 
-    batch_tokens: int = 4096
-    truncate: bool = False
-    skip_first: bool = False
-    prefix: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse values that mean nothing."""
-        if type(self.batch_tokens) is not int or self.batch_tokens < 1:
-            raise MechsteerError(
-                f"expected batch_tokens of at least 1, a whole number, got {self.batch_tokens!r}"
-            )
-        for name in ("truncate", "skip_first"):
-            if type(getattr(self, name)) is not bool:
-                raise MechsteerError(f"expected {name} True or False, got {getattr(self, name)!r}")
-        if not isinstance(self.prefix, str) or not _is_unicode(self.prefix):
-            raise MechsteerError(f"expected a prefix of Unicode text, got {self.prefix!r}")
+    batch_tokens: int = option(
+        4096, "Tokens in a batch, padding included.", whole(1), flag="--batch-tokens", read=int
+    )
+    truncate: bool = option(
+        False, "Cut sentences longer than the context.", YES_OR_NO, flag="--truncate"
+    )
+    skip_first: bool = option(
+        False, "Drop the first token (attention sink).", YES_OR_NO, flag="--skip-first"
+    )
+    prefix: str = option(
+        "", "Read before each sentence, for example 'query: '.", UNICODE, flag="--prefix"
+    )
 
     def changed(self, options: ReadingOptions) -> Reading:
         """This reading with some options of one's own.
@@ -67,11 +65,6 @@ class Reading:
             raise MechsteerError(f"unknown option {unknown[0]!r}, expected {', '.join(known)}")
         values: dict[str, Any] = {**options}
         return replace(self, **values)
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether UTF-8 can hold it: a lone surrogate is no character."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 DEFAULT_READING = Reading()

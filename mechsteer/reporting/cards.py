@@ -90,7 +90,7 @@ def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Car
 def _tables_of(cards: Cards, card: int) -> dict[str, pd.DataFrame]:
     return {
         name: frame[frame["card"] == card].drop(columns="card")
-        for name, frame in vars(cards).items()
+        for name, frame in cards.tables.items()
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +11,12 @@ import pandas as pd
 
 from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
-from mechsteer.studies.results import COLUMNS, edits_of, is_control
+from mechsteer.reporting.names import briefs, cut, texts_of
+from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.results import COLUMNS, arms_of
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-TEXT_COLUMNS = ("edit", "language", "other", "source", "target", "metric")
-OPTIONAL = ("overlap", "doses", "projection", "hubness")
+TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -94,9 +95,18 @@ class ReportData:
         return list(dict.fromkeys([*self.counts["language"], *sources]))
 
     @cached_property
+    def arms(self) -> dict[Arm, str]:
+        """What the results compare, in order, and what each is called on the page."""
+        return names(arms_of(self.results))
+
+    @cached_property
     def edits(self) -> list[str]:
-        """Edits of the results that are neither the base nor a control."""
-        return [edit for edit in edits_of(self.results) if edit != "none" and not is_control(edit)]
+        """Edits of the results, by name."""
+        return [arm.edit for arm in self.arms if arm.kind == "edit"]
+
+    def called(self, edit: str) -> str:
+        """What an edit is called on the page: its name, told apart from controls."""
+        return self.arms[Arm("edit", edit)]
 
     def k_of(self, edit: str) -> int:
         """Experts that an edit moved in the figures."""
@@ -109,11 +119,6 @@ class ReportData:
         if isinstance(self.strength, Mapping):
             return self.strength[edit]
         return 1.0 if self.strength is None else self.strength
-
-    def control_of(self, edit: str) -> str:
-        """The random control of an edit: ``random``, or ``random EDIT`` where edits are several."""
-        own = f"random {edit}"
-        return own if (self.results["edit"] == own).any() else "random"
 
     def places(self, language: str) -> dict[str, int]:
         """Rows of the residual stream that the effects are read at: chosen on dev, and last."""
@@ -136,11 +141,11 @@ class ReportData:
 
     def at_dose(self, rows: pd.DataFrame) -> pd.Series[bool]:
         """Rows of states without a dose, and of edits and their controls at the one shown."""
-        there = rows["k"] == 0
+        there = rows["kind"].isin(["base", "centring"])
         for edit in self.edits:
-            of_edit = rows["edit"].isin([edit, self.control_of(edit)])
             right_k, right_strength = self.k_of(edit), self.strength_of(edit)
-            there |= of_edit & (rows["k"] == right_k) & (rows["strength"] == right_strength)
+            dosed = (rows["k"] == right_k) & (rows["strength"] == right_strength)
+            there |= (rows["edit"] == edit) & dosed & ~rows["kind"].isin(["base", "centring"])
         return there
 
 
@@ -170,51 +175,37 @@ def checked(data: ReportData) -> ReportData:
 def _settle(data: ReportData) -> ReportData:
     """Fill in k and strength. Random controls run at the chosen k alone, so that they tell it."""
     rows = data.results
-    controlled = rows.loc[rows["seed"] >= 0, "k"]
+    controlled = rows.loc[rows["kind"] == "random", "k"]
     k = data.k if data.k is not None else int((controlled if len(controlled) else rows["k"]).max())
-    moved = rows.loc[rows["k"] > 0, "strength"]
+    moved = rows.loc[rows["kind"] == "edit", "strength"]
     strength = data.strength if data.strength is not None else float(moved.max())
     return replace(data, k=k, strength=strength)
 
 
 def _compact(data: ReportData) -> ReportData:
-    """Text columns as categories, which makes large tables quick, and no absurdly long names.
+    """The data with no absurdly long names.
 
     A name repeats in every row of every table, so that one of 100,000 characters would fill the
     page; the manifest has it whole.
     """
+    frames = {name: frame for name in TABLES if (frame := getattr(data, name)) is not None}
+    cards = data.cards.tables if data.cards else {}
+    short = briefs(texts_of([*frames.values(), *cards.values()]))
 
-    def cut(table: pd.DataFrame) -> pd.DataFrame:
-        here = [column for column in TEXT_COLUMNS if column in table]
-        return table.assign(
-            **{column: table[column].astype("category").map(brief) for column in here}
-        )
+    def named(numbers: Any) -> Any:
+        """Numbers of edits or languages, by the names that the tables now have."""
+        if not isinstance(numbers, Mapping):
+            return numbers
+        return {short.get(name, name): value for name, value in numbers.items()}
 
-    optional: dict[str, Any] = {
-        name: cut(frame) for name in OPTIONAL if (frame := getattr(data, name)) is not None
-    }
-    cards = data.cards and Cards(
-        **{f.name: cut(getattr(data.cards, f.name)) for f in fields(Cards)}
-    )
+    whole: dict[str, Any] = {name: cut(frame, short) for name, frame in frames.items()}
     return replace(
         data,
-        results=cut(data.results),
-        experts=cut(data.experts),
-        counts=cut(data.counts),
-        **optional,
-        cards=cards,
-        chosen_layer={brief(code): layer for code, layer in data.chosen_layer.items()},
+        **whole,
+        cards=Cards(**{name: cut(frame, short) for name, frame in cards.items()})
+        if cards
+        else None,
+        chosen_layer=named(data.chosen_layer),
+        k=named(data.k),
+        strength=named(data.strength),
     )
-
-
-def brief(text: object, *, width: int = 48) -> str:
-    """Text of at most ``width`` characters, cut in its middle; text that fits is untouched.
-
-    >>> brief("fra_Latn"), brief("abcdefghij", width=7)
-    ('fra_Latn', 'abcd…ij')
-    """
-    whole = str(text)
-    if len(whole) <= width:
-        return whole
-    tail = (width - 1) // 3
-    return f"{whole[: width - 1 - tail]}…{whole[len(whole) - tail :]}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from mechsteer.reporting.data import HEADLINE, ReportData
-from mechsteer.studies.results import change, edits_of, series
+from mechsteer.studies.conditions import Arm
+from mechsteer.studies.results import NO_EDIT, arms_of, change, series
 
-COLUMNS = ["language", "place", "layer", "edit", "value", "low", "high", "seeds"]
+COLUMNS = ["language", "place", "layer", "kind", "edit", "value", "low", "high", "seeds"]
 AGAINST_CENTRING = f"{HEADLINE}.vs_centring"
 
 
@@ -20,7 +21,7 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
         pairs: ``all`` ordered pairs, or those with the steered language as ``query`` or ``target``.
 
     Returns:
-        Columns language, place (chosen | last), layer, edit, value, low, high, seeds.
+        Columns language, place (chosen | last), layer, kind, edit, value, low, high, seeds.
     """
     parts = []
     for language in data.steered:
@@ -29,9 +30,9 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
             "source": language if pairs == "query" else "*",
             "target": language if pairs == "target" else "*",
         }
-        for edit in (edit for edit in edits_of(data.shown) if edit != "none"):
-            line = change(data.shown, edit=edit, metric=metric, **where)
-            parts += _at_places(data, line, language=language, edit=edit)
+        for arm in (arm for arm in arms_of(data.shown) if arm != NO_EDIT):
+            line = change(data.shown, arm, metric=metric, **where)
+            parts += _at_places(data, line, language=language, arm=arm)
     return _joined(parts)
 
 
@@ -40,18 +41,18 @@ def against_centring(data: ReportData, edit: str) -> pd.DataFrame:
 
     No rows where the results hold no such comparison.
     """
-    parts = []
+    parts, arm = [], Arm("edit", edit)
     for language in data.steered:
-        line = series(data.shown, edit=edit, language=language, metric=AGAINST_CENTRING)
-        parts += _at_places(data, line, language=language, edit=edit)
+        line = series(data.shown, arm, language=language, metric=AGAINST_CENTRING)
+        parts += _at_places(data, line, language=language, arm=arm)
     return _joined(parts)
 
 
 def _at_places(
-    data: ReportData, line: pd.DataFrame, *, language: str, edit: str
+    data: ReportData, line: pd.DataFrame, *, language: str, arm: Arm
 ) -> list[pd.DataFrame]:
     return [
-        line[line["layer"] == layer].assign(language=language, place=place, edit=edit)
+        line[line["layer"] == layer].assign(language=language, place=place, **arm._asdict())
         for place, layer in data.places(language).items()
     ]
 

@@ -12,7 +12,8 @@ from mechsteer import plots
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
-from mechsteer.studies.results import chance, distance_rows, edits_of, series
+from mechsteer.studies.conditions import names
+from mechsteer.studies.results import arms_of, chance, distance_rows, series
 
 CURVES = {
     "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",
@@ -129,13 +130,13 @@ def distances_figure(data: ReportData) -> Figure:
 def _as_drawn(results: pd.DataFrame, language: str, metric: str) -> pd.DataFrame:
     """Values and bands of one panel of curves: one row a layer, three columns an edit."""
     lines = {
-        edit: series(results, edit=edit, language=language, metric=metric).set_index("layer")
-        for edit in edits_of(results)
+        name: series(results, arm, language=language, metric=metric).set_index("layer")
+        for arm, name in names(arms_of(results)).items()
     }
     wide = pd.DataFrame(
         {
-            edit if part == "value" else f"{edit} {part}": line[part]
-            for edit, line in lines.items()
+            name if part == "value" else f"{name} {part}": line[part]
+            for name, line in lines.items()
             for part in ("value", "low", "high")
             if line[part].notna().any()
         }

@@ -10,16 +10,15 @@ from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
-from mechsteer.studies.results import matrix
+from mechsteer.studies.conditions import Arm
+from mechsteer.studies.results import NO_EDIT, matrix, of_arm
 
 
 def base_figure(data: ReportData) -> Figure | None:
     """Retrieval of every pair without an edit, at each layer chosen on dev."""
-    layers = sorted(set(_layers(data, "none").values()))
+    layers = sorted(set(_layers(data, NO_EDIT).values()))
     cells = {
-        layer: matrix(
-            data.shown, layer=layer, edit="none", language=data.steered[0], metric=HEADLINE
-        )
+        layer: matrix(data.shown, layer=layer, language=data.steered[0], metric=HEADLINE)
         for layer in layers
     }
     if not cells:
@@ -46,19 +45,19 @@ def base_figure(data: ReportData) -> Figure | None:
 
 def change_figure(data: ReportData) -> Figure | None:
     """What the first edit changed in every pair, one panel a steered language."""
-    edit = data.edits[0]
-    layers = _layers(data, edit)
-    cells = {code: _change(data, edit, code, layer) for code, layer in layers.items()}
+    arm = Arm("edit", data.edits[0])
+    layers, called = _layers(data, arm), data.called(arm.edit)
+    cells = {code: _change(data, arm, code, layer) for code, layer in layers.items()}
     if not cells:
         return None
     limit = max(float(np.nanmax(np.abs(cell), initial=0.0)) for cell in cells.values())
     panels = tuple(
         inline(
             plots.retrieval_matrix(
-                data.shown, layer=layers[code], edit=edit, language=code, delta=True, limit=limit
+                data.shown, arm, layer=layers[code], language=code, delta=True, limit=limit
             ),
             key=f"change-{i}",
-            alt=f"Change of top-1 retrieval by {edit} of {code} at layer {layers[code]}; mean "
+            alt=f"Change of top-1 retrieval by {called} of {code} at layer {layers[code]}; mean "
             f"{100 * _mean(cell):+.1f} percentage points.",
         )
         for i, (code, cell) in enumerate(cells.items())
@@ -67,13 +66,13 @@ def change_figure(data: ReportData) -> Figure | None:
     chances = [
         _rows(p, steered=code, layer=layers[code])
         for code in cells
-        if len(p := _p_values(data, edit, code, layers[code]))
+        if len(p := _p_values(data, arm, code, layers[code]))
     ]
     framed = " Framed: significant at 5 %, exact McNemar per pair, Holm over all pairs."
     framed = framed if chances else ""
     return Figure(
         key="change",
-        title=f"Change of top-1 retrieval by {edit}, pair by pair.",
+        title=f"Change of top-1 retrieval by {called}, pair by pair.",
         caption="Red is better, blue is worse, in percentage points; one scale for all panels. "
         f"The steered language is named in colour.{framed}{data.undrawn}",
         panels=panels,
@@ -83,24 +82,24 @@ def change_figure(data: ReportData) -> Figure | None:
     )
 
 
-def _layers(data: ReportData, edit: str) -> dict[str, int]:
+def _layers(data: ReportData, arm: Arm) -> dict[str, int]:
     """Chosen layer of each language drawn, where the results hold single pairs at it."""
-    rows = data.shown[(data.shown["edit"] == edit) & (data.shown["metric"] == HEADLINE)]
+    rows = data.shown[of_arm(data.shown, arm) & (data.shown["metric"] == HEADLINE)]
     stored = set(rows.loc[(rows["source"] != "*") & (rows["target"] != "*"), "layer"])
     chosen = {code: data.chosen_layer[code] for code in data.drawn if code in data.chosen_layer}
     return {code: layer for code, layer in chosen.items() if layer in stored}
 
 
-def _change(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
+def _change(data: ReportData, arm: Arm, code: str, layer: int) -> pd.DataFrame:
     edited, base = (
-        matrix(data.shown, layer=layer, edit=name, language=code, metric=HEADLINE)
-        for name in (edit, "none")
+        matrix(data.shown, one, layer=layer, language=code, metric=HEADLINE)
+        for one in (arm, NO_EDIT)
     )
     return edited - base
 
 
-def _p_values(data: ReportData, edit: str, code: str, layer: int) -> pd.DataFrame:
-    return matrix(data.shown, layer=layer, edit=edit, language=code, metric=f"{HEADLINE}.p")
+def _p_values(data: ReportData, arm: Arm, code: str, layer: int) -> pd.DataFrame:
+    return matrix(data.shown, arm, layer=layer, language=code, metric=f"{HEADLINE}.p")
 
 
 def _mean(cells: pd.DataFrame) -> float:

@@ -16,12 +16,13 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from mechsteer.reporting import experts, figures, matrices, space
 from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
-from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, brief, checked
+from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
 from mechsteer.reporting.effects import effects
+from mechsteer.reporting.names import brief
 from mechsteer.reporting.svg import CLASSES
 from mechsteer.reporting.tables import Table, table
 from mechsteer.reporting.verdict import sentences
-from mechsteer.studies.results import edits_of, is_control
+from mechsteer.studies.conditions import Arm
 
 __all__ = ["ReportData", "render", "write_report"]
 
@@ -108,6 +109,9 @@ def numbers(data: ReportData) -> pd.DataFrame:
     whole = pd.concat(parts, ignore_index=True)
     ends = ["value", "low", "high"]
     whole[ends] = (100 * whole[ends].astype(float)).round(2)
+    whole["edit"] = [
+        data.arms[Arm(*pair)] for pair in zip(whole["kind"], whole["edit"], strict=True)
+    ]
     names = {"value": "change", "low": "from", "high": "to"}
     columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
     return whole[columns].rename(columns=names)
@@ -123,8 +127,10 @@ def _top_experts(data: ReportData) -> Table:
 
 def _facts(data: ReportData) -> dict[str, str]:
     """What was run, in the words a reader asks for it."""
+    moved = data.results[data.results["kind"].isin(["edit", "random"])]
     neurons = data.results[data.results["k"] > 0]
-    seeds = sorted(set(neurons["seed"]) - {-1})
+    seeds = sorted(set(neurons.loc[neurons["kind"] == "random", "seed"]))
+    controls = [name for arm, name in data.arms.items() if arm.kind in ("random", "centring")]
     layers = data.chosen_layer
     same = len(set(layers.values())) == 1
     return {
@@ -133,10 +139,10 @@ def _facts(data: ReportData) -> dict[str, str]:
         f"{data.n_sentences} parallel test sentences",
         "Languages": ", ".join(map(_spelled, data.languages)),
         "Steered": ", ".join(data.steered),
-        "Edits": ", ".join(f"{edit} (k = {data.k_of(edit)})" for edit in data.edits),
-        "Controls": ", ".join(filter(is_control, edits_of(data.results))) or "none",
+        "Edits": ", ".join(f"{data.called(edit)} (k = {data.k_of(edit)})" for edit in data.edits),
+        "Controls": ", ".join(controls) or "none",
         "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))),
-        "Strength λ": ", ".join(f"{s:g}" for s in sorted(neurons["strength"].unique())),
+        "Strength λ": ", ".join(f"{s:g}" for s in sorted(moved["strength"].unique())),
         "Random seeds": ", ".join(map(str, seeds)) or "none",
         "Layer chosen on dev": str(next(iter(layers.values())))
         if same

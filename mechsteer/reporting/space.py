@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -12,6 +12,8 @@ from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
+from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.results import of_arm
 
 PANELS = 6  # planes: each holds hundreds of points
 POINTS = 2400  # in all panels; the table beside the page has all
@@ -22,20 +24,22 @@ def projection_figure(data: ReportData) -> Figure | None:
     table = data.projection
     if table is None or table.empty:
         return None
-    states = list(dict.fromkeys(zip(table["edit"], table["language"], strict=True)))
-    fixed = [state for state in states if not state[1]]
-    moved = [state for state in states if state[1]][: PANELS - len(fixed)]
-    shown = sorted([*fixed, *moved], key=states.index)
+    named = zip(table["kind"], table["edit"], table["language"], strict=True)
+    there = [(Arm(kind, edit), language) for kind, edit, language in dict.fromkeys(named)]
+    fixed = [one for one in there if not one[1]]
+    moved = [one for one in there if one[1]][: PANELS - len(fixed)]
+    shown = sorted([*fixed, *moved], key=there.index)
+    called = names([*data.arms, *(arm for arm, _ in there)])
     few = max(POINTS // (len(shown) * table["source"].nunique()), 5)
     table = table[table["sentence"] < few]
     panels = tuple(
         inline(
-            plots.projection(table, edit=edit, language=language),
+            plots.projection(table, arm, language=language),
             key=f"plane-{i}",
             alt=f"Sentences of {table['source'].nunique()} languages as points on two principal "
-            f"components: {edit} {language}".rstrip(),
+            f"components: {called[arm]} {language}".rstrip(),
         )
-        for i, (edit, language) in enumerate(shown)
+        for i, (arm, language) in enumerate(shown)
     )
     return Figure(
         key="plane",
@@ -45,21 +49,23 @@ def projection_figure(data: ReportData) -> Figure | None:
         f"{table['sentence'].nunique()} test sentences of each language, which has a colour and a "
         "shape; names stand at its mean.",
         panels=panels,
-        data={"plane": csv_text(_wide(table, shown))},
+        data={"plane": csv_text(_wide(table, shown, called))},
         width="medium",
     )
 
 
-def _wide(table: pd.DataFrame, shown: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def _wide(
+    table: pd.DataFrame, shown: Sequence[tuple[Arm, str]], called: Mapping[Arm, str]
+) -> pd.DataFrame:
     """One row a sentence, two columns a panel, to a thousandth of the plane (below a pixel)."""
     reach = float(table[["x", "y"]].abs().to_numpy().max()) or 1.0
     decimals = 3 - math.floor(math.log10(reach))
     columns = {}
-    for edit, language in shown:
-        here = table[(table["edit"] == edit) & (table["language"] == language)]
+    for arm, language in shown:
+        here = table[of_arm(table, arm) & (table["language"] == language)]
         places = here.set_index(["source", "sentence"])[["x", "y"]].astype(float).round(decimals)
         for axis in ("x", "y"):
-            columns[" ".join(part for part in (edit, language, axis) if part)] = places[axis]
+            columns[" ".join(part for part in (called[arm], language, axis) if part)] = places[axis]
     return pd.DataFrame(columns).reset_index()
 
 
@@ -77,9 +83,9 @@ def hubness_figure(data: ReportData) -> Figure | None:
         )
         for i, code in enumerate(data.drawn)
     )
-    columns = ["edit", "language", "seed", "occurrence", "count", "skewness"]
+    columns = ["kind", "edit", "language", "seed", "occurrence", "count", "skewness"]
     drawn = table["language"].isin(["", *data.drawn])
-    first = table.groupby(["edit", "language"], observed=True)["seed"].transform("min")
+    first = table.groupby(["kind", "edit", "language"], observed=True)["seed"].transform("min")
     return Figure(
         key="hubs",
         title="Hubs: how often a sentence is among the ten nearest of a query.",
@@ -95,18 +101,18 @@ def hubness_figure(data: ReportData) -> Figure | None:
 def dose_figure(data: ReportData) -> Figure | None:
     """How much is enough, and what it costs."""
     edit = data.edits[0]
-    if data.doses is None or (data.doses["edit"] == edit).sum() == 0:
+    if data.doses is None or not of_arm(data.doses, Arm("edit", edit)).any():
         return None
     panels = tuple(
         inline(
             plots.dose_response(data.doses, edit=edit, language=code)[0],
             key=f"dose-{i}",
-            alt=f"Top-1 retrieval on dev over the dose of {edit} towards {code}.",
+            alt=f"Top-1 retrieval on dev over the dose of {data.called(edit)} towards {code}.",
         )
         for i, code in enumerate(data.drawn)
     )
     costs = (data.doses["metric"] == plots.COST).any()
-    columns = ["edit", "language", "k", "strength", "metric", "value", "ci_low", "ci_high"]
+    columns = ["kind", "edit", "language", "k", "strength", "metric", "value", "ci_low", "ci_high"]
     cost = (
         " Below: bits per byte of text in the steered language, smaller is better." if costs else ""
     )

@@ -8,7 +8,8 @@ import pandas as pd
 
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import against_centring, effects
-from mechsteer.studies.results import series
+from mechsteer.studies.conditions import CENTRING, Arm
+from mechsteer.studies.results import NO_EDIT, of_arm, series
 
 FEW = 4  # languages; up to here a sentence names them all
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[float]")
@@ -23,7 +24,8 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
         table: what :func:`effects` returned.
     """
     edit = data.edits[0]
-    own, drawn, centred = (_of(table, name) for name in (edit, data.control_of(edit), "centring"))
+    arms = Arm("edit", edit), Arm("random", edit), CENTRING.arm
+    own, drawn, centred = (_of(table, arm) for arm in arms)
     said = [
         _itself(data, edit, own),
         _against_random(data, edit, own, drawn),
@@ -33,8 +35,8 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
     return [sentence for sentence in said if sentence]
 
 
-def _of(table: pd.DataFrame, edit: str) -> pd.DataFrame:
-    return table[table["edit"] == edit].set_index(["place", "language"])
+def _of(table: pd.DataFrame, arm: Arm) -> pd.DataFrame:
+    return table[of_arm(table, arm)].set_index(["place", "language"])
 
 
 def _chosen(rows: Rows) -> Rows:
@@ -79,7 +81,7 @@ def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.Da
 def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
     if centred.empty:
         return "No centring was run, so nothing shows what a plain shift of each language would do."
-    doing, gained = _doing(data, edit), _of(against_centring(data, edit), edit)
+    doing, gained = _doing(data, edit), _of(against_centring(data, edit), Arm("edit", edit))
     value = centred["value"].reindex(own.index)
     alone = (
         f"Subtracting each language's mean, which touches no neuron, changed it"
@@ -103,13 +105,13 @@ def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: p
 
 def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     """Where translations came closer, and no measure that survives an offset surely rose."""
-    moved = _of(effects(data, metric="distance_pairs"), edit)
+    moved = _of(effects(data, metric="distance_pairs"), Arm("edit", edit))
     if moved.empty:
         return ""
-    base = series(data.shown, edit="none", language="", metric="distance_pairs")
+    base = series(data.shown, NO_EDIT, language="", metric="distance_pairs")
     share = (moved["value"] / moved["layer"].map(base.set_index("layer")["value"])).astype(float)
     share = share.reindex(own.index)
-    mexa = _of(effects(data, metric="mexa"), edit)["low"].reindex(own.index)
+    mexa = _of(effects(data, metric="mexa"), Arm("edit", edit))["low"].reindex(own.index)
     bare = _chosen(share[(share < -NOTABLE) & (own["low"] <= 0) & (mexa <= 0)])
     if bare.empty:
         return ""

@@ -15,7 +15,7 @@ from mechsteer.reporting.data import ReportData, checked
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.page import numbers, write_report
 from mechsteer.reporting.verdict import sentences
-from mechsteer.studies.protocol import TABLES, Study
+from mechsteer.studies.findings import Study
 
 
 def report(
@@ -65,12 +65,12 @@ def report_data(
         doses=study.doses[study.doses["layer"] == study.best_layer],
         projection=study.projection,
         hubness=study.hubness,
-        chosen_layer={state.language: study.best_layer for state in study.chosen if state.language},
+        chosen_layer={c.language: study.best_layer for c in study.chosen if c.language},
         n_layers=study.n_layers,
         n_sentences=study.n_sentences,
         command=command,
-        k={state.edit: state.k for state in study.chosen},
-        strength={state.edit: state.strength for state in study.chosen},
+        k={str(c.edit): c.k or 0 for c in study.chosen},
+        strength={str(c.edit): c.columns()["strength"] for c in study.chosen},
         cards=cards,
         tables=tables or {},
     )
@@ -86,8 +86,8 @@ def summary(study: Study) -> tuple[list[str], pd.DataFrame]:
 
 def _beside(path: Path, study: Study, cards: Cards | None, folder: Path | None) -> dict[str, str]:
     """Relative addresses of the full tables, written beside the page where they are not there."""
-    frames = {name: getattr(study, name) for name in TABLES}
-    frames |= {f"cards.{name}": frame for name, frame in vars(cards).items()} if cards else {}
+    beside = cards.tables if cards else {}
+    frames = study.tables | {f"cards.{name}": frame for name, frame in beside.items()}
     if folder is not None and path.parent.resolve() == folder.resolve():
         return {name: f"{name}.parquet" for name in frames}
     links = {name: f"{path.stem}.{name}.parquet" for name in frames}

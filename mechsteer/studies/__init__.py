@@ -1,6 +1,8 @@
-"""The whole road as one resumable study, and the tidy table it ends in."""
+"""The whole road as one resumable study, and the tidy table it ends in.
 
-from mechsteer.studies.bench import ByTarget
-from mechsteer.studies.protocol import Study, study
+Names resolve on first use: the command line knows the options of a study without torch.
+"""
 
-__all__ = ["ByTarget", "Study", "study"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

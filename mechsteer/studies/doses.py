@@ -4,48 +4,76 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import pandas as pd
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mechsteer.analysis.retrieval import by_pair
 from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import progress
-from mechsteer.studies.bench import BASE, Album, Bench
-from mechsteer.studies.states import Measures, State
+from mechsteer.studies.conditions import BASE, Condition
+from mechsteer.studies.measurements import Measurements
+from mechsteer.studies.runner import Measured, Runner
+
+Dose = tuple[int, float]
 
 
-def try_doses(album: Album, options: Sequence[State]) -> None:
+def dose_of(condition: Condition) -> Dose:
+    """K and strength, 0 for an edit without experts."""
+    return condition.k or 0, condition.strength or 0.0
+
+
+def try_doses(measured: Measured, tried: Sequence[Condition]) -> None:
     """Measure every dose on dev; nothing of an edit that has but one."""
-    doses: dict[str, set[tuple[int, float]]] = {}
-    for state in options:
-        doses.setdefault(state.edit, set()).add((state.k, state.strength))
-    several = [state for state in options if len(doses[state.edit]) > 1]
-    for state in progress(several, "choosing the dose on dev", "state"):
-        album.add(state)
+    doses: dict[str | None, set[Dose]] = {}
+    for condition in tried:
+        doses.setdefault(condition.edit, set()).add(dose_of(condition))
+    several = [condition for condition in tried if len(doses[condition.edit]) > 1]
+    for condition in progress(several, "choosing the dose on dev", "condition"):
+        measured.add(condition)
 
 
-def choose(doses: Mapping[State, Measures], options: Sequence[State], layer: int) -> list[State]:
-    """The states of each edit at the dose with the best retrieval on dev, mean over its languages.
+def choose(
+    measured: Mapping[Condition, Measurements], tried: Sequence[Condition], layer: int
+) -> list[Condition]:
+    """Of each edit the conditions at the dose with the best retrieval on dev, over its languages.
 
     Equal doses: the smaller k, then the smaller strength.
     """
-    found: dict[tuple[str, int, float], int] = {}
-    for state in options:
-        dose = (state.edit, state.k, state.strength)
-        hits = int(doses[state].top1[layer].sum()) if state in doses else 0
-        found[dose] = found.get(dose, 0) + hits
-    ranked = sorted(found, key=lambda dose: (-found[dose], dose[1], dose[2]))
-    best = {edit: (k, strength) for edit, k, strength in reversed(ranked)}
-    return [state for state in options if (state.k, state.strength) == best[state.edit]]
+    found: dict[tuple[str | None, Dose], int] = {}
+    for condition in tried:
+        key = condition.edit, dose_of(condition)
+        hits = int(measured[condition].top1[layer].sum()) if condition in measured else 0
+        found[key] = found.get(key, 0) + hits
+    best: dict[str | None, Dose] = {}
+    for edit, dose in sorted(found, key=lambda key: (-found[key], key[1])):
+        best.setdefault(edit, dose)
+    return [condition for condition in tried if dose_of(condition) == best[condition.edit]]
+
+
+def mean_top1(measured: Measurements) -> Float[Tensor, " layer"]:
+    """Mean over all ordered pairs and sentences; pairs of a language with itself never hit."""
+    n_layers, n_languages, _, n_sentences = measured.top1.shape
+    hits = measured.top1.reshape(n_layers, -1).sum(1)
+    mean: Tensor = hits.double() / (n_languages * (n_languages - 1) * n_sentences)
+    return mean
+
+
+def best_layer(base: Measurements) -> int:
+    """Row with the best retrieval of the base, the first of equals; not 0, which no edit reaches.
+
+    Row 0 is the embedding, which comes before every neuron.
+    """
+    return 1 + int(mean_top1(base)[1:].argmax())
 
 
 def cost_table(
-    tried: Bench,
-    options: Sequence[State],
+    runner: Runner,
+    tried: Sequence[Condition],
     text: LabelledCorpus,
     layer: int,
     *,
@@ -61,43 +89,40 @@ def cost_table(
     """
     if missing := [code for code in targets if code not in text.languages]:
         raise MechsteerError(f"the text lacks {', '.join(missing)}, which the study steers to")
-    states = [
-        (state, code)
-        for state in (BASE, *options)
-        for code in ([state.language] if state.language else targets)
+    pairs = [
+        (condition, code)
+        for condition in (BASE, *tried)
+        for code in ([condition.language] if condition.language else targets)
     ]
     rows = []
-    for state, language in progress(states, "predicting text", "state"):
+    for condition, language in progress(pairs, "predicting text", "condition"):
         texts = text.sentences[language]
-        value = tried.bits_per_byte(state, language, texts)
-        named = {"edit": state.edit, "language": language, "k": state.k}
-        named |= {"strength": state.strength, "layer": layer, "metric": "bits_per_byte"}
+        value = runner.bits_per_byte(condition, language, texts)
+        named = _named(condition) | {"language": language, "layer": layer}
         ends = {"value": value, "ci_low": float("nan"), "ci_high": float("nan"), "n": len(texts)}
-        rows.append(named | ends)
+        rows.append(named | {"metric": "bits_per_byte"} | ends)
     return pd.DataFrame(rows)
-
-
-def mean_top1(measures: Measures) -> Float[Tensor, " layer"]:
-    """Mean over all ordered pairs and sentences; pairs of a language with itself never hit."""
-    n_languages = measures.top1.shape[1]
-    return measures.top1.double().mean((1, 2, 3)) * n_languages / (n_languages - 1)
 
 
 def dose_table(
-    measured: Mapping[State, Measures], layers: Collection[int], *, seed: int = 0
+    measured: Mapping[Condition, Measurements], layers: Collection[int], *, seed: int = 0
 ) -> pd.DataFrame:
     """What each k and strength gives at some layers: means over all ordered pairs, with intervals.
 
-    Columns edit, language, k, strength, layer, metric, value, ci_low, ci_high, n: one row a
-    state, layer and metric. Intervals are 95 % percentile bootstraps over sentence ids.
+    Columns kind, edit, language, k, strength, layer, metric, value, ci_low, ci_high, n: one row a
+    condition, layer and metric. Intervals are 95 % percentile bootstraps over sentence ids.
     """
     rows = []
-    for state, measures in measured.items():
-        named = {name: getattr(state, name) for name in ("edit", "language", "k", "strength")}
-        shown = {"retrieval_top1": measures.top1, "mexa": measures.mexa}
+    for condition, own in measured.items():
+        shown = {"retrieval_top1": own.top1, "mexa": own.mexa}
         for layer, (metric, hits) in product(sorted(layers), shown.items()):
-            different = ~torch.eye(hits.shape[1], dtype=torch.bool)
-            found = bootstrap_mean(hits[layer][different].T, seed=seed)
+            found = bootstrap_mean(by_pair(hits[layer]), seed=seed)
             ends = {"value": found.mean, "ci_low": found.mean_low, "ci_high": found.mean_high}
-            rows.append(named | {"layer": layer, "metric": metric} | ends | {"n": hits.shape[-1]})
+            where = {"layer": layer, "metric": metric}
+            rows.append(_named(condition) | where | ends | {"n": hits.shape[-1]})
     return pd.DataFrame(rows)
+
+
+def _named(condition: Condition) -> dict[str, Any]:
+    """The cells of a condition that is no control."""
+    return {name: cell for name, cell in condition.columns().items() if name != "seed"}

@@ -1,4 +1,8 @@
-"""The whole road as one resumable study: score, steer, embed, measure, beside the controls."""
+"""The protocol of a study, without a model: what is tried on dev, chosen there, measured on test.
+
+Models come in as two functions (``ModelFunctions``), scores and the untouched model's embeddings of
+dev as they are; the rest is arithmetic and bookkeeping.
+"""
 
 from __future__ import annotations
 
@@ -6,85 +10,30 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import CorpusError
-from mechsteer.experts.score import score_recording
-from mechsteer.experts.scores import Criterion, NeuronScores
-from mechsteer.interventions import clamp
-from mechsteer.kernels import Pooling
-from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
-from mechsteer.recording import record
-from mechsteer.recording.reading import DEFAULT_READING, Reading
-from mechsteer.studies.bench import BASE, CENTRING, Album, Bench, Maker, Studied
-from mechsteer.studies.detail import (
+from mechsteer.recording import Reading
+from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.detail_tables import (
     expert_overlap,
     experts_per_layer,
     hubness_table,
     projection_table,
 )
-from mechsteer.studies.doses import choose, cost_table, dose_table, mean_top1, try_doses
-from mechsteer.studies.plane import Plane
-from mechsteer.studies.states import State
-from mechsteer.studies.tabulate import tabulate
-
-if TYPE_CHECKING:
-    from mechsteer.corpus import LabelledCorpus, ParallelCorpus
-
-
-TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
-
-
-@dataclass(frozen=True)
-class Study:
-    """What a study found.
-
-    Attributes:
-        results: the tidy table, see ``mechsteer.studies.results``.
-        experts: one row an expert of each steered language and edit of experts, at the k that was
-            chosen; ``value`` is where its edit moves an activation of 0, ``prevalence`` the chance
-            level of AP.
-        counts: experts of each scored language in each layer, and how well the layer detects it.
-        overlap: experts that each two languages share.
-        doses: retrieval on dev at every k and strength, at the best and the last layer; without
-            choices of dose the base alone.
-        projection: sentences on the base's first two principal components at the best layer:
-            untouched, centred, and under every chosen edit.
-        hubness: how often sentences are among the 10 nearest of a query, at the best layer.
-        best_layer: row of the base model's best layer for retrieval on dev, among those that an
-            edit can reach: not the embedding.
-        chosen: the states at the k and strength with the best retrieval on dev, one an edit and
-            language.
-        n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
-        n_sentences: parallel sentences of the test corpus.
-        provenance: names and fingerprints of the model and the two corpora.
-    """
-
-    results: pd.DataFrame
-    experts: pd.DataFrame
-    counts: pd.DataFrame
-    overlap: pd.DataFrame
-    doses: pd.DataFrame
-    projection: pd.DataFrame
-    hubness: pd.DataFrame
-    best_layer: int
-    chosen: tuple[State, ...]
-    n_layers: int
-    n_sentences: int
-    provenance: Mapping[str, Any]
-
-    def headline(self) -> pd.DataFrame:
-        """Means over all ordered pairs at the best and the last layer, one row a state."""
-        rows = self.results
-        rows = rows[(rows["source"] == "*") & (rows["target"] == "*")]
-        rows = rows[rows["layer"].isin([self.best_layer, self.n_layers])]
-        rows = rows[rows["metric"].isin(["retrieval_top1", "mexa"])]
-        columns = ["edit", "language", "k", "seed", "layer", "metric", "value", "ci_low", "ci_high"]
-        return rows[columns]
+from mechsteer.studies.doses import best_layer, choose, cost_table, dose_table, try_doses
+from mechsteer.studies.edit_factory import EditFactory
+from mechsteer.studies.findings import Study
+from mechsteer.studies.options import StudyOptions
+from mechsteer.studies.projection import Projection
+from mechsteer.studies.runner import Measured, ModelFunctions, Runner
+from mechsteer.studies.tables import tabulate
 
 
 @dataclass(frozen=True)
@@ -95,175 +44,88 @@ class Scored:
     dev_embeddings: LayerEmbeddings
 
 
-def score_for_study(
-    model: ModelLike,
-    dev: LabelledCorpus,
-    *,
-    site: str = "post",
-    pooling: Pooling = "max",
-    negative_only: Sequence[str] = (),
-    directory: Path | None = None,
-    reading: Reading = DEFAULT_READING,
-) -> Scored:
-    """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
-    recording = record(
-        model,
-        dev,
-        site=site,
-        pooling=pooling,
-        embeddings=True,
-        directory=directory,
-        reading=reading,
-    )
-    scores = score_recording(recording, pooling=pooling, negative_only=negative_only)
-    return Scored(scores, recording.embeddings_by_language())
+@dataclass(frozen=True)
+class Inputs:
+    """What a study is about.
+
+    Attributes:
+        model: how conditions are run.
+        scored: of the dev corpus.
+        dev: parallel text for every choice.
+        test: parallel text for the reported numbers.
+        factory: the edits studied.
+        reading: how sentences are read.
+        text: held-out text in the targets' languages, for the cost of every dose.
+        folder: where measurements are kept; None keeps everything in memory.
+    """
+
+    model: ModelFunctions
+    scored: Scored
+    dev: ParallelCorpus
+    test: ParallelCorpus
+    factory: EditFactory
+    reading: Reading
+    text: LabelledCorpus | None = None
+    folder: Path | None = None
+
+    def runner(
+        self, corpus: ParallelCorpus, name: str, projection: Projection | None = None
+    ) -> Runner:
+        """What measures conditions on one corpus, in a folder of that name."""
+        return Runner(
+            self.model,
+            corpus,
+            self.factory,
+            self.reading,
+            folder=self.folder and self.folder / name,
+            projection=projection,
+            fitted_on=self.dev.fingerprint,
+        )
+
+    @property
+    def scores(self) -> NeuronScores:
+        """Of the dev corpus."""
+        return self.scored.scores
 
 
-def study(
-    model: ModelLike,
-    *,
-    dev: ParallelCorpus,
-    test: ParallelCorpus,
-    targets: Sequence[str] | None = None,
-    edits: Mapping[str, Studied] | None = None,
-    ks: Sequence[float] = (100,),
-    strengths: Sequence[float] = (1.0,),
-    by: Criterion = "ap",
-    controls: bool = True,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    site: str = "post",
-    pooling: Pooling = "max",
-    reading: Reading = DEFAULT_READING,
-    scored: Scored | None = None,
-    text: LabelledCorpus | None = None,
-    tune: int | None = None,
-    choose_at: Literal["best", "last"] = "best",
-    only_chosen: bool = False,
-    quality: bool = False,
-    directory: Path | None = None,
-) -> Study:
-    """Steer a model to each target language and measure what that does, beside the controls.
-
-    Experts, means for centring, the layer, the k and the strength are all taken from ``dev``;
-    ``test`` is only measured on. States: the model as it is (``none``); every edit at every k and
-    strength; ``centring`` (the language means of dev taken from the embeddings of the untouched
-    model); and for each edit at its chosen dose as many ``random`` neurons in the same layers, once
-    a seed.
-
-    Args:
-        model: a TransformerBridge.
-        dev: parallel text for scoring and for every choice.
-        test: parallel text for the reported numbers, in languages of ``dev``.
-        targets: languages to steer to; all that were scored by default.
-        edits: by name; clamping to the median by default. Constructors from experts to an edit;
-            ``ByTarget``, constructors from a target language to an edit without experts (DiffMean,
-            say); or finished edits, which belong to the one target there is, or to none of several.
-        ks: numbers of experts, or fractions of all neurons.
-        strengths: λ of the edits, one or several.
-        by: ``"ap"`` or ``"auroc"``.
-        controls: whether to run the random neurons and centring.
-        seeds: one random control each.
-        site: where neurons are read and moved.
-        pooling: over a sentence's real tokens, for the scores.
-        reading: batch size, truncation and the first token, for scoring and embedding alike.
-        scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
-        text: held-out text in the targets' languages, whose bits per byte under every dose join
-            ``doses``: what an edit costs the model itself.
-        tune: sentences of ``dev`` on which doses are tried, evenly spread; all by default.
-        choose_at: whether the dose is the best at the layer chosen on dev, or at the last one.
-        only_chosen: whether to measure on ``test`` each edit at its chosen dose only, which is what
-            takes time; all doses by default.
-        quality: whether to measure the qualities of the space too (see
-            ``mechsteer.studies.quality``), for the base, centring and every chosen edit.
-        directory: folder that makes the study resumable; None keeps everything in memory.
+def run(inputs: Inputs, options: StudyOptions) -> Study:
+    """Try every dose on dev, choose there, measure on test beside the controls, tabulate.
 
     Raises:
-        CorpusError: the two corpora do not fit, or a target was not scored.
+        CorpusError: the two corpora do not fit, or too few sentences to tune on.
+        MechsteerError: a target that was not scored, or what the metrics refuse.
     """
-    model = as_model(model)
-    folder = directory or Path()
-    scored = scored or score_for_study(
-        model,
-        dev,
-        site=site,
-        pooling=pooling,
-        reading=reading,
-        directory=directory and folder / "recording",
-    )
-    scores = scored.scores
-    targets = tuple(targets or scores.languages)
-    _require_fit(dev, test, scores, targets)
-    maker = Maker(scores, dict(edits or {"clamp": clamp}), by)
-    options = list(maker.options(targets, ks, strengths))
-
-    rows = spread(dev.n_sentences, tune)
-    tried = Bench(model, dev.rows(rows), maker, reading, directory and folder / "dev")
-    doses = Album(tried)
-    doses.add(BASE, lambda: _at(scored.dev_embeddings, rows))
-    try_doses(doses, options)
-    by_layer = mean_top1(doses[BASE])
-    n_layers = len(by_layer) - 2
-    best_layer = 1 + int(by_layer[1:].argmax())  # row 0 comes before every neuron
-    at = (best_layer, n_layers)
-    chosen = choose(doses, options, best_layer if choose_at == "best" else n_layers)
-    table = dose_table(doses, {*at})
-    if text is not None:
-        costs = cost_table(tried, options, text, best_layer, targets=targets)
+    targets = options.targets or inputs.scores.languages
+    _require_fit(inputs, targets)
+    tried = list(inputs.factory.conditions(targets, options.ks, options.strengths))
+    rows = spread(inputs.dev.n_sentences, options.tune)
+    tuner = inputs.runner(inputs.dev.rows(rows), "dev")
+    doses = _tried(tuner, _at(inputs.scored.dev_embeddings, rows), tried)
+    best, n_layers = best_layer(doses[BASE]), len(doses[BASE].top1) - 2
+    chosen = choose(doses, tried, best if options.choose_at == "best" else n_layers)
+    table = dose_table(doses, {best, n_layers})
+    if inputs.text is not None:
+        costs = cost_table(tuner, tried, inputs.text, best, targets=targets)
         table = pd.concat([table, costs], ignore_index=True)
-
-    plane = Plane.fit(scored.dev_embeddings, best_layer)
+    projection = Projection.fit(inputs.scored.dev_embeddings, best)
+    runner = inputs.runner(inputs.test, "test", projection)
+    probed = dict.fromkeys((BASE, CENTRING, *chosen), (best, n_layers)) if options.quality else {}
     measured = _measured(
-        Bench(model, test, maker, reading, directory and folder / "test", plane),
-        chosen if only_chosen else options,
-        controls=[maker.control(state, seed) for state in chosen if state.k for seed in seeds],
-        means=language_means(scored.dev_embeddings) if controls else None,
-        probed=dict.fromkeys((BASE, CENTRING, *chosen), at) if quality else {},
+        runner,
+        chosen if options.only_chosen else tried,
+        controls=[inputs.factory.control(c, seed) for c in chosen if c.k for seed in options.seeds],
+        means=language_means(inputs.scored.dev_embeddings) if options.controls else None,
+        probed=probed,
     )
-    on_plane = [state for state in (BASE, *chosen, CENTRING) if state in measured]
-    k = next((state.k for state in chosen if state.k), scores.resolve_k(ks[0]))
     return Study(
-        results=tabulate(measured, test.languages, targets=targets, pairs_at={*at}),
-        experts=_experts(maker, chosen),
-        counts=experts_per_layer(scores, k, by=by),
-        overlap=expert_overlap(scores, k, by=by),
+        **_tables(inputs, options, measured, chosen, projection, n_layers=n_layers),
         doses=table,
-        projection=projection_table(measured, on_plane, test.languages, plane),
-        hubness=hubness_table(measured, best_layer),
-        best_layer=best_layer,
+        best_layer=best,
         chosen=tuple(chosen),
         n_layers=n_layers,
-        n_sentences=test.n_sentences,
-        provenance={
-            "model": asdict(scores.model) if scores.model else {"name": "unnamed"},
-            "dev": {"name": dev.name, "fingerprint": dev.fingerprint},
-            "test": {"name": test.name, "fingerprint": test.fingerprint},
-        },
+        n_sentences=inputs.test.n_sentences,
+        provenance=_provenance(inputs),
     )
-
-
-def _measured(
-    bench: Bench,
-    edited: Sequence[State],
-    *,
-    controls: Sequence[State],
-    means: Means | None,
-    probed: Mapping[State, Collection[int]],
-) -> Album:
-    """Base, edits and controls on the test corpus; no control without the means to centre by."""
-    album, untouched = Album(bench), cache(bench.embeddings)
-    album.add(BASE, untouched, probed=probed.get(BASE, ()))
-    if means is not None:
-        centred = partial(_centred, untouched, means)
-        album.add(CENTRING, centred, probed=probed.get(CENTRING, ()))
-    untouched.cache_clear()
-    states = [*edited, *(controls if means is not None else ())]
-    for state in progress(states, "steering and measuring", "state"):
-        album.add(state, probed=probed.get(state, ()))
-    return album
-
-
-def _centred(untouched: Callable[[], LayerEmbeddings], means: Means) -> LayerEmbeddings:
-    return centre(untouched(), means)
 
 
 def spread(n: int, tune: int | None) -> list[int]:
@@ -278,22 +140,87 @@ def spread(n: int, tune: int | None) -> list[int]:
     return [row * n // wanted for row in range(wanted)]
 
 
+def _tried(tuner: Runner, untouched: LayerEmbeddings, tried: Sequence[Condition]) -> Measured:
+    """The base, and every dose of an edit that has several, on sentences of dev."""
+    measured = Measured(tuner)
+    measured.add(BASE, lambda: untouched)
+    try_doses(measured, tried)
+    return measured
+
+
+def _measured(
+    runner: Runner,
+    edited: Sequence[Condition],
+    *,
+    controls: Sequence[Condition],
+    means: Means | None,
+    probed: Mapping[Condition, Collection[int]],
+) -> Measured:
+    """Base, edits and controls on the test corpus; no control without the means to centre by."""
+    measured, untouched = Measured(runner), cache(runner.embeddings)
+    measured.add(BASE, untouched, probed=probed.get(BASE, ()))
+    if means is not None:
+        centred = partial(_centred, untouched, means)
+        measured.add(CENTRING, centred, probed=probed.get(CENTRING, ()))
+    untouched.cache_clear()
+    conditions = [*edited, *(controls if means is not None else ())]
+    for condition in progress(conditions, "steering and measuring", "condition"):
+        measured.add(condition, probed=probed.get(condition, ()))
+    return measured
+
+
+def _centred(untouched: Callable[[], LayerEmbeddings], means: Means) -> LayerEmbeddings:
+    return centre(untouched(), means)
+
+
 def _at(embeddings: LayerEmbeddings, rows: Sequence[int]) -> LayerEmbeddings:
     return {language: x[:, list(rows)] for language, x in embeddings.items()}
 
 
-def _experts(maker: Maker, chosen: Sequence[State]) -> pd.DataFrame:
-    """Tables of all states that have experts; with none of them no rows."""
-    tables = [maker.table(state) for state in chosen if state.k]
-    none = maker.scores.top(maker.scores.languages[0], 0).table().assign(value=[], prevalence=[])
-    return pd.concat(tables or [none], ignore_index=True)
+def _tables(
+    inputs: Inputs,
+    options: StudyOptions,
+    measured: Measured,
+    chosen: Sequence[Condition],
+    projection: Projection,
+    *,
+    n_layers: int,
+) -> dict[str, pd.DataFrame]:
+    """All tables but that of doses."""
+    scores, languages, best = inputs.scores, inputs.test.languages, projection.layer
+    targets = options.targets or scores.languages
+    shown = [condition for condition in (BASE, *chosen, CENTRING) if condition in measured]
+    k = next((condition.k for condition in chosen if condition.k), options.ks[0])
+    return {
+        "results": tabulate(measured, languages, targets=targets, pairs_at={best, n_layers}),
+        "experts": _experts(inputs.factory, chosen),
+        "counts": experts_per_layer(scores, k, by=options.by),
+        "overlap": expert_overlap(scores, k, by=options.by),
+        "projection": projection_table(measured, shown, languages, projection),
+        "hubness": hubness_table(measured, best),
+    }
 
 
-def _require_fit(
-    dev: ParallelCorpus, test: ParallelCorpus, scores: NeuronScores, targets: Sequence[str]
-) -> None:
+def _experts(factory: EditFactory, chosen: Sequence[Condition]) -> pd.DataFrame:
+    """Tables of all conditions that have experts; with none of them no rows."""
+    found = [factory.table(condition) for condition in chosen if condition.k]
+    none = factory.scores.top(factory.scores.languages[0], 0).table()
+    return pd.concat(found or [none.assign(value=[], prevalence=[])], ignore_index=True)
+
+
+def _provenance(inputs: Inputs) -> dict[str, Any]:
+    model = inputs.scores.model
+    corpora = {"dev": inputs.dev, "test": inputs.test}
+    return {"model": asdict(model) if model else {"name": "unnamed"}} | {
+        split: {"name": corpus.name, "fingerprint": corpus.fingerprint}
+        for split, corpus in corpora.items()
+    }
+
+
+def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:
+    dev, test = inputs.dev, inputs.test
     for target in targets:
-        scores.row(target)
+        inputs.scores.row(target)
     foreign = [code for code in (*test.languages, *targets) if code not in dev.languages]
     foreign += [target for target in targets if target not in test.languages]
     if foreign:

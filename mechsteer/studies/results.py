@@ -1,27 +1,33 @@
-"""The tidy results table and how to read it: one row an observation, whatever made it."""
+"""The tidy results table and how to read it: one row an observation, whatever made it.
+
+The columns ``kind``, ``edit``, ``language``, ``k``, ``strength`` and ``seed`` name the condition
+(``mechsteer.studies.conditions``); none of their cells is ever missing.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from mechsteer.errors import MechsteerError
+from mechsteer.studies import conditions
+from mechsteer.studies.conditions import Arm, in_order
+
 COLUMNS = (
-    *("edit", "language", "k", "strength", "seed", "layer", "source", "target"),
-    *("metric", "value", "ci_low", "ci_high", "n"),
+    *conditions.COLUMNS,
+    *("layer", "source", "target", "metric", "value", "ci_low", "ci_high", "n"),
 )
+NO_EDIT = Arm("base")
 
 
-def is_control(edit: str) -> bool:
-    """Whether an edit is there to be compared with: random neurons (of an edit), or centring."""
-    return edit == "centring" or edit.split(" ", maxsplit=1)[0] == "random"
+def arms_of(table: pd.DataFrame) -> list[Arm]:
+    """What a table compares: the base first, then clamping and other edits, controls last."""
+    pairs = table[["kind", "edit"]].drop_duplicates()
+    return in_order(Arm(kind, edit) for kind, edit in pairs.itertuples(index=False, name=None))
 
 
-def edits_of(results: pd.DataFrame) -> list[str]:
-    """Edits of a results table: base first, then clamping and the others, controls last."""
-
-    def order(edit: str) -> tuple[bool, bool, bool, str]:
-        return edit != "none", is_control(edit), edit not in ("clamp", "random"), edit
-
-    return sorted(results["edit"].unique(), key=order)
+def of_arm(table: pd.DataFrame, arm: Arm) -> pd.Series[bool]:
+    """Which rows are of an arm."""
+    return (table["kind"] == arm.kind) & (table["edit"] == arm.edit)
 
 
 def chance(metric: str, n_sentences: int) -> float | None:
@@ -37,21 +43,21 @@ def chance(metric: str, n_sentences: int) -> float | None:
     return levels.get(metric)
 
 
-def rows_of(results: pd.DataFrame, *, edit: str, language: str, metric: str) -> pd.DataFrame:
-    """Rows of one edit for one steered language.
+def rows_of(results: pd.DataFrame, arm: Arm, *, language: str, metric: str) -> pd.DataFrame:
+    """Rows of one arm for one steered language.
 
     What depends on no steered language (base, centring) carries the language "" and stands in for
     every language that has no row of its own.
     """
-    rows = results[(results["edit"] == edit) & (results["metric"] == metric)]
+    rows = results[of_arm(results, arm) & (results["metric"] == metric)]
     own = rows[rows["language"] == language]
     return own if len(own) else rows[rows["language"] == ""]
 
 
 def series(
     results: pd.DataFrame,
+    arm: Arm,
     *,
-    edit: str,
     language: str,
     metric: str,
     source: str = "*",
@@ -62,17 +68,17 @@ def series(
     Several seeds give their mean, minimum and maximum; a single row its confidence interval.
 
     Raises:
-        ValueError: when a layer has several rows of one seed (more than one k or strength).
+        MechsteerError: when a layer has several rows of one seed (more than one k or strength).
     """
-    rows = rows_of(results, edit=edit, language=language, metric=metric)
+    rows = rows_of(results, arm, language=language, metric=metric)
     rows = rows[(rows["source"] == source) & (rows["target"] == target)]
     if rows["layer"].is_unique:
         names = {"ci_low": "low", "ci_high": "high"}
         line = rows.rename(columns=names)[["layer", "value", "low", "high"]].sort_values("layer")
         return line.assign(seeds=1).reset_index(drop=True)
     if rows.duplicated(["layer", "seed"]).any():
-        raise ValueError(
-            f"{edit} of {language} has several values of {metric} in one layer: "
+        raise MechsteerError(
+            f"{' '.join(arm).strip()} of {language} has several values of {metric} in one layer: "
             "filter the results to one k and one strength first"
         )
     band = rows.groupby("layer")["value"].agg(["mean", "min", "max", "size"]).reset_index()
@@ -81,8 +87,8 @@ def series(
 
 def change(
     results: pd.DataFrame,
+    arm: Arm,
     *,
-    edit: str,
     language: str,
     metric: str,
     source: str = "*",
@@ -94,16 +100,14 @@ def change(
     values stands in, with the range of seeds but without an interval.
     """
 
-    def line(edit: str, metric: str) -> pd.DataFrame:
-        return series(
-            results, edit=edit, language=language, metric=metric, source=source, target=target
-        )
+    def line(arm: Arm, metric: str) -> pd.DataFrame:
+        return series(results, arm, language=language, metric=metric, source=source, target=target)
 
-    paired = line(edit, f"{metric}.delta")
+    paired = line(arm, f"{metric}.delta")
     if len(paired):
         return paired
-    edited = line(edit, metric)
-    offset = edited["layer"].map(line("none", metric).set_index("layer")["value"])
+    edited = line(arm, metric)
+    offset = edited["layer"].map(line(NO_EDIT, metric).set_index("layer")["value"])
     several = edited["seeds"] > 1
     return edited.assign(
         value=edited["value"] - offset,
@@ -113,10 +117,10 @@ def change(
 
 
 def matrix(
-    results: pd.DataFrame, *, layer: int, edit: str, language: str = "", metric: str
+    results: pd.DataFrame, arm: Arm = NO_EDIT, *, layer: int, language: str = "", metric: str
 ) -> pd.DataFrame:
     """Metric of each ordered pair at one layer, source by target, in the order of the table."""
-    rows = rows_of(results[results["layer"] == layer], edit=edit, language=language, metric=metric)
+    rows = rows_of(results[results["layer"] == layer], arm, language=language, metric=metric)
     rows = rows[(rows["source"] != "*") & (rows["target"] != "*")]
     codes = list(dict.fromkeys([*rows["source"], *rows["target"]]))
     cells = rows.groupby(["source", "target"], observed=True)["value"].mean()
@@ -131,7 +135,7 @@ def distance_rows(results: pd.DataFrame, language: str) -> pd.DataFrame:
     """
     to_medoid = (results["metric"] == "distance_medoid") & (results["source"] != "*")
     to_target = (results["metric"] == "distance_target") & (results["target"] == language)
-    keys = [*COLUMNS[:6], "metric"]
+    keys = [*conditions.COLUMNS, "layer", "metric"]
     rows = results[to_medoid | to_target]
     means = rows.groupby(keys, observed=True, sort=False)["value"].mean().reset_index()
     means = means.assign(source="*", target="*", ci_low=float("nan"), ci_high=float("nan"))

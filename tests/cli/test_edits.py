@@ -18,8 +18,9 @@ from rich.console import Console
 import mechsteer as ms
 from mechsteer.cli import cli
 from mechsteer.cli.do.edits import edit_command
-from mechsteer.cli.do.runs import score_command
+from mechsteer.cli.do.score import score_command
 from mechsteer.cli.entry import _run
+from mechsteer.cli.requests import ScoreRequest
 from mechsteer.cli.show.side_by_side import side_by_side, visible
 from mechsteer.interventions import NeuronEdit
 
@@ -44,7 +45,8 @@ def mechsteer(capsys: pytest.CaptureFixture[str]) -> Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("cli") / "run"
     languages = ("eng_Latn", "fra_Latn", "jpn_Jpan")
-    score_command("embedded", "embedded", path, split="dev", languages=languages, limit=48)
+    asked = ScoreRequest(corpus="embedded", split="dev", languages=languages, limit=48)
+    score_command("embedded", path, asked)
     return path
 
 
@@ -65,7 +67,7 @@ def test_an_edit_made_on_the_command_line_is_the_one_made_in_python(
     assert half.index.tolist() == whole.index.tolist()
     assert half.b.tolist() == whole.scaled(0.5).b.tolist()
     assert half.provenance["selection"] == "top 300 by ap"
-    assert half.provenance["scored"]["corpus"]["limit"] == 48
+    assert half.provenance["scored"]["limit"] == 48
 
 
 def test_generate_shows_before_and_after_and_speaks_json(french: Path, mechsteer: Run) -> None:

@@ -18,8 +18,9 @@ from mechsteer.analysis import mean_distances
 from mechsteer.analysis.alignment import medoid
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.studies.states import State, measure
-from mechsteer.studies.tabulate import tabulate
+from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.measurements import measure
+from mechsteer.studies.tables import tabulate
 
 LANGUAGES = ("deu_Latn", "eng_Latn", "fra_Latn", "jpn_Jpan", "rus_Cyrl")
 TARGETS = ("fra_Latn", "jpn_Jpan")
@@ -37,19 +38,25 @@ def space(seed: int, shared: float) -> dict[str, torch.Tensor]:
     }
 
 
+def clamped(language: str) -> Condition:
+    return Condition("edit", "clamp", language, 5, 1.0)
+
+
 @pytest.fixture(scope="module")
-def spaces() -> dict[State, dict[str, torch.Tensor]]:
-    edited = {State("clamp", code, 5): space(9 + i, 1.5) for i, code in enumerate(TARGETS)}
+def spaces() -> dict[Condition, dict[str, torch.Tensor]]:
+    edited = {clamped(code): space(9 + i, 1.5) for i, code in enumerate(TARGETS)}
     drawn = {
-        State("random", code, 5, seed=s): space(20 + s, 0.8) for s in (0, 1) for code in TARGETS
+        Condition("random", "clamp", code, 5, 1.0, s): space(20 + s, 0.8)
+        for s in (0, 1)
+        for code in TARGETS
     }
-    return {State(): space(0, 0.8), State("centring"): space(1, 1.2)} | edited | drawn
+    return {BASE: space(0, 0.8), CENTRING: space(1, 1.2)} | edited | drawn
 
 
 @pytest.fixture(scope="module")
-def results(spaces: dict[State, dict[str, torch.Tensor]]) -> pd.DataFrame:
-    measured = {state: measure(x) for state, x in spaces.items()}
-    return tabulate(measured, LANGUAGES, targets=TARGETS, resamples=100)
+def results(spaces: dict[Condition, dict[str, torch.Tensor]]) -> pd.DataFrame:
+    measured = {condition: measure(x) for condition, x in spaces.items()}
+    return tables.labelled(tabulate(measured, LANGUAGES, targets=TARGETS, resamples=100))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -100,7 +107,7 @@ def test_correlations_take_accuracy_and_distance_of_each_candidate(results, spac
     table = correlations(results, edit="clamp", layer=1).set_index(["language", "pair"])
     others = [i for i, code in enumerate(LANGUAGES) if code != "fra_Latn"]
     own = LANGUAGES.index("fra_Latn")
-    after = {code: x[1] for code, x in spaces[State("clamp", "fra_Latn", 5)].items()}
+    after = {code: x[1] for code, x in spaces[clamped("fra_Latn")].items()}
     distance = mean_distances(after)[own, others]
     accuracy = measure({c: x[None] for c, x in after.items()}).top1[0, own, others].double().mean(1)
     expected = pearsonr(accuracy, distance).statistic
@@ -111,7 +118,7 @@ def test_correlations_take_accuracy_and_distance_of_each_candidate(results, spac
 
 def test_distances_are_the_papers_three_before_and_after(results, spaces) -> None:
     table = tables.distances(results, TARGETS, 1).set_index("row")
-    before = mean_distances({code: x[1] for code, x in spaces[State()].items()})
+    before = mean_distances({code: x[1] for code, x in spaces[BASE].items()})
     centre = medoid(before)
     rows = {code: LANGUAGES.index(code) for code in TARGETS}
     to_medoid = np.mean([before[centre, row] for row in rows.values()])
@@ -127,7 +134,7 @@ def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> N
     table = tables.effects(results, {"best": 0, "last": 1})
     asked = table.query("edit == 'none' and pairs == 'query' and place == 'last'")
     asked = asked[asked["metric"] == "retrieval_top1"].set_index("language")["value"]
-    base = measure(spaces[State()]).top1[1].float().mean(2)
+    base = measure(spaces[BASE]).top1[1].float().mean(2)
     for code in TARGETS:
         row = LANGUAGES.index(code)
         expected = (base[row].sum() / 4).item()

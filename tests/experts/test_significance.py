@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 import mechsteer as ms
-from mechsteer.cli.do.runs import score_command
+from mechsteer.cli.do.score import score_command
 from mechsteer.cli.do.significance import significance_command
+from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts.score import score_recording
@@ -214,7 +215,7 @@ def test_a_labelled_run_is_permuted_freely_from_its_recording(tmp_path: Path) ->
         lines = "\n".join(sentences[code][:count])
         (text / f"{code}.txt").write_text(lines + "\n", encoding="utf-8")
     run = tmp_path / "run"
-    scores = score_command("embedded", str(text), run, labelled=True)
+    scores = score_command("embedded", run, ScoreRequest(corpus=str(text), labelled=True))
     experts, file = significance_command(run, "ja", 0.05, min_effect=1.5, draws=500)
     assert "languages permuted freely" in experts.selection
     assert 0 < len(experts) < scores.site.n_neurons

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
     {"errors", "progress"},
-    {"kernels"},
+    {"kernels", "options"},
     {"artifacts", "corpus", "analysis"},
     {"model"},
     {"recording"},

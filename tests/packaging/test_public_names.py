@@ -15,7 +15,7 @@ import mechsteer as ms
 
 STUB = Path(ms.__file__).with_suffix(".pyi")
 PACKAGES = sorted(m.name for m in pkgutil.iter_modules(ms.__path__) if m.ispkg)
-INTERNAL = {"cli", "throughput", "embedded"}  # behind commands, or data
+INTERNAL = {"cli", "options", "throughput", "embedded"}  # behind commands and records, or data
 
 
 def named() -> dict[str, str]:

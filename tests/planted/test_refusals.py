@@ -111,6 +111,13 @@ ON_NUMBERS: dict[str, list[Callable[[], object]]] = {
         lambda: analysis.against_seeds(NAN, torch.rand(3, 4, 4)),
         lambda: analysis.against_seeds(TWICE, TWICE.expand(1, 2, 3)),
     ],
+    "proportion_interval": [
+        lambda: analysis.proportion_interval(NAN[0], 4),
+        lambda: analysis.proportion_interval(torch.tensor([5]), 4),
+        lambda: analysis.proportion_interval(torch.tensor([-1]), 4),
+        lambda: analysis.proportion_interval(torch.tensor([0]), 0),
+        lambda: analysis.proportion_interval(torch.tensor([1]), 4, confidence=1.0),
+    ],
     "mcnemar": [
         lambda: analysis.mcnemar(NONE.bool(), NONE.bool()),
         lambda: analysis.mcnemar(TWICE, TWICE),

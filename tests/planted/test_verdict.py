@@ -14,8 +14,9 @@ from mechsteer.analysis import bootstrap_difference, centre, language_means
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
 from mechsteer.reporting.effects import against_centring, effects
 from mechsteer.reporting.verdict import sentences
-from mechsteer.studies.states import Measures, State, measure
-from mechsteer.studies.tabulate import tabulate
+from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.measurements import Measurements, measure
+from mechsteer.studies.tables import tabulate
 from tests.planted.made import LANGUAGES, Space, space
 
 N, N_LAYERS, CHOSEN = 120, 2, 1
@@ -32,7 +33,7 @@ def layers(half: int, **knobs: float) -> Space:
 
 
 @cache
-def measured(knobs: tuple[tuple[str, float], ...]) -> Measures:
+def measured(knobs: tuple[tuple[str, float], ...]) -> Measurements:
     """One state: the space with these knobs, or centred with means of its dev half."""
     options = dict(knobs)
     centred = options.pop("centred", 0.0)
@@ -40,7 +41,7 @@ def measured(knobs: tuple[tuple[str, float], ...]) -> Measures:
     return measure(centre(test, language_means(layers(0, **options))) if centred else test)
 
 
-def state(**knobs: float) -> Measures:
+def state(**knobs: float) -> Measurements:
     return measured(tuple(sorted(knobs.items())))
 
 
@@ -48,12 +49,13 @@ def report(
     base: Mapping[str, float], edit: Mapping[str, float], drawn: tuple[Mapping[str, float], ...]
 ) -> ReportData:
     states = {
-        State(): state(**base),
-        State("clamp", STEERED, 10): state(**edit),
-        State("centring"): state(**base, **CENTRED),
+        BASE: state(**base),
+        Condition("edit", "clamp", STEERED, 10, 1.0): state(**edit),
+        CENTRING: state(**base, **CENTRED),
     }
     states |= {
-        State("random", STEERED, 10, 1.0, seed): state(**knobs) for seed, knobs in enumerate(drawn)
+        Condition("random", "clamp", STEERED, 10, 1.0, seed): state(**knobs)
+        for seed, knobs in enumerate(drawn)
     }
     results = tabulate(states, LANGUAGES, targets=[STEERED], pairs_at={CHOSEN})
     return checked(
@@ -115,8 +117,8 @@ def test_the_verdict_says_what_was_planted(case: str) -> None:
 def test_alignment_shrinks_distances_too_and_is_not_called_an_offset() -> None:
     base, edit, drawn, *_ = CASES["true alignment"]
     data = report(base, edit, drawn)
-    distance = effects(data, metric="distance_pairs").set_index(["edit", "place"])["value"]
-    assert distance["clamp", "chosen"] < -0.1
+    distance = effects(data, metric="distance_pairs").set_index(["kind", "place"])["value"]
+    assert distance["edit", "chosen"] < -0.1
     assert len(verdict(data)) == 3
 
 
@@ -126,7 +128,7 @@ def test_the_difference_to_centring_is_a_paired_bootstrap_by_sentence() -> None:
     found = against_centring(data, "clamp").set_index("place")
     different = ~torch.eye(len(LANGUAGES), dtype=torch.bool)
 
-    def hits(measures: Measures) -> torch.Tensor:
+    def hits(measures: Measurements) -> torch.Tensor:
         return measures.top1[CHOSEN][different].double().mean(0)[:, None]  # [sentence, 1]
 
     expected = bootstrap_difference(hits(state(**edit)), hits(state(**base, **CENTRED)))

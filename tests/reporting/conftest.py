@@ -18,8 +18,11 @@ LANGUAGES = (
     *("eng_Latn", "deu_Latn", "fra_Latn", "spa_Latn", "rus_Cyrl", "ell_Grek"),
     *("arb_Arab", "hin_Deva", "jpn_Jpan", "zho_Hans", "tur_Latn", "swh_Latn"),
 )
-EDITS = (("none", -1), ("clamp", -1), ("random", 0), ("random", 1), ("random", 2), ("centring", -1))
-SHIFT = {"none": 0.0, "clamp": -0.02, "random": -0.004, "centring": 0.05}
+ARMS = (
+    *(("base", "", -1), ("edit", "clamp", -1), ("random", "clamp", 0), ("random", "clamp", 1)),
+    *(("random", "clamp", 2), ("centring", "", -1)),
+)
+SHIFT = {"base": 0.0, "edit": -0.02, "random": -0.004, "centring": 0.05}
 METRICS = ("retrieval_top1", "mexa", "distance_pairs", "distance_medoid", "distance_target")
 
 
@@ -39,7 +42,7 @@ def _distances(
 ) -> Iterator[tuple]:
     """To the medoid one row a language; to a target one row a language and target."""
     targets = (
-        ("*",) if metric == "distance_medoid" else tuple(t for t in steered if head[1] in ("", t))
+        ("*",) if metric == "distance_medoid" else tuple(t for t in steered if head[2] in ("", t))
     )
     for source in languages:
         for target in targets:
@@ -51,13 +54,13 @@ def _distances(
 def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -> Iterator[tuple]:
     rng = np.random.default_rng(0)
     for language in ("", *steered):
-        for edit, seed in EDITS:
-            if (language == "") != (edit in ("none", "centring")):
+        for kind, edit, seed in ARMS:
+            if (language == "") != (kind in ("base", "centring")):
                 continue
-            k = 50 if edit in ("clamp", "random") else 0
-            head = (edit, language, k, float(k > 0), seed)
+            k = 50 if edit else 0
+            head = (kind, edit, language, k, float(k > 0), seed)
             ends = [("*", "*")] + ([(language, "*"), ("*", language)] if language else [])
-            own = rng.normal(0, 0.015 if edit == "clamp" else 0.003)
+            own = rng.normal(0, 0.015 if kind == "edit" else 0.003)
             for layer in range(n_layers + 2):
                 for metric in METRICS:
                     if metric in ("distance_medoid", "distance_target"):
@@ -66,21 +69,21 @@ def _rows(languages: tuple[str, ...], steered: tuple[str, ...], n_layers: int) -
                         )
                         continue
                     for source, target in ends:
-                        move = SHIFT[edit] + own * layer / n_layers + rng.normal(0, 0.002)
-                        move = 0.0 if edit == "none" or layer == 0 else move
+                        move = SHIFT[kind] + own * layer / n_layers + rng.normal(0, 0.002)
+                        move = 0.0 if kind == "base" or layer == 0 else move
                         where = (layer, source, target)
                         level = _level(metric, layer, n_layers) + move
                         yield _row((*head, *where, metric), level, interval=True)
-                        if edit != "none" and not metric.startswith("distance"):
+                        if kind != "base" and not metric.startswith("distance"):
                             paired = (*head, *where, f"{metric}.delta")
                             yield _row(paired, move, interval=True)
-                        if edit == "clamp" and not metric.startswith("distance"):
+                        if kind == "edit" and not metric.startswith("distance"):
                             paired = (*head, *where, f"{metric}.vs_centring")
                             yield _row(paired, move - SHIFT["centring"], interval=True)
-            if edit in ("none", "clamp"):
+            if kind in ("base", "edit"):
                 for source, target in permutations(languages, 2):
                     level = _level("retrieval_top1", n_layers // 2, n_layers) + rng.normal(
-                        SHIFT[edit], 0.05
+                        SHIFT[kind], 0.05
                     )
                     where = (n_layers // 2, source, target)
                     yield _row((*head, *where, "retrieval_top1"), level, interval=False)
@@ -97,14 +100,15 @@ def _overlap(languages: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _doses(steered: tuple[str, ...], layer: int) -> pd.DataFrame:
-    rows = [("none", "", 0, 1.0, "retrieval_top1", 0.3), ("none", "", 0, 1.0, "bits_per_byte", 2.1)]
+    base = ("base", "", "", 0, 1.0)
+    rows = [(*base, "retrieval_top1", 0.3), (*base, "bits_per_byte", 2.1)]
     for language in steered:
         for k in (10, 50, 200):
             for strength in (0.5, 1.0):
-                dose = ("clamp", language, k, strength)
+                dose = ("edit", "clamp", language, k, strength)
                 rows.append((*dose, "retrieval_top1", 0.3 + strength * k / 4000))
                 rows.append((*dose, "bits_per_byte", 2.1 + strength * k / 1000))
-    columns = ["edit", "language", "k", "strength", "metric", "value"]
+    columns = ["kind", "edit", "language", "k", "strength", "metric", "value"]
     table = pd.DataFrame(rows, columns=columns).assign(layer=layer, n=120)
     return table.assign(ci_low=table["value"] - 0.02, ci_high=table["value"] + 0.02)
 
@@ -112,10 +116,12 @@ def _doses(steered: tuple[str, ...], layer: int) -> pd.DataFrame:
 def _projection(languages: tuple[str, ...], steered: tuple[str, ...], layer: int) -> pd.DataFrame:
     rng = np.random.default_rng(2)
     frames = []
-    for edit, language in [("none", ""), ("clamp", steered[0]), ("centring", "")]:
+    arms = [("base", "", ""), ("edit", "clamp", steered[0]), ("centring", "", "")]
+    for kind, edit, language in arms:
         for i, source in enumerate(languages):
-            spread = 0.0 if edit == "centring" else 6.0
+            spread = 0.0 if kind == "centring" else 6.0
             columns = {
+                "kind": kind,
                 "edit": edit,
                 "language": language,
                 "layer": layer,
@@ -131,11 +137,12 @@ def _projection(languages: tuple[str, ...], steered: tuple[str, ...], layer: int
 def _hubness(steered: tuple[str, ...], layer: int) -> pd.DataFrame:
     frames = []
     for language in ("", *steered):
-        for edit, seed in EDITS:
-            if (language == "") != (edit in ("none", "centring")):
+        for kind, edit, seed in ARMS:
+            if (language == "") != (kind in ("base", "centring")):
                 continue
-            k = 50 if edit in ("clamp", "random") else 0
-            head = {"edit": edit, "language": language, "k": k, "strength": float(k > 0)}
+            k = 50 if edit else 0
+            head = {"kind": kind, "edit": edit, "language": language, "k": k}
+            head["strength"] = float(k > 0)
             counts = np.maximum(1, 400 * 0.8 ** np.arange(40)).astype(int)
             frames.append(
                 pd.DataFrame(

@@ -18,6 +18,7 @@ from mechsteer.plots.experts import clustered
 from mechsteer.plots.panels import BLUE, VERMILLION
 from mechsteer.reporting import ReportData
 from mechsteer.reporting.svg import inline
+from mechsteer.studies.conditions import Arm
 
 VALUES = np.random.default_rng(0).normal(0, 1, 200) + 3 * (np.arange(200) < 40)
 POSITIVE = np.arange(200) < 40
@@ -90,17 +91,18 @@ def test_languages_that_share_experts_stand_side_by_side() -> None:
 
 
 def test_planes_of_one_table_share_axes_and_draw_all_points(data: ReportData) -> None:
-    panels = [plots.projection(data.projection, edit=e) for e in ("none", "centring")]
+    kinds = ("base", "centring")
+    panels = [plots.projection(data.projection, Arm(kind)) for kind in kinds]
     assert panels[0].get_xlim() == panels[1].get_xlim()
-    for ax, edit in zip(panels, ("none", "centring"), strict=True):
+    for ax, kind in zip(panels, kinds, strict=True):
         drawn = np.concatenate([points.get_offsets() for points in ax.collections])
-        rows = data.projection[data.projection["edit"] == edit]
+        rows = data.projection[data.projection["kind"] == kind]
         np.testing.assert_array_equal(np.sort(drawn[:, 0]), np.sort(rows["x"]))
         assert all(points.get_rasterized() for points in ax.collections)
 
 
 def test_names_on_a_plane_never_touch(data: ReportData) -> None:
-    ax = plots.projection(data.projection, edit="centring")
+    ax = plots.projection(data.projection, Arm("centring"))
     places = np.array([text.xy for text in ax.texts])
     assert len(places) == 12
     for i, (x, y) in enumerate(places):
@@ -109,7 +111,7 @@ def test_names_on_a_plane_never_touch(data: ReportData) -> None:
 
 
 def test_the_steered_language_has_the_colour_of_the_edit(data: ReportData) -> None:
-    ax = plots.projection(data.projection, edit="clamp", language="fra_Latn")
+    ax = plots.projection(data.projection, Arm("edit", "clamp"), language="fra_Latn")
     colours = [to_hex(points.get_facecolor()[0]) for points in ax.collections]
     assert colours.count(VERMILLION) == 1
 
@@ -151,9 +153,9 @@ def test_the_clamp_value_is_marked_even_beyond_the_activations() -> None:
 
 
 def test_significant_cells_are_framed(data: ReportData) -> None:
-    keys = {"layer": 3, "edit": "clamp", "language": "fra_Latn"}
+    keys = {"arm": Arm("edit", "clamp"), "layer": 3, "language": "fra_Latn"}
     pairs = data.results.query(
-        "edit == 'clamp' and language == 'fra_Latn' and layer == 3 "
+        "kind == 'edit' and language == 'fra_Latn' and layer == 3 "
         "and metric == 'retrieval_top1' and source != '*' and target != '*'"
     )
     significant = (pairs["source"] == "deu_Latn") & (pairs["target"] == "eng_Latn")

@@ -237,7 +237,7 @@ def test_every_figure_comes_with_its_data_and_every_table_with_a_file(html: str,
 def test_csv_holds_the_numbers_that_were_drawn(data: ReportData, html: str):
     rows = list(csv.DictReader(io.StringIO(embedded(html)["retrieval_top1"])))
     clamp = data.results.query(
-        "edit == 'clamp' and metric == 'retrieval_top1' and source == '*' and target == '*'"
+        "kind == 'edit' and metric == 'retrieval_top1' and source == '*' and target == '*'"
     )
     expected = clamp.set_index(["language", "layer"])["value"]
     assert len(rows) == len(expected)
@@ -328,7 +328,7 @@ def test_a_table_without_a_column_is_refused_by_name(data: ReportData, table: st
 
 
 def test_results_without_an_edit_are_refused(data: ReportData):
-    only_base = data.results[data.results["edit"] == "none"]
+    only_base = data.results[data.results["kind"] == "base"]
     with pytest.raises(ArtifactError, match="no edit of any language"):
         render(replace(data, results=only_base))
 

@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
 from mechsteer import plots
+from mechsteer.errors import MechsteerError
 from mechsteer.plots.panels import GREEN, INK, VERMILLION, label
 from mechsteer.reporting import ReportData
 from mechsteer.reporting.svg import inline
+from mechsteer.studies.conditions import Arm
 from mechsteer.studies.results import distance_rows, matrix, series
 
 
@@ -35,16 +37,16 @@ def test_no_figure_is_registered_with_pyplot(data: ReportData):
 def test_curves_draw_the_table(data: ReportData):
     ax = plots.curves(data.results, metric="mexa", language="jpn_Jpan")
     rows = data.results.query("metric == 'mexa' and source == '*' and target == '*'")
-    clamp = rows.query("edit == 'clamp' and language == 'jpn_Jpan'")["value"]
-    base = rows.query("edit == 'none'")["value"]
+    clamp = rows.query("kind == 'edit' and language == 'jpn_Jpan'")["value"]
+    base = rows.query("kind == 'base'")["value"]
     np.testing.assert_array_equal(_lines(ax)[VERMILLION], clamp)
     np.testing.assert_array_equal(_lines(ax)[INK], base)
 
 
 def test_several_seeds_are_their_mean_and_range(data: ReportData):
-    line = series(data.results, edit="random", language="fra_Latn", metric="mexa")
+    line = series(data.results, Arm("random", "clamp"), language="fra_Latn", metric="mexa")
     rows = data.results.query(
-        "edit == 'random' and language == 'fra_Latn' and metric == 'mexa' "
+        "kind == 'random' and language == 'fra_Latn' and metric == 'mexa' "
         "and source == '*' and target == '*'"
     )
     by_layer = rows.groupby("layer")["value"]
@@ -54,9 +56,9 @@ def test_several_seeds_are_their_mean_and_range(data: ReportData):
 
 
 def test_two_ks_in_one_line_are_refused(data: ReportData):
-    other = data.results[data.results["edit"] == "clamp"].assign(k=500)
+    other = data.results[data.results["kind"] == "edit"].assign(k=500)
     both = pd.concat([data.results, other])
-    with pytest.raises(ValueError, match="filter the results to one k"):
+    with pytest.raises(MechsteerError, match="filter the results to one k"):
         plots.curves(both, metric="mexa", language="fra_Latn")
 
 
@@ -82,7 +84,7 @@ def test_panels_of_one_table_share_their_scale(data: ReportData):
 
 
 def test_an_edit_nobody_knows_gets_a_colour_of_its_own(data: ReportData):
-    rows = data.results[data.results["edit"] == "clamp"].assign(edit="transport")
+    rows = data.results[data.results["kind"] == "edit"].assign(edit="transport")
     ax = plots.curves(pd.concat([data.results, rows]), metric="mexa", language="fra_Latn")
     assert len(_lines(ax)) == 5
     assert "transport" in _words(ax)
@@ -98,12 +100,12 @@ def test_cells_show_their_percentage(data: ReportData, share: float):
 
 def test_the_difference_matrix_is_edit_minus_base_on_a_symmetric_scale(data: ReportData):
     ax = plots.retrieval_matrix(
-        data.results, layer=3, edit="clamp", language="fra_Latn", delta=True
+        data.results, Arm("edit", "clamp"), layer=3, language="fra_Latn", delta=True
     )
     image = ax.images[0]
     edited, base = (
-        matrix(data.results, layer=3, edit=edit, language="fra_Latn", metric="retrieval_top1")
-        for edit in ("clamp", "none")
+        matrix(data.results, arm, layer=3, language="fra_Latn", metric="retrieval_top1")
+        for arm in (Arm("edit", "clamp"), Arm("base"))
     )
     np.testing.assert_array_equal(image.get_array().filled(np.nan), edited - base)
     assert image.norm.vmin == -image.norm.vmax
@@ -114,16 +116,16 @@ def test_matrices_of_many_languages_carry_no_numbers():
     codes = [f"l{i:02d}" for i in range(15)]
     pairs = [(s, t) for s in codes for t in codes if s != t]
     rows = pd.DataFrame(pairs, columns=["source", "target"]).assign(
-        edit="none", language="", metric="retrieval_top1", layer=1, value=0.5
+        kind="base", edit="", language="", metric="retrieval_top1", layer=1, value=0.5
     )
     assert _words(plots.retrieval_matrix(rows, layer=1)) == []
 
 
 def test_the_distance_to_a_target_is_the_mean_over_the_other_languages(data: ReportData):
     rows = distance_rows(data.results, "fra_Latn").query("metric == 'distance_target'")
-    got = rows.query("edit == 'clamp' and layer == 4")["value"].item()
+    got = rows.query("kind == 'edit' and layer == 4")["value"].item()
     source = data.results.query(
-        "metric == 'distance_target' and edit == 'clamp' and target == 'fra_Latn' and layer == 4"
+        "metric == 'distance_target' and kind == 'edit' and target == 'fra_Latn' and layer == 4"
     )
     assert len(source) == 11
     assert got == pytest.approx(source["value"].mean(), rel=1e-15)
@@ -147,11 +149,11 @@ def test_bars_count_experts_and_the_line_is_what_chance_gives(data: ReportData):
 def test_effects_mark_every_language_and_edit(data: ReportData):
     table = pd.DataFrame(
         [
-            ("a", "clamp", 0.1, 0.0, 0.2),
-            ("b", "clamp", -0.1, -0.2, 0.0),
-            ("a", "centring", 0.3, 0.2, 0.4),
+            ("a", "edit", "clamp", 0.1, 0.0, 0.2),
+            ("b", "edit", "clamp", -0.1, -0.2, 0.0),
+            ("a", "centring", "", 0.3, 0.2, 0.4),
         ],
-        columns=["language", "edit", "value", "low", "high"],
+        columns=["language", "kind", "edit", "value", "low", "high"],
     )
     ax = plots.effects(table)
     marks = {to_hex(line.get_color()): list(line.get_xdata()) for line in ax.lines}

@@ -20,12 +20,12 @@ def _rows(language: str, clamp: tuple, random: tuple, centring: float) -> list[t
     for layer, sign in ((CHOSEN, 1), (LAST, -1)):
         tail = (layer, "*", "*", "retrieval_top1.delta")
         low, high = sorted((sign * clamp[1], sign * clamp[2]))
-        rows.append(("clamp", language, 10, 1.0, -1, *tail, sign * clamp[0], low, high, 9))
+        rows.append(("edit", "clamp", language, 10, 1.0, -1, *tail, sign * clamp[0], low, high, 9))
         rows += [
-            ("random", language, 10, 1.0, seed, *tail, sign * value, -1, 1, 9)
+            ("random", "clamp", language, 10, 1.0, seed, *tail, sign * value, -1, 1, 9)
             for seed, value in enumerate(random)
         ]
-        rows.append(("centring", language, 0, 1.0, -1, *tail, sign * centring, 0, 1, 9))
+        rows.append(("centring", "", language, 0, 1.0, -1, *tail, sign * centring, 0, 1, 9))
     return rows
 
 
@@ -79,7 +79,7 @@ def test_the_third_sentence_compares_with_centring(mixed: ReportData):
 
 def _compared(language: str, value: float, low: float, high: float) -> list[tuple]:
     """Paired differences to centring at the chosen layer; at the last one they are undecided."""
-    edit = ("clamp", language, 10, 1.0, -1)
+    edit = ("edit", "clamp", language, 10, 1.0, -1)
     metric = ("*", "*", "retrieval_top1.vs_centring")
     return [
         (*edit, CHOSEN, *metric, value, low, high, 9),
@@ -130,10 +130,10 @@ def _closer(language: str, mexa: float, distance: float, edit: str = "clamp") ->
     """MEXA's paired change, surely of its sign, and the distance of translations after the edit."""
     rows = []
     for layer in (CHOSEN, LAST):
-        state = (edit, language, 10, 1.0, -1, layer, "*", "*")
+        state = ("edit", edit, language, 10, 1.0, -1, layer, "*", "*")
         rows.append((*state, "mexa.delta", mexa, mexa - 0.001, mexa + 0.001, 9))
         rows.append((*state, "distance_pairs", distance, float("nan"), float("nan"), 9))
-        base = ("none", "", 0, 1.0, -1, layer, "*", "*", "distance_pairs")
+        base = ("base", "", "", 0, 1.0, -1, layer, "*", "*", "distance_pairs")
         if language == "fra_Latn":
             rows.append((*base, 0.5, float("nan"), float("nan"), 9))
     return rows
@@ -204,7 +204,7 @@ def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(da
 
 def test_an_edit_without_experts_is_compared_with_no_random_neurons(data: ReportData):
     rows = list(_rows("fra_Latn", (0.03, 0.01, 0.05), (), 0.1))
-    renamed = [("diffmean" if edit == "clamp" else edit, *rest) for edit, *rest in rows]
+    renamed = [(kind, "diffmean" if edit else "", *rest) for kind, edit, *rest in rows]
     whole = study(rows, data)
     results = pd.DataFrame(renamed, columns=list(COLUMNS)).assign(k=0)
     first, second = sentences(
@@ -227,7 +227,7 @@ def test_many_languages_are_given_by_their_extremes(data: ReportData):
     [("random", "No random neurons were run"), ("centring", "No centring was run")],
 )
 def test_a_missing_control_is_said(mixed: ReportData, missing: str, words: str):
-    without = checked(replace(mixed, results=mixed.results[mixed.results["edit"] != missing]))
+    without = checked(replace(mixed, results=mixed.results[mixed.results["kind"] != missing]))
     assert any(words in sentence for sentence in sentences(without, effects(without)))
 
 
@@ -236,7 +236,7 @@ def test_effects_without_paired_rows_are_differences_of_values(data: ReportData)
         replace(data, results=data.results[~data.results["metric"].str.contains("delta")])
     )
     paired = checked(data)
-    keys = ["language", "place", "edit"]
+    keys = ["language", "place", "kind"]
     got = effects(plain).set_index(keys)["value"]
     expected = effects(paired).set_index(keys)["value"]
     # both are differences of numbers below one: a few units of the last place
@@ -247,15 +247,15 @@ def test_effects_of_pairs_with_the_steered_language_are_their_own(data: ReportDa
     settled = checked(data)
     query = effects(settled, pairs="query")
     at = data.results.query(
-        "edit == 'clamp' and language == 'fra_Latn' and metric == 'retrieval_top1.delta' "
+        "kind == 'edit' and language == 'fra_Latn' and metric == 'retrieval_top1.delta' "
         "and source == 'fra_Latn' and target == '*' and layer == 3"
     )
-    own = query.query("language == 'fra_Latn' and edit == 'clamp' and place == 'chosen'")
+    own = query.query("language == 'fra_Latn' and kind == 'edit' and place == 'chosen'")
     assert own["value"].item() == at["value"].item()
 
 
 def test_the_k_shown_is_the_one_that_controls_ran_at(data: ReportData):
-    larger = data.results[data.results["edit"] == "clamp"].assign(k=500)
+    larger = data.results[data.results["kind"] == "edit"].assign(k=500)
     both = checked(replace(data, results=pd.concat([data.results, larger])))
     assert both.k_of("clamp") == 50
     assert set(both.shown["k"]) == {0, 50}

@@ -19,7 +19,7 @@ from mechsteer.experts.lape import firing_rates, lape
 from mechsteer.experts.score import describe, load_scores, save_scores, score_recording
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.recording import Recording, record
-from mechsteer.studies.detail import experts_per_layer
+from mechsteer.studies.detail_tables import experts_per_layer
 from tests.model.encoder_decoders import ENDS
 
 LANGUAGES = ("eng_Latn", "fra_Latn", "jpn_Jpan")
@@ -135,7 +135,7 @@ def test_a_study_runs_with_edits_of_both_stacks(
     study = ms.study(model, dev=dev, test=test, targets=["fra_Latn"], ks=[20], seeds=[0])
     assert study.n_layers == 2  # the encoder's: embeddings are its own
     assert set(study.results["layer"]) == {0, 1, 2, 3}
-    moved = study.results.query("edit == 'clamp' and metric == 'retrieval_top1'")
+    moved = study.results.query("kind == 'edit' and metric == 'retrieval_top1'")
     assert len(moved)
     edit = ms.clamp(ms.score(model, dev).top("fra_Latn", 20))
     ms.save_edit(edit, tmp_path / "edit.safetensors")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mechsteer.cli.do.runs import open_model
+from mechsteer.cli.do.models import open_model
 from mechsteer.errors import SiteError
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import SiteRow, site_table

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mechsteer.cli.do.runs import (
-    EMBEDDED,
-    cards_command,
-    report_command,
-    score_command,
-    study_command,
-)
+from mechsteer.cli.do.models import EMBEDDED
+from mechsteer.cli.do.report import cards_command, report_command
+from mechsteer.cli.do.score import score_command
+from mechsteer.cli.do.study import study_command
+from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
 
 TARGETS = ("fra_Latn", "jpn_Jpan", "rus_Cyrl")
 KS = (50, 200)
@@ -25,16 +23,16 @@ def run_demo(output: Path) -> Path:
     Experts, the layer and the dose come from the embedded dev sentences, all reported numbers from
     the test sentences. An interrupted demo is taken up where it stopped.
     """
-    score_command(EMBEDDED, EMBEDDED, output, split="dev", limit=SENTENCES)
-    study_command(
-        output,
-        EMBEDDED,
+    score_command(EMBEDDED, output, ScoreRequest(corpus=EMBEDDED, split="dev", limit=SENTENCES))
+    wanted = StudyRequest(
+        test=EMBEDDED,
         split="test",
         limit=SENTENCES,
         targets=TARGETS,
         ks=KS,
         text="dev",
-        seeds=SEEDS,
+        seeds=tuple(range(SEEDS)),
     )
-    cards_command(output, top=CARDS)
+    study_command(output, wanted)
+    cards_command(output, CardsRequest(top=CARDS))
     return report_command(output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mechsteer.artifacts.files import write_bytes
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.runs import recorded, run_scores
+from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.experts.scores import Criterion, Experts

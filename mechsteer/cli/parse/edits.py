@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mechsteer.cli.parse.flags import number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.show.terminal import print_table
 
@@ -17,7 +18,9 @@ from mechsteer.cli.show.terminal import print_table
 @RUN
 @click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
 @click.option("--language", required=True, help="Language of the experts.")
-@click.option("--k", required=True, type=float, help="A number, or a fraction of all neurons.")
+@click.option(
+    "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
+)
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
 @click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
@@ -25,7 +28,7 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
     from mechsteer.cli.do.edits import edit_command
 
-    made = edit_command(run, output, k=k if 0 < k < 1 else int(k), **options)
+    made = edit_command(run, output, k=k, **options)
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
 
 

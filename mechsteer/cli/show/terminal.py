@@ -35,7 +35,7 @@ def print_verdict(run: Path) -> None:
     """Print what the page says first: a few sentences, and the effects in numbers."""
     from rich.console import Console
 
-    from mechsteer.cli.do.runs import summary_command
+    from mechsteer.cli.do.report import summary_command
 
     sentences, table = summary_command(run)
     for sentence in sentences:

@@ -1,19 +1,20 @@
-"""The smaller tables of a study: where experts live, who shares them, the plane, hubs."""
+"""The smaller tables of a study: where experts live, who shares them, the projection, hubs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from mechsteer.analysis.hubness import skewness
+from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import Criterion, NeuronScores
-from mechsteer.studies.plane import Plane
-from mechsteer.studies.states import Measures, State
+from mechsteer.studies.conditions import Condition
+from mechsteer.studies.measurements import Measurements
+from mechsteer.studies.projection import Projection
 
-SENTENCES_ON_PLANE = 200  # of each language: more would only cover each other
+SENTENCES_SHOWN = 200  # of each language: more would only cover each other
 
 
 def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
@@ -64,50 +65,56 @@ def expert_overlap(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> p
 
 
 def projection_table(
-    measured: Mapping[State, Measures],
-    states: Iterable[State],
+    measured: Mapping[Condition, Measurements],
+    conditions: Iterable[Condition],
     languages: Sequence[str],
-    plane: Plane,
+    projection: Projection,
 ) -> pd.DataFrame:
-    """Where the first sentences of each language lie on the plane, in each of some states.
+    """Where the first sentences of each language lie on the projection, under some conditions.
 
-    Columns edit, language (steered), layer, source (the sentence's language), sentence, x, y, and
-    the shares of the base's variance x_share and y_share that the axes explain on dev.
+    Columns kind, edit, language (steered), layer, source (the sentence's language), sentence, x, y,
+    and the shares of the base's variance x_share and y_share that the axes explain on dev.
     """
     frames = []
-    for state in states:
-        place = measured[state].place[:, :SENTENCES_ON_PLANE].numpy()
+    for condition in conditions:
+        coordinates = measured[condition].coordinates
+        if coordinates is None:
+            raise MechsteerError(f"{condition.label} was measured without a projection")
+        place = coordinates[:, :SENTENCES_SHOWN].numpy()
         n_languages, n_sentences, _ = place.shape
         columns = {
-            "edit": state.edit,
-            "language": state.language,
-            "layer": plane.layer,
+            "kind": condition.kind,
+            "edit": condition.edit or "",
+            "language": condition.language or "",
+            "layer": projection.layer,
             "source": np.repeat(languages, n_sentences),
             "sentence": np.tile(np.arange(n_sentences), n_languages),
             "x": place[..., 0].ravel(),
             "y": place[..., 1].ravel(),
         }
         frames.append(pd.DataFrame(columns))
-    first, second = plane.explained
+    first, second = projection.explained
     return pd.concat(frames, ignore_index=True).assign(x_share=first, y_share=second)
 
 
-def hubness_table(measured: Mapping[State, Measures], layer: int) -> pd.DataFrame:
-    """How often sentences are among the 10 nearest of a query, at one layer, in every state.
+def hubness_table(measured: Mapping[Condition, Measurements], layer: int) -> pd.DataFrame:
+    """How often sentences are among the 10 nearest of a query, at one layer, in every condition.
 
-    Columns edit, language, k, strength, seed, layer, occurrence (N_10), count (of sentences, over
-    all ordered pairs of languages; occurrences that none has are left out) and skewness, which is
-    missing where all sentences occur equally often.
+    Columns kind, edit, language, k, strength, seed, layer, occurrence (N_10), count (of sentences,
+    over all ordered pairs of languages; occurrences that none has are left out) and skewness, which
+    is missing where all sentences occur equally often.
     """
     frames = []
-    for state, measures in measured.items():
-        there = measures.occurrence.nonzero()[:, 0]
-        each = there.repeat_interleave(measures.occurrence[there])
+    for condition, own in measured.items():
+        if own.occurrence is None:
+            raise MechsteerError(f"{condition.label} was measured without a projection")
+        there = own.occurrence.nonzero()[:, 0]
+        each = there.repeat_interleave(own.occurrence[there])
         columns = {
             "layer": layer,
             "occurrence": there.numpy(),
-            "count": measures.occurrence[there].numpy(),
+            "count": own.occurrence[there].numpy(),
             "skewness": skewness(each) if len(there) > 1 else float("nan"),
         }
-        frames.append(pd.DataFrame(asdict(state) | columns))
+        frames.append(pd.DataFrame(condition.columns() | columns))
     return pd.concat(frames, ignore_index=True)

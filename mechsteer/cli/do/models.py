@@ -1,0 +1,47 @@
+"""The model of a command: as the command line names it, or as a run was scored with it."""
+
+from __future__ import annotations
+
+import torch
+
+from mechsteer.artifacts.runs import Run
+from mechsteer.cli.requests import ScoreRequest
+from mechsteer.errors import MechsteerError
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.interface import Model
+from mechsteer.model.load import load_model
+from mechsteer.options import from_json
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+EMBEDDED = "embedded"
+
+
+def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Model:
+    """Load a model as the command line names it.
+
+    Raises:
+        MechsteerError: an unknown dtype, or what ``load_model`` refuses.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
+    name = None if source == EMBEDDED else source
+    return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))
+
+
+def model_of(run: Run) -> Model:
+    """The model of a run.
+
+    Raises:
+        ArtifactError: it is not the one that was scored.
+        MechsteerError: it cannot be loaded any more.
+    """
+    asked = asked_of(run)
+    model = open_model(run.manifest["inputs"]["model"], asked.device, asked.dtype)
+    if scored := run.manifest["stages"].get("score"):
+        model.require_same(ModelIdentity(**scored["model"]))
+    return model
+
+
+def asked_of(run: Run) -> ScoreRequest:
+    """What the run's ``mechsteer score`` was asked."""
+    return from_json(ScoreRequest, run.manifest["inputs"])

@@ -1,0 +1,81 @@
+"""What ``mechsteer cards`` and ``report`` do, and how a person makes a run again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pandas as pd
+
+from mechsteer.artifacts.runs import Run
+from mechsteer.cards import Cards, make_cards
+from mechsteer.cards.make import named_subject, top_subjects
+from mechsteer.cli.do.models import asked_of
+from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.requests import CardsRequest, StudyRequest
+from mechsteer.options import arguments, from_json
+from mechsteer.studies.files import load_study
+
+
+def cards_command(path: Path, request: CardsRequest) -> Cards:
+    """Make the cards of the best neurons of each steered language, and of neurons asked for.
+
+    Before a study all scored languages count. Kept for the report in ``RUN/cards.*.parquet``.
+    """
+    run = Run.open(path)
+    scores = run_scores(run)
+    chosen = run.manifest["stages"].get("study", {}).get("chosen", [])
+    steered = dict.fromkeys(condition["language"] for condition in chosen)
+    languages = [code for code in steered if code] or scores.languages
+    subjects = [
+        *(named_subject(scores, name) for name in request.neurons),
+        *top_subjects(scores, languages, request.top),
+    ]
+    model, dev, recording = recorded(run)
+    reading = asked_of(run).reading
+    with run.timed("cards"):
+        cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
+    run.finish("cards", files=cards.save(path), **request.as_json())
+    return cards
+
+
+def report_command(path: Path, output: Path | None = None) -> Path:
+    """Write the page of a studied run; the same run gives the same bytes."""
+    from mechsteer.reporting import report
+
+    run = Run.open(path)
+    return report(
+        load_study(run),
+        output or path / "report.html",
+        command=how_to_repeat(run),
+        manifest=run.manifest,
+        cards=_cards(run),
+        tables=path,
+    )
+
+
+def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
+    """The verdict of a studied run, and its effects over all pairs."""
+    from mechsteer.reporting import summary
+
+    return summary(load_study(Run.open(path)))
+
+
+def how_to_repeat(run: Run) -> str:
+    """What to type to make a studied run again in a folder ``RUN``: a command a line, quoted."""
+    stages, model = run.manifest["stages"], run.manifest["inputs"]["model"]
+    named = ["--", model] if model.startswith("-") else [model]
+    commands = [
+        ["score", *arguments(asked_of(run)), "-o", "RUN", *named],
+        ["study", "RUN", *arguments(from_json(StudyRequest, stages["study"]["arguments"]))],
+    ]
+    if "cards" in stages:
+        commands.append(["cards", "RUN", *arguments(from_json(CardsRequest, stages["cards"]))])
+    return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
+
+
+def _cards(run: Run) -> Cards | None:
+    if "cards" not in run.manifest["stages"]:
+        return None
+    run.stage("cards")
+    return Cards.load(run.path)

@@ -1,0 +1,110 @@
+"""What ``mechsteer score`` and ``select`` do: a run folder of scores, and experts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.runs import Run, versions
+from mechsteer.cli.do.corpora import read_text, scored_text
+from mechsteer.cli.do.models import asked_of, model_of, open_model
+from mechsteer.cli.requests import ScoreRequest
+from mechsteer.corpus import LabelledCorpus
+from mechsteer.corpus.languages import canonical
+from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.experts.score import describe, load_scores, save_scores
+from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.model.interface import Model
+from mechsteer.model.sites import find_site
+from mechsteer.recording import Recording, record
+from mechsteer.studies.run import score_for_study
+
+SCORES = "scores.safetensors"
+
+
+def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScores:
+    """Record and score a corpus into a run folder; an interrupted run is taken up again.
+
+    The model is loaded and its site found before anything is written.
+
+    Raises:
+        CorpusError: fewer than two languages, or none of them to score.
+        ArtifactError: the folder holds a run with other inputs.
+    """
+    uncounted = tuple(canonical(code) for code in request.negative_only)
+    request = replace(request, negative_only=uncounted)
+    text = read_text(
+        request.corpus, request.languages, request.split,
+        labelled=request.labelled, limit=request.limit,
+    )  # fmt: skip
+    scored = _scored_languages(text, uncounted)
+    inputs = {"model": model} | request.as_json()
+    inputs |= {"fingerprint": text.fingerprint, "versions": versions()}
+    if (output / "manifest.json").is_file():  # another run is refused before a model is loaded
+        run = Run.create(output, inputs, languages=scored)
+        if run.is_done("score"):
+            return run_scores(run)
+    opened = open_model(model, request.device, request.dtype)
+    find_site(opened, request.site)
+    run = Run.create(output, inputs, languages=scored)
+    with run.timed("score"):
+        found = score_for_study(opened, text, request, directory=output / "recording").scores
+        save_scores(found, output / SCORES)
+    run.finish("score", files=[SCORES], **describe(found))
+    return found
+
+
+def select_command(
+    path: Path, language: str, k: float, by: Criterion = "ap"
+) -> tuple[Experts, Path]:
+    """Write the k best experts of a language as ``RUN/experts/LANGUAGE.kK.BY.csv``."""
+    scores = run_scores(Run.open(path))
+    experts = scores.top(canonical(language), k, by=by)
+    file = path / "experts" / f"{experts.language}.k{len(experts)}.{by}.csv"
+    write_bytes(file, experts.table().to_csv(index=False).encode())
+    return experts, file
+
+
+def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:
+    """The model and the corpus of a scored run, with its recording read back.
+
+    Raises:
+        ArtifactError: the model or the corpus is not the one that was scored.
+    """
+    asked, dev, model = asked_of(run), scored_text(run), model_of(run)
+    recording = record(
+        model,
+        dev,
+        site=asked.site,
+        pooling=asked.pooling,
+        embeddings=True,
+        directory=run.path / "recording",
+        reading=asked.reading,
+    )
+    return model, dev, recording
+
+
+def run_scores(run: Run) -> NeuronScores:
+    """The scores of a run.
+
+    Raises:
+        ArtifactError: the run was not scored, or its file was changed.
+    """
+    return load_scores(run.path / SCORES, run.stage("score"))
+
+
+def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:
+    if len(text.languages) < 2:
+        raise CorpusError(
+            f"expected two languages or more to tell apart, got {list(text.languages)}"
+        )
+    if unknown := [code for code in uncounted if code not in text.languages]:
+        raise MechsteerError(
+            f"--negative-only: {', '.join(unknown)} not among {', '.join(text.languages)}"
+        )
+    scored = [code for code in text.languages if code not in uncounted]
+    if not scored:
+        raise MechsteerError("--negative-only names every language: none is left to score")
+    return scored

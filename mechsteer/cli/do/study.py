@@ -1,0 +1,87 @@
+"""What ``mechsteer study`` does: every condition measured into the run that was scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.corpora import read_costed, read_test, scored_text
+from mechsteer.cli.do.models import asked_of
+from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.requests import StudyRequest
+from mechsteer.corpus.languages import canonical
+from mechsteer.errors import MechsteerError
+from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
+from mechsteer.studies.edit_factory import EditFactory, MakeEdit, Studied
+from mechsteer.studies.files import save_study
+from mechsteer.studies.findings import Study
+from mechsteer.studies.protocol import Inputs, Scored
+from mechsteer.studies.protocol import run as run_protocol
+from mechsteer.studies.run import model_functions
+
+# what scores alone can make; percentiles and transport need the recording, and Python
+EDITS: dict[str, MakeEdit] = {
+    "clamp": clamp,
+    "clamp-mean": lambda experts: clamp(experts, value="mean"),
+    "damp": damp,
+    "zero": zero,
+    "aura": aura,
+    "shift": shift,
+}
+
+
+def study_command(path: Path, request: StudyRequest) -> Study:
+    """Steer to each target and measure on another corpus; what was measured already is kept."""
+    edits = studied(request.edits)
+    options = replace(request, targets=tuple(canonical(code) for code in request.targets))
+    run = Run.open(path)
+    run.stage("score")
+    dev, test = read_test(request.test, scored_text(run), request.split, request.limit)
+    text = read_costed(request.text, dev)
+    model, _, recording = recorded(run)
+    reading = asked_of(run).reading
+    with run.timed("study"):
+        scored = Scored(run_scores(run), recording.embeddings_by_language())
+        inputs = Inputs(
+            model_functions(model, reading),
+            scored,
+            dev,
+            test,
+            EditFactory(scored.scores, edits, options.by),
+            reading,
+            text=text,
+            folder=path / "states",
+        )
+        found = run_protocol(inputs, options)
+    save_study(run, found, request.as_json())
+    return found
+
+
+def studied(given: Sequence[str]) -> dict[str, Studied]:
+    """Edits by name: those that scores alone can make, and files that ``mechsteer edit`` wrote.
+
+    A file is called by its name without the last suffix.
+
+    Raises:
+        MechsteerError: no such edit, two of one name, or what ``load_edit`` refuses.
+    """
+    made: dict[str, Studied] = {}
+    sources: dict[str, str] = {}
+    for source in given:
+        name = source if source in EDITS else _name_of(source)
+        if name in made:
+            raise MechsteerError(
+                f"two edits are called {name!r} ({sources[name]} and {source}): rename a file, or "
+                "name each edit once"
+            )
+        made[name] = EDITS[source] if source in EDITS else load_edit(source)
+        sources[name] = source
+    return made
+
+
+def _name_of(source: str) -> str:
+    if not (Path(source).suffix or source.startswith("hf://")):
+        raise MechsteerError(f"unknown edit {source!r}: expected {' or '.join(EDITS)}, or a file")
+    return source.rsplit("/", 1)[-1] if source.startswith("hf://") else Path(source).stem

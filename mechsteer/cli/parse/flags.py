@@ -1,0 +1,78 @@
+"""From records of options to flags of a command, and from their texts to values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mechsteer.errors import MechsteerError
+from mechsteer.options import REQUIRED, Option, Options, options_of
+from mechsteer.options.rules import K, read_k
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def flags(record: type[Options]) -> Callable[[Command], Command]:
+    """Give a command one flag for each option of a record; values arrive read and checked."""
+
+    def add(command: Command) -> Command:
+        described = options_of(record)
+        for field in reversed(dataclasses.fields(record)):  # type: ignore[arg-type]
+            if (option := described.get(field.name)) and option.flag:
+                command = _flag(field.name, option, field.default)(command)
+        return command
+
+    return add
+
+
+def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Command]:
+    if default is False:
+        return click.option(option.flag, name, is_flag=True, help=option.help)
+    given = default not in (None, REQUIRED, ())
+    shown = option.typed(default) if given else []
+    several = option.many == "repeat"
+    return click.option(
+        option.flag,
+        name,
+        type=click.Choice(option.rule.choices) if option.rule.choices else str,
+        multiple=several,
+        required=default is REQUIRED,
+        default=(shown if several else shown[0]) if given else None,
+        show_default=given,
+        callback=_reader(option, default),
+        help=option.help,
+    )
+
+
+def _reader(option: Option, default: Any) -> Callable[..., Any]:
+    def read(context: click.Context, parameter: click.Parameter, text: Any) -> Any:
+        del context, parameter
+        if text is None or text == ():
+            return default
+        try:
+            if option.many == "repeat":
+                return option.checked([option.parsed(part) for part in text])
+            return option.parsed(text)
+        except MechsteerError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
+def number_of_neurons(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> float | None:
+    """A number of neurons, or a fraction of all; anything else is refused with what was meant."""
+    del context, parameter
+    if text is None:
+        return None
+    try:
+        k = read_k(text)
+    except ValueError:
+        k = 0
+    if not K.holds(k):
+        raise click.BadParameter(f"expected {K.expected}, got {text!r}")
+    return k

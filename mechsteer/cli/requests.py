@@ -1,0 +1,75 @@
+"""What a person asks of a command, as records: flags, manifest and reproduction come from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mechsteer.options import REQUIRED, Options, option
+from mechsteer.options.rules import YES_OR_NO, one_of, whole, word
+from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
+
+CORPUS = (
+    "a folder of LANG.txt or LANG.SPLIT files, a TSV, CSV or Parquet table, "
+    "a Tatoeba pair, the name of a Hugging Face dataset, or 'embedded'."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRequest(ScoreOptions):
+    """What ``mechsteer score`` is asked, beside the model and the folder."""
+
+    corpus: str = option(REQUIRED, f"Parallel text: {CORPUS}", word("a corpus"), flag="--corpus")
+    split: str | None = option(
+        None, "Split to read, for example dev.", word("the name of a split"), flag="--split"
+    )
+    languages: tuple[str, ...] = option(
+        (), "Comma-separated; all by default.", CODES, flag="--languages", many="comma", least=0
+    )
+    labelled: bool = option(
+        False, "Text that is not parallel: scored, not studied.", YES_OR_NO, flag="--labelled"
+    )
+    limit: int | None = option(
+        None, "Only the first N sentences of each language.", whole(2), flag="--limit", read=int
+    )
+    device: str | None = option(None, "cpu, cuda, …", word("a device"), flag="--device")
+    dtype: Literal["float32", "bfloat16", "float16"] | None = option(
+        None, "Of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRequest(StudyOptions):
+    """What ``mechsteer study`` is asked, beside the run."""
+
+    edits: tuple[str, ...] = option(
+        ("clamp",),
+        "clamp (to the median), clamp-mean, damp, zero, aura, shift (of mean-pooled scores), or a "
+        "file that `mechsteer edit` wrote; repeat it for several.",
+        word("the name of an edit, or a file"),
+        flag="--edit",
+        many="repeat",
+    )
+    test: str = option(REQUIRED, f"Parallel text: {CORPUS}", word("a corpus"), flag="--test")
+    split: str | None = option(
+        None, "Split of the test corpus, for example devtest.", word("the name of a split"),
+        flag="--split",
+    )  # fmt: skip
+    limit: int | None = option(
+        None, "Only the first N parallel sentences.", whole(2), flag="--limit", read=int
+    )
+    text: str | None = option(
+        None, "Text whose bits per byte show what every dose costs: a corpus, or 'dev'.",
+        word("a corpus"), flag="--text",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardsRequest(Options):
+    """What ``mechsteer cards`` is asked, beside the run."""
+
+    neurons: tuple[str, ...] = option(
+        (), "A neuron LAYER:NEURON that gets a card too; repeat it for more.",
+        word("a neuron as LAYER:NEURON"), flag="--neuron", many="repeat", least=0,
+    )  # fmt: skip
+    top: int = option(3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int)

@@ -1,0 +1,69 @@
+"""What a study found: its tables and its choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from mechsteer.studies.conditions import Condition
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found.
+
+    Attributes:
+        results: the tidy table, see ``mechsteer.studies.results``.
+        experts: one row an expert of each steered language and edit of experts, at the k that was
+            chosen; ``value`` is where its edit moves an activation of 0, ``prevalence`` the chance
+            level of AP.
+        counts: experts of each scored language in each layer, and how well the layer detects it.
+        overlap: experts that each two languages share.
+        doses: retrieval on dev at every k and strength, at the best and the last layer; without
+            choices of dose the base alone.
+        projection: sentences on the base's first two principal components at the best layer:
+            untouched, centred, and under every chosen edit.
+        hubness: how often sentences are among the 10 nearest of a query, at the best layer.
+        best_layer: row of the base model's best layer for retrieval on dev, among those that an
+            edit can reach: not the embedding.
+        chosen: the conditions at the k and strength with the best retrieval on dev, one an edit and
+            language.
+        n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
+        n_sentences: parallel sentences of the test corpus.
+        provenance: names and fingerprints of the model and the two corpora.
+    """
+
+    results: pd.DataFrame
+    experts: pd.DataFrame
+    counts: pd.DataFrame
+    overlap: pd.DataFrame
+    doses: pd.DataFrame
+    projection: pd.DataFrame
+    hubness: pd.DataFrame
+    best_layer: int
+    chosen: tuple[Condition, ...]
+    n_layers: int
+    n_sentences: int
+    provenance: Mapping[str, Any]
+
+    def headline(self) -> pd.DataFrame:
+        """Means over all ordered pairs at the best and the last layer, one row a condition."""
+        rows = self.results
+        rows = rows[(rows["source"] == "*") & (rows["target"] == "*")]
+        rows = rows[rows["layer"].isin([self.best_layer, self.n_layers])]
+        rows = rows[rows["metric"].isin(["retrieval_top1", "mexa"])]
+        named = ["kind", "edit", "language", "k", "seed"]
+        return rows[[*named, "layer", "metric", "value", "ci_low", "ci_high"]]
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by its name."""
+        return {name: getattr(self, name) for name in table_names()}
+
+
+def table_names() -> list[str]:
+    """Names of the tables that a study has."""
+    return [field.name for field in fields(Study) if field.type == "pd.DataFrame"]

@@ -1,0 +1,79 @@
+"""The options of scoring and of a study: each stands here, once, with its type, help and range.
+
+``study`` takes them as keywords, the command line as flags; a run's manifest keeps them, and the
+command that makes the run again is written from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from mechsteer.options import Options, option
+from mechsteer.options.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
+from mechsteer.recording.reading import Reading
+
+CODES = word("language codes such as fra_Latn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions(Reading):
+    """How neurons are read and scored, beside how sentences are read."""
+
+    site: str = option(
+        "post", "Where neurons are read.", word("a site, post or linear, say"), flag="--site"
+    )
+    pooling: Literal["max", "mean", "last"] = option(
+        "max", "Over a sentence's real tokens.", one_of("max", "mean", "last"),
+        flag="--pooling",
+    )  # fmt: skip
+    negative_only: tuple[str, ...] = option(
+        (), "Languages that count as negatives and get no score.", CODES,
+        flag="--negative-only", many="comma", least=0,
+    )  # fmt: skip
+
+    @property
+    def reading(self) -> Reading:
+        """How sentences are read."""
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(Options):
+    """What a study tries, chooses and measures."""
+
+    targets: tuple[str, ...] = option(
+        (), "Languages to steer to; all that were scored by default.", CODES,
+        flag="--target", many="comma", least=0,
+    )  # fmt: skip
+    ks: tuple[float, ...] = option(
+        (100,), "Numbers of experts, or fractions of all neurons.", K,
+        flag="--k", many="comma", read=read_k, show=repr,
+    )  # fmt: skip
+    strengths: tuple[float, ...] = option(
+        (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
+        flag="--strength", many="comma", read=float, show=repr,
+    )  # fmt: skip
+    by: Literal["ap", "auroc"] = option(
+        "ap", "What ranks experts: average precision or AUROC.", one_of("ap", "auroc"),
+        flag="--by",
+    )  # fmt: skip
+    controls: bool = option(True, "Whether to run random neurons and centring.", YES_OR_NO)
+    seeds: tuple[int, ...] = option(
+        (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
+        flag="--seeds", many="count", least=0,
+    )  # fmt: skip
+    tune: int | None = option(
+        None, "Try doses on N sentences of dev only, evenly spread.", whole(2),
+        flag="--tune", read=int,
+    )  # fmt: skip
+    choose_at: Literal["best", "last"] = option(
+        "best", "The layer at which the best dose is chosen on dev.", one_of("best", "last"),
+        flag="--choose-at",
+    )  # fmt: skip
+    only_chosen: bool = option(
+        False, "Measure only the chosen doses on the test text.", YES_OR_NO, flag="--only-chosen"
+    )
+    quality: bool = option(
+        False, "Measure the space too: CKA, probes, hubs, isotropy.", YES_OR_NO, flag="--quality"
+    )

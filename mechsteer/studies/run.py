@@ -1,0 +1,130 @@
+"""The whole road as one resumable study: score, steer, embed, measure, beside the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.experts.score import score_recording
+from mechsteer.interventions import Edit, ResidualEdit, clamp
+from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.options import records, takes
+from mechsteer.recording import DEFAULT_READING, Reading, embed, record
+from mechsteer.steering import embed_steered, steer
+from mechsteer.studies import protocol
+from mechsteer.studies.edit_factory import EditFactory, Studied
+from mechsteer.studies.findings import Study
+from mechsteer.studies.options import ScoreOptions, StudyOptions
+from mechsteer.studies.protocol import Inputs, Scored
+from mechsteer.studies.runner import ModelFunctions
+
+if TYPE_CHECKING:
+    from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+
+
+@takes(ScoreOptions, StudyOptions)
+def study(
+    model: ModelLike,
+    *,
+    dev: ParallelCorpus,
+    test: ParallelCorpus,
+    edits: Mapping[str, Studied] | None = None,
+    scored: Scored | None = None,
+    reading: Reading = DEFAULT_READING,
+    text: LabelledCorpus | None = None,
+    directory: Path | None = None,
+    **options: Any,
+) -> Study:
+    """Steer a model to each target language and measure what that does, beside the controls.
+
+    Experts, means for centring, the layer, the k and the strength are all taken from ``dev``;
+    ``test`` is only measured on. Conditions: the model as it is; every edit at every k and
+    strength; centring (the language means of dev taken from the embeddings of the untouched model);
+    and for each edit at its chosen dose as many random neurons in the same layers, once a seed.
+
+    Args:
+        model: a TransformerBridge.
+        dev: parallel text for scoring and for every choice.
+        test: parallel text for the reported numbers, in languages of ``dev``.
+        edits: by name; clamping to the median by default. Constructors from experts to an edit;
+            ``ByTarget``, constructors from a target language to an edit without experts (DiffMean,
+            say); or finished edits, which belong to the one target there is, or to none of several.
+        scored: what ``score_for_study`` made of ``dev``, where it is at hand already.
+        reading: how sentences are read.
+        text: held-out text in the targets' languages, whose bits per byte under every dose join
+            ``doses``: what an edit costs the model itself.
+        directory: folder that makes the study resumable; None keeps everything in memory.
+        **options: see ``mechsteer.studies.options``.
+
+    Raises:
+        MechsteerError: an option that is unknown or out of range.
+        CorpusError: the two corpora do not fit, or a target was not scored.
+    """
+    model = as_model(model)
+    scoring, wanted = records(vars(reading) | options, ScoreOptions, StudyOptions)
+    if scored is None:
+        recording = None if directory is None else directory / "recording"
+        scored = score_for_study(model, dev, scoring, directory=recording)
+    return protocol.run(
+        Inputs(
+            model_functions(model, scoring.reading),
+            scored,
+            dev,
+            test,
+            EditFactory(scored.scores, edits or {"clamp": clamp}, wanted.by),
+            scoring.reading,
+            text=text,
+            folder=directory,
+        ),
+        wanted,
+    )
+
+
+def score_for_study(
+    model: ModelLike, dev: LabelledCorpus, options: ScoreOptions, *, directory: Path | None = None
+) -> Scored:
+    """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
+    recording = record(
+        model,
+        dev,
+        site=options.site,
+        pooling=options.pooling,
+        embeddings=True,
+        directory=directory,
+        reading=options.reading,
+    )
+    scores = score_recording(
+        recording, pooling=options.pooling, negative_only=options.negative_only
+    )
+    return Scored(scores, recording.embeddings_by_language())
+
+
+def model_functions(model: ModelLike, reading: Reading) -> ModelFunctions:
+    """What a study asks of a model, sentences read in one way."""
+    return ModelFunctions(
+        partial(_embedded, model, reading), partial(_bits_per_byte, model, reading)
+    )
+
+
+def _embedded(
+    model: ModelLike, reading: Reading, corpus: ParallelCorpus, edit: Edit | None
+) -> LayerEmbeddings:
+    if edit is None:
+        return embed(model, corpus, reading=reading, progress=False)
+    if isinstance(edit, ResidualEdit) and edit.languages:  # a batch must be in one language
+        return embed_steered(model, corpus, edit, reading=reading, progress=False)
+    with steer(model, edit):
+        return embed(model, corpus, reading=reading, progress=False)
+
+
+def _bits_per_byte(
+    model: ModelLike, reading: Reading, texts: Sequence[str], language: str, edit: Edit | None
+) -> float:
+    from mechsteer.costs import perplexity
+
+    edits = () if edit is None else (edit,)
+    with steer(model, *edits, languages=language):
+        return perplexity(model, texts, prefix=reading.prefix, progress=False).bits_per_byte

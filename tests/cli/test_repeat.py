@@ -1,0 +1,211 @@
+"""The command a report prints, typed again as it stands, gives the same bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mechsteer.artifacts.runs import Run
+from mechsteer.cli import cli
+from mechsteer.cli.do.report import how_to_repeat
+from mechsteer.cli.entry import _run
+from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
+from mechsteer.corpus import ParallelCorpus
+from mechsteer.errors import MechsteerError
+from mechsteer.options import Options, arguments, options_of
+
+HOSTILE = "x; touch y $(touch z) 'q\" é"  # a name for a folder, and a trap for a shell
+BYTES = ["scores.safetensors", "results.parquet", "doses.parquet", "experts.parquet"]
+
+
+def mechsteer(*args: str, code: int = 0) -> None:
+    assert _run(lambda: cli.main(list(args), standalone_mode=False), debug=False) == code
+
+
+def write(folder: Path, split: str, rows: slice) -> None:
+    corpus = ParallelCorpus.embedded(split, languages=["eng_Latn", "fra_Latn", "jpn_Jpan"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for code, texts in corpus.sentences.items():
+        lines = "\n".join(texts[rows]) + "\n"
+        (folder / f"{code}.{split}").write_text(lines, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with text in a folder of a hostile name, and a run on it with few usual options."""
+    root = tmp_path_factory.mktemp("repeat")
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        write(root / HOSTILE, "dev", slice(12))
+        write(root / HOSTILE, "test", slice(12))
+        mechsteer(
+            "score", "embedded", "--corpus", HOSTILE, "--split", "dev", "--limit", "10",
+            "--languages", "eng_Latn,fra,ja", "--negative-only", "en", "--pooling", "mean",
+            "--batch-tokens", "512", "--truncate", "--skip-first", "--dtype", "float32",
+            "--device", "cpu", "-o", "first",
+        )  # fmt: skip
+        mechsteer("edit", "first", "--language", "fr", "--k", "9", "-o", "my edit.edit")
+        mechsteer(
+            "study", "first", "--test", HOSTILE, "--split", "test", "--limit", "9",
+            "--target", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
+            "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--text", "dev",
+            "--tune", "8", "--choose-at", "last", "--only-chosen", "--quality",
+        )  # fmt: skip
+        mechsteer("cards", "first", "--neuron", "1:5", "--top", "0")
+        mechsteer("report", "first")
+    finally:
+        os.chdir(before)
+    return root
+
+
+def as_a_shell_reads(script: str) -> list[list[str]]:
+    """The words that each command of a script gets, from a real shell."""
+    tell = "mechsteer() { for word; do printf '%s\\037' \"$word\"; done; printf '\\036'; }"
+    done = subprocess.run(["sh", "-ec", f"{tell}\n{script}"], check=True, capture_output=True)
+    return [line.split("\x1f")[:-1] for line in done.stdout.decode().split("\x1e")[:-1]]
+
+
+def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
+    printed = how_to_repeat(Run.open(place / "first"))
+    page = (place / "first" / "report.html").read_text(encoding="utf-8")
+    assert "--batch-tokens 512" in page
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        for words in as_a_shell_reads(printed):
+            mechsteer(*words)
+    finally:
+        os.chdir(before)
+    for name in BYTES:
+        assert (place / "RUN" / name).read_bytes() == (place / "first" / name).read_bytes(), name
+    assert not {"y", "z"} & {path.name for path in place.iterdir()}
+    first, second = (
+        json.loads((place / run / "manifest.json").read_text()) for run in ("first", "RUN")
+    )
+    assert first == second
+
+
+OTHER: dict[str, Any] = {  # of every option a value that is not its default
+    "corpus": HOSTILE, "split": "-x", "languages": ("fra_Latn", "deu_Latn"), "labelled": True,
+    "limit": 7, "negative_only": ("deu_Latn",), "site": "linear", "pooling": "last",
+    "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
+    "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
+    "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "last",
+    "only_chosen": True, "quality": True, "edits": ("damp", "a b.edit"), "test": "t",
+    "text": "dev", "neurons": ("1:2", "gate:3:4"), "top": 5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("record", [ScoreRequest, StudyRequest, CardsRequest])
+def test_what_is_typed_for_any_options_means_those_options(
+    record: type[Options], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mechsteer.cli.do import report, score, study
+
+    seen: list[Options] = []
+    for module, name in ((score, "score_command"), (study, "study_command")):
+        monkeypatch.setattr(module, name, lambda *args: _keep(seen, args))
+    monkeypatch.setattr(report, "cards_command", lambda *args: _keep(seen, args))
+    command = {ScoreRequest: "score", StudyRequest: "study", CardsRequest: "cards"}[record]
+    for asked in _each(record):
+        words = arguments(asked) + (["-o", "RUN"] if command == "score" else [])
+        mechsteer(command, "X", *words, code=1)
+        assert seen.pop() == asked
+
+
+def _keep(seen: list[Options], args: tuple[Any, ...]) -> None:
+    seen.append(args[-1])
+    raise MechsteerError("asked enough")
+
+
+def _each(record: type[Options]) -> list[Options]:
+    """The record with one option changed at a time, and with all of them."""
+    flagged = [name for name, known in options_of(record).items() if known.flag]
+    needed = {
+        field.name: OTHER[field.name]
+        for field in dataclasses.fields(record)
+        if field.default is dataclasses.MISSING
+    }
+    one = [record(**needed | {name: OTHER[name]}) for name in flagged]
+    return [record(**needed), *one, record(**{name: OTHER[name] for name in flagged})]
+
+
+def test_a_model_that_looks_like_a_flag_is_no_flag(place: Path) -> None:
+    run = Run.open(place / "first")
+    run.manifest["inputs"]["model"] = "--my model"
+    assert how_to_repeat(run).splitlines()[0].endswith(" -o RUN -- '--my model'")
+
+
+REFUSED = [
+    ("study", "X", "--test", "t", "--k", "1.7"),
+    ("study", "X", "--test", "t", "--k", "0"),
+    ("study", "X", "--test", "t", "--k=-0.5"),
+    ("study", "X", "--test", "t", "--k", "nan"),
+    ("study", "X", "--test", "t", "--k", "inf"),
+    ("study", "X", "--test", "t", "--k", ","),
+    ("study", "X", "--test", "t", "--seeds=-3"),
+    ("study", "X", "--test", "t", "--seeds", "1.5"),
+    ("study", "X", "--test", "t", "--strength", "inf"),
+    ("study", "X", "--test", "t", "--strength", "strong"),
+    ("study", "X", "--test", "t", "--limit", "0"),
+    ("study", "X", "--test", "t", "--limit=-4"),
+    ("study", "X", "--test", "t", "--tune", "1"),
+    ("study", "X", "--test", "t", "--target", ","),
+    ("study", "X", "--test", "t", "--by", "f1"),
+    ("study", "X", "--test", "t", "--choose-at", "first"),
+    ("study", "X", "--test", ""),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--pooling", "avg"),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--batch-tokens", "0"),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--limit", "1"),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--languages", ","),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--dtype", "int8"),
+    ("select", "X", "--language", "fr", "--k", "1.7"),
+    ("edit", "X", "--language", "fr", "--k=-0.5", "-o", "e"),
+    ("cards", "X", "--top=-1"),
+]
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_values_out_of_range_are_refused_before_anything_is_read(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mechsteer(*words, code=2)
+    assert "Invalid value for" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_site_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
+    run = tmp_path / "R"
+    words = ["score", "embedded", "--corpus", "embedded", "--split", "dev", "--limit", "4"]
+    mechsteer(*words, "-o", str(run), "--site", "nowhere", code=1)
+    mechsteer(*words, "-o", str(run), "--negative-only", "deu_Latn,xho_Latn", code=1)
+    assert not run.exists()
+
+
+def test_edits_of_one_name_are_refused_in_one_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    Path("other").mkdir(exist_ok=True)
+    data = Path("my edit.edit").read_bytes()
+    Path("other/my edit.edit").write_bytes(data)
+    Path("damp.edit").write_bytes(data)
+    for edits in (
+        ("my edit.edit", "other/my edit.edit"), ("damp", "damp.edit"), ("damp", "damp"),
+    ):  # fmt: skip
+        words = [word for edit in edits for word in ("--edit", edit)]
+        capsys.readouterr()
+        mechsteer("study", "first", "--test", HOSTILE, "--split", "test", *words, code=1)
+        error = capsys.readouterr().err
+        assert error.startswith("error: two edits are called") and error.count("\n") == 1

@@ -1,0 +1,227 @@
+"""What a study tries, chooses and measures, told from outside on made-up embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.interventions import clamp, damp
+from mechsteer.recording import Reading
+from mechsteer.studies.edit_factory import ByTarget
+from mechsteer.studies.measurements import measure
+from tests.made import LANGUAGES, made_scores
+from tests.studies.made import LAYERS, Model, N, made_study, renamed, text
+
+KEYS = ["kind", "edit", "language", "k", "strength", "seed"]
+
+
+def conditions(frame: pd.DataFrame) -> set[tuple]:
+    return set(frame[KEYS].itertuples(index=False, name=None))
+
+
+def test_a_study_holds_every_condition_once_and_no_cell_of_its_name_is_missing() -> None:
+    study = made_study(ks=[4, 9], strengths=[0.5, 1.0], seeds=[0, 1])
+    (chosen,) = study.chosen
+    edits = {("edit", "clamp", "fra_Latn", k, s, -1) for k in (4, 9) for s in (0.5, 1.0)}
+    drawn = {("random", "clamp", "fra_Latn", chosen.k, chosen.strength, seed) for seed in (0, 1)}
+    plain = {("base", "", "", 0, 1.0, -1), ("centring", "", "", 0, 1.0, -1)}
+    assert conditions(study.results) == edits | drawn | plain
+    assert study.results[KEYS].notna().all(axis=None)
+    assert study.results["value"].notna().all()
+    assert conditions(study.hubness) == edits | drawn | plain
+
+
+def test_ks_that_are_one_number_of_neurons_are_tried_once() -> None:
+    study = made_study(ks=[3, 0.1, 3])  # a tenth of 30 neurons
+    assert len(study.doses[study.doses["metric"] == "mexa"]) == 1  # the base: nothing to choose
+    assert not study.results.duplicated([*KEYS, "layer", "source", "target", "metric"]).any()
+
+
+def test_every_dose_is_kept_and_the_chosen_one_is_the_best_on_dev() -> None:
+    study = made_study(ks=[4, 9, 20], strengths=[0.5, 1.0, 3.0], tune=10, choose_at="last")
+    tried = study.doses[study.doses["metric"] == "retrieval_top1"]
+    assert set(tried["n"]) == {10}
+    assert set(tried["layer"]) == {study.best_layer, study.n_layers}
+    at_last = tried[(tried["kind"] == "edit") & (tried["layer"] == study.n_layers)]
+    assert len(at_last) == 9
+    best = at_last[at_last["value"] == at_last["value"].max()].sort_values(["k", "strength"])
+    (chosen,) = study.chosen
+    assert (chosen.k, chosen.strength) == tuple(best[["k", "strength"]].iloc[0])
+
+
+def test_only_chosen_measures_no_other_dose_on_test() -> None:
+    study = made_study(ks=[4, 9], only_chosen=True)
+    own = study.results[study.results["kind"] == "edit"]
+    assert set(own["k"]) == {study.chosen[0].k}
+
+
+def test_the_best_layer_is_that_of_the_base_on_dev_and_never_the_embedding() -> None:
+    model = Model()
+    embed = model.embed
+
+    def aligned_before_any_neuron(corpus, edit):  # type: ignore[no-untyped-def]
+        x = embed(corpus, edit)
+        shared = x[LANGUAGES[0]][0]
+        return {code: torch.cat((shared[None], e[1:])) for code, e in x.items()}
+
+    model.embed = aligned_before_any_neuron  # type: ignore[method-assign]
+    study = made_study(model=model)
+    base = measure(model.embed(text("dev"), None)).top1.sum((1, 2, 3))
+    assert base.argmax() == 0
+    assert study.best_layer == 1 + int(base[1:].argmax())
+
+
+def test_controls_can_be_left_out_all_or_the_random_ones() -> None:
+    assert set(made_study(controls=False).results["kind"]) == {"base", "edit"}
+    assert set(made_study(seeds=[]).results["kind"]) == {"base", "edit", "centring"}
+
+
+def test_edits_without_experts_have_no_k_and_no_random_control() -> None:
+    scores = made_scores()
+    finished = renamed(clamp(scores.top("fra_Latn", 5)), "finished")
+    direction = ByTarget(lambda target: clamp(scores.top(target, 3)))
+    edits = {"clamp": clamp, "direction": direction, "finished": finished}
+    study = made_study(edits=edits, targets=["fra_Latn", "jpn_Jpan"], strengths=[0.5, 1.0])
+    rows = study.results
+    assert set(rows.loc[rows["kind"] == "random", "edit"]) == {"clamp"}
+    assert set(rows.loc[rows["edit"] == "direction", "k"]) == {0}
+    assert set(rows.loc[rows["edit"] == "direction", "language"]) == {"fra_Latn", "jpn_Jpan"}
+    assert set(rows.loc[rows["edit"] == "finished", "language"]) == {""}
+    assert {c.language for c in study.chosen if c.edit == "finished"} == {None}
+    assert set(study.experts["language"]) == {"fra_Latn", "jpn_Jpan"}
+    alone = made_study(edits={"finished": finished}, seeds=[0])
+    assert {c.language for c in alone.chosen} == {"fra_Latn"}
+    assert alone.experts.empty and list(alone.experts) == list(study.experts)
+
+
+@pytest.mark.parametrize(
+    "name", ["centring", "none", "base", "random", "random walk", "randomly", "a/b", "é" * 300]
+)
+def test_an_edit_may_have_any_name(name: str, tmp_path: Path) -> None:
+    study = made_study(edits={name: clamp}, folder=tmp_path, ks=[4, 9])
+    plain = made_study(edits={"clamp": clamp}, ks=[4, 9])
+    own = study.results.replace({"edit": {name: "clamp"}})
+    pd.testing.assert_frame_equal(own, plain.results)
+    assert set(study.results.loc[study.results["kind"] == "random", "edit"]) == {name}
+
+
+def test_two_edits_whose_names_look_alike_on_disk_are_two(tmp_path: Path) -> None:
+    edits = {"a/b": clamp, "a-b": damp}
+    study = made_study(edits=edits, folder=tmp_path)
+    for name, make in edits.items():
+        alone = made_study(edits={name: make}).results
+        own = study.results[study.results["edit"] == name].reset_index(drop=True)
+        expected = alone[alone["edit"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, expected)
+
+
+def test_an_edit_without_a_name_is_refused() -> None:
+    with pytest.raises(MechsteerError, match="named edit"):
+        made_study(edits={"": clamp})
+
+
+def test_corpora_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(CorpusError, match="the same sentences"):
+        made_study(test=text("dev"))
+    with pytest.raises(CorpusError, match=r"jpn_Jpan.*not in both"):
+        made_study(test=text("test", languages=LANGUAGES[:2]), targets=["jpn_Jpan"])
+    with pytest.raises(MechsteerError, match="'ita_Latn' was not scored"):
+        made_study(targets=["ita_Latn"])
+    for tune in (2, N):
+        made_study(tune=tune)
+    with pytest.raises(CorpusError, match=f"2 to {N} sentences"):
+        made_study(tune=N + 1)
+
+
+def test_text_is_charged_for_every_dose_and_must_be_in_the_targets() -> None:
+    study = made_study(ks=[4, 9], costed=text("cost", n=3))
+    costs = study.doses[study.doses["metric"] == "bits_per_byte"].set_index(["kind", "k"])["value"]
+    scores = made_scores()
+    assert costs["base", 0] == pytest.approx(2.003, abs=1e-12)
+    for k in (4, 9):
+        moved = clamp(scores.top("fra_Latn", k)).b.abs().sum().item()
+        assert costs["edit", k] == pytest.approx(2.003 + moved, abs=1e-12)
+    with pytest.raises(MechsteerError, match="lacks fra_Latn"):
+        made_study(costed=text("cost", languages=("deu_Latn",)))
+
+
+def test_the_tables_are_of_the_shape_of_the_model() -> None:
+    study = made_study(quality=True)
+    assert study.n_layers == LAYERS - 2
+    assert set(study.results["layer"]) == set(range(LAYERS))
+    assert study.n_sentences == N
+    measured = study.results[study.results["metric"] == "silhouette"]
+    assert set(measured["kind"]) == {"base", "edit", "centring"}
+    assert set(measured["layer"]) == {study.best_layer, study.n_layers}
+    place = study.projection
+    assert set(place["kind"]) == {"base", "edit", "centring"}
+    assert (place.groupby(["kind", "source"]).size() == N).all()
+    assert 0 < place["y_share"].iat[0] <= place["x_share"].iat[0] < 1
+    assert study.headline()["layer"].isin([study.best_layer, study.n_layers]).all()
+
+
+def test_experts_carry_the_value_they_are_held_at() -> None:
+    experts = made_study().experts
+    assert (experts["value"] == experts["median"]).all()
+    assert set(experts["language"]) == {"fra_Latn"}
+    scores = made_scores()
+    assert experts["prevalence"].unique().tolist() == [scores.prevalence("fra_Latn")]
+
+
+def test_a_finished_study_asks_the_model_for_nothing(tmp_path: Path) -> None:
+    costed, model = text("cost"), Model()
+    first = made_study(folder=tmp_path, ks=[4, 9], costed=costed)
+    again = made_study(model=model, folder=tmp_path, ks=[4, 9], costed=costed)
+    assert model.asked == []
+    pd.testing.assert_frame_equal(again.results, first.results)
+    pd.testing.assert_frame_equal(again.doses, first.doses)
+
+
+def test_a_damaged_measurement_is_measured_again(tmp_path: Path) -> None:
+    first = made_study(folder=tmp_path, ks=[4, 9], costed=text("cost"))
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    for path in files[::2]:
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 1
+        path.write_bytes(data)
+    again = made_study(folder=tmp_path, ks=[4, 9], costed=text("cost"))
+    pd.testing.assert_frame_equal(again.results, first.results)
+    pd.testing.assert_frame_equal(again.doses, first.doses)
+
+
+OTHERS = {
+    "an edit of the same name": {"edits": {"clamp": damp}},
+    "another strength inside it": {"edits": {"clamp": lambda experts: clamp(experts).scaled(0.5)}},
+    "another reading": {"reading": Reading(skip_first=True)},
+    "another batch": {"reading": Reading(batch_tokens=8)},
+    "another test text": {"test": text("test 2")},
+    "another dev text": {"dev": text("dev 2")},
+    "another criterion": {"by": "auroc"},
+    "another target": {"targets": ["jpn_Jpan"]},
+    "qualities": {"quality": True},
+    "more sentences to tune on": {"tune": 8},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_nothing_is_read_back_for_another_study(other: str, tmp_path: Path) -> None:
+    made_study(folder=tmp_path, ks=[4, 9])
+    model = Model()
+    found = made_study(model=model, folder=tmp_path, ks=[4, 9], **OTHERS[other])
+    assert model.asked
+    fresh = made_study(ks=[4, 9], **OTHERS[other])
+    pd.testing.assert_frame_equal(found.results, fresh.results)
+    pd.testing.assert_frame_equal(found.doses, fresh.doses)
+
+
+def test_the_reading_is_part_of_every_key(tmp_path: Path) -> None:
+    made_study(folder=tmp_path, ks=[4, 9], costed=text("cost"))
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    made_study(folder=tmp_path, ks=[4, 9], costed=text("cost"), reading=Reading(truncate=True))
+    after = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after.keys() == before.keys()
+    assert all(after[name] != before[name] for name in before)
