@@ -77,3 +77,7 @@ class StudyOptions(Options):
     quality: bool = option(
         False, "Measure the space too: CKA, probes, hubs, isotropy.", YES_OR_NO, flag="--quality"
     )
+    allow_overlap: bool = option(
+        False, "Measure on test sentences most of which stand in dev too.", YES_OR_NO,
+        flag="--allow-overlap",
+    )  # fmt: skip

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.overlap import require_held_out, warn_of_overlap
 from mechsteer.errors import CorpusError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
@@ -96,7 +97,7 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
         MechsteerError: a target that was not scored, or what the metrics refuse.
     """
     targets = options.targets or inputs.scores.languages
-    _require_fit(inputs, targets)
+    _require_fit(inputs, targets, allow_overlap=options.allow_overlap)
     tried = list(inputs.factory.conditions(targets, options.ks, options.strengths))
     rows = spread(inputs.dev.n_sentences, options.tune)
     tuner = inputs.runner(inputs.dev.rows(rows), "dev")
@@ -217,7 +218,7 @@ def _provenance(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:
+def _require_fit(inputs: Inputs, targets: Sequence[str], *, allow_overlap: bool) -> None:
     dev, test = inputs.dev, inputs.test
     for target in targets:
         inputs.scores.row(target)
@@ -228,5 +229,5 @@ def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:
             f"languages {sorted(set(foreign))} are not in both corpora: score them on dev too "
             "(centring is fitted there), or leave them out"
         )
-    if dev.fingerprint == test.fingerprint:
-        raise CorpusError("dev and test are the same sentences: experts would be judged by them")
+    require_held_out(dev, test, allow=allow_overlap)
+    warn_of_overlap(dev, test)

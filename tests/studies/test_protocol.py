@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 from mechsteer.interventions import clamp, damp
 from mechsteer.recording import Reading
 from mechsteer.studies.edit_factory import ByTarget
@@ -127,6 +127,8 @@ def test_an_edit_without_a_name_is_refused() -> None:
 def test_corpora_that_do_not_fit_are_refused() -> None:
     with pytest.raises(CorpusError, match="the same sentences"):
         made_study(test=text("dev"))
+    with pytest.warns(CorpusWarning, match=f"{N} of {N} in "):
+        made_study(test=text("dev"), allow_overlap=True)
     with pytest.raises(CorpusError, match=r"jpn_Jpan.*not in both"):
         made_study(test=text("test", languages=LANGUAGES[:2]), targets=["jpn_Jpan"])
     with pytest.raises(MechsteerError, match="'ita_Latn' was not scored"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.corpora import read_costed, read_test, scored_text
+from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.requests import StudyRequest
@@ -38,7 +38,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     options = replace(request, targets=tuple(canonical(code) for code in request.targets))
     run = Run.open(path)
     run.stage("score")
-    dev, test = read_test(request.test, scored_text(run), request.split, request.limit)
+    dev, test = read_test(run, request)
     text = read_costed(request.text, dev)
     model, _, recording = recorded(run)
     reading = asked_of(run).reading
