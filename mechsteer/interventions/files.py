@@ -22,13 +22,12 @@ from torch import Tensor
 from mechsteer import __version__
 from mechsteer.artifacts.files import write_bytes
 from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.interventions.download import fetch
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 
 SCHEMA = 1
-FILE = "edit.safetensors"
-"""Name of the file in a repository of the Hugging Face Hub."""
 
 _KINDS: dict[str, type[NeuronEdit] | type[ResidualEdit]]
 _KINDS = {"neuron": NeuronEdit, "residual": ResidualEdit}
@@ -85,8 +84,6 @@ def load_edits(source: str | Path) -> tuple[Edit, ...]:
             newer mechsteer.
     """
     if str(source).startswith("hf://"):
-        from mechsteer.interventions.hub import fetch
-
         return load_edits(fetch(str(source)))
     path = Path(source)
     try:

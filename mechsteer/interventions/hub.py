@@ -11,8 +11,9 @@ from typing import Any
 from mechsteer import __version__
 from mechsteer.artifacts.files import write_bytes
 from mechsteer.errors import ArtifactError
+from mechsteer.interventions.download import FILE, first_line
 from mechsteer.interventions.edits import Edit, NeuronEdit
-from mechsteer.interventions.files import FILE, load_edits, save_edit
+from mechsteer.interventions.files import load_edits, save_edit
 
 _CARD = """---
 library_name: mechsteer
@@ -87,25 +88,8 @@ def push_edit(
                 repo_id=repo_id, folder_path=folder, revision=revision, commit_message=message
             )
         except Exception as error:  # the client raises errors of many libraries
-            raise ArtifactError(f"cannot push to {repo_id!r}: {_first_line(error)}") from error
+            raise ArtifactError(f"cannot push to {repo_id!r}: {first_line(error)}") from error
     return str(commit.commit_url)
-
-
-def fetch(address: str) -> Path:
-    """Download the edit file of ``hf://owner/name[@revision]``, or find it in the cache.
-
-    Raises:
-        ArtifactError: the address is none, or its file cannot be had.
-    """
-    from huggingface_hub import hf_hub_download
-
-    repo_id, _, revision = address.removeprefix("hf://").partition("@")
-    if repo_id.count("/") != 1:
-        raise ArtifactError(f"expected hf://owner/name or hf://owner/name@revision, got {address}")
-    try:
-        return Path(hf_hub_download(repo_id, FILE, revision=revision or None))
-    except Exception as error:  # the client raises errors of many libraries
-        raise ArtifactError(f"cannot load {address}: {_first_line(error)}") from error
 
 
 def _card(edits: Sequence[Edit], repo_id: str) -> str:
@@ -141,7 +125,3 @@ def _summary(edit: Edit) -> str:
     languages = f", for {', '.join(edit.languages)}" if edit.languages else ""
     linear = "" if edit.left is None else " and a linear map"
     return f"a vector{linear} added to rows {layers} of the residual stream{languages}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -65,4 +65,4 @@ class BridgeModel(Model):
             setattr(self.module, name, value)
 
 
-_OWN = frozenset({"module", "watcher", "runs_once", "_added", "_tokenizer", "_origin"})
+_OWN = frozenset({"module", "watcher", "runs_once", "facts", "_added", "_tokenizer", "_origin"})

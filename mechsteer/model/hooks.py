@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor
 
 from mechsteer.errors import SiteError
 from mechsteer.model.interface import Model
+from mechsteer.model.mixtures import opened
 
 
 class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass early
@@ -30,44 +34,54 @@ def read(
     (edits, say) made of the activation. The decoder of an encoder-decoder reads the same sentences
     one position to the right (see ``mechsteer.model.decoder``), and is not run at all where only
     the encoder is read. Only the readers' own hooks are attached, and exactly those are removed,
-    whatever happens.
+    whatever happens. Threads that read one model take turns, and what another thread runs on it
+    meanwhile is not read.
 
     Raises:
         SiteError: the forward pass never reached a hook point.
     """
-    points = model.hook_dict
     waiting = set(readers)
-    attached = []
-    try:
-        for name, reader in readers.items():
-            hook = _hook(name, reader, waiting)
-            attached.append((points[name], points[name].add_hook(hook)))
-        model.run(ids, mask)
-    except _AllRead:
-        return
-    finally:
-        detach(attached)
+    with _attached(model, {name: _once(name, read, waiting) for name, read in readers.items()}):
+        try:
+            model.run(ids, mask)
+        except _AllRead:
+            return
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
 
 
 @torch.inference_mode()
 def observed(model: Model, names: Iterable[str]) -> dict[str, list[torch.Size]]:
     """The shapes of an activation each time it passes its hook point, on a single token."""
-    points, attached = model.hook_dict, []
     shapes: dict[str, list[torch.Size]] = {name: [] for name in names}
 
-    def counter(name: str) -> Callable[..., None]:
-        return lambda z, hook: shapes[name].append(z.shape)
+    def counter(name: str) -> Callable[[Tensor], None]:
+        return lambda z: shapes[name].append(z.shape)
 
     ids = torch.zeros(1, 1, dtype=torch.long, device=model.input_device)
-    mask = torch.ones_like(ids)
-    try:
-        for name in shapes:
-            attached.append((points[name], points[name].add_hook(counter(name))))
-        model.run(ids, mask)
-    finally:
-        detach(attached)
+    with _attached(model, {name: counter(name) for name in shapes}):
+        model.run(ids, torch.ones_like(ids))
     return shapes
+
+
+@contextmanager
+def undisturbed(model: Model) -> Iterator[None]:
+    """Within, hooks at the model's hook points do nothing, and dropout is off.
+
+    Afterwards all are there as before, in their order: what is tried on a model is to tell about
+    the model, and not to be seen by those who watch it.
+    """
+    modules = {*model.original_model.modules(), *model.hook_dict.values()}
+    training = [module for module in modules if module.training]
+    with model.facts.lock, ExitStack() as scope:
+        for module in training:
+            module.training = False
+            scope.callback(setattr, module, "training", True)
+        for point in set(model.hook_dict.values()):
+            own = {handle.hook.id for handle in point.fwd_hooks if handle.is_permanent}
+            kept = OrderedDict((n, hook) for n, hook in point._forward_hooks.items() if n in own)
+            scope.callback(setattr, point, "_forward_hooks", point._forward_hooks)
+            point._forward_hooks = kept  # those TransformerLens itself works with
+        yield
 
 
 def detach(attached: Iterable[tuple[Any, Any]]) -> None:
@@ -80,12 +94,39 @@ def detach(attached: Iterable[tuple[Any, Any]]) -> None:
         point.fwd_hooks[:] = [kept for kept in point.fwd_hooks if kept is not handle]
 
 
-def _hook(name: str, reader: Callable[[Tensor], None], waiting: set[str]) -> Callable[..., None]:
-    # TransformerLens passes the hook point by keyword and names it anew, so the name is closed over
-    def on_activation(z: Tensor, hook: Any) -> None:
+@contextmanager
+def _attached(model: Model, readers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[None]:
+    """Within, readers are called with what passes their hook points in this thread."""
+    attached: list[tuple[Any, Any]] = []
+    with model.facts.lock, opened(model, readers):
+        points = model.hook_dict
+        try:
+            for name, reader in readers.items():
+                attached.append((points[name], points[name].add_hook(_here(reader))))
+            yield
+        finally:
+            detach(attached)
+
+
+def _here(reader: Callable[[Tensor], None]) -> Callable[..., None]:
+    owner = get_ident()
+
+    def on_activation(z: Tensor, hook: Any) -> None:  # TransformerLens passes it by keyword
+        if get_ident() == owner:
+            reader(z)
+
+    return on_activation
+
+
+def _once(
+    name: str, reader: Callable[[Tensor], None], waiting: set[str]
+) -> Callable[[Tensor], None]:
+    """A reader that ends the pass where it was the last to wait."""
+
+    def read_it(z: Tensor) -> None:
         reader(z)
         waiting.discard(name)
         if not waiting:
             raise _AllRead
 
-    return on_activation
+    return read_it

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
 from mechsteer.model.device import token_device
+from mechsteer.model.facts import Facts
 from mechsteer.model.identity import (
     Fingerprint,
     ModelIdentity,
@@ -39,12 +40,14 @@ class Model(ABC):
         module: what the user holds and calls: a TransformerBridge, a Hugging Face or a PEFT model.
         watcher: who is told when it generates, see ``mechsteer.steering.generation``.
         runs_once: names of hook points that were seen to run once in a forward pass.
+        facts: what else was found out about it once.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self.module: Any = module
         self.watcher: object = None
         self.runs_once: set[str] = set()
+        self.facts = Facts()
         self._added: dict[str, Any] = {}
         self._tokenizer: Any = None
         self._origin: Origin | Callable[[], Origin | None] | None = None
@@ -220,6 +223,10 @@ class Model(ABC):
         point.name = name
         self._added[name] = point
         return point
+
+    def drop_hook_point(self, name: str) -> None:
+        """Forget a hook point of ours."""
+        del self._added[name]
 
     def require_eval(self) -> None:
         """Refuse train mode: dropout would make every number random.

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.model.decoder import decoder_real
+from mechsteer.model.hidden import require_hidden
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, require_once, require_tokens, require_width
@@ -39,6 +40,7 @@ def fill(
     Raises:
         ModelError: a value is not finite; layer, file and line are named.
     """
+    require_hidden(model)
     require_once(model, points)
     device = model.input_device
     for number, batch in _watched(plan, store.missing(), show=progress):

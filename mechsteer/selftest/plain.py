@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from mechsteer.errors import SiteError
 from mechsteer.model.checkpoint import quiet
 from mechsteer.model.interface import Model
+from mechsteer.model.mixtures import shared_projection
 from mechsteer.model.sites import HookSite
-from mechsteer.model.sites.mixtures import shared_projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
 _WRAPPED = "._original_component"
@@ -107,7 +107,7 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
     None where no module does: the experts of a mixture are computed inside one.
     """
     block = model.stack(point.stack).blocks[point.layer]
-    if point.kind == "shared":
+    if point.hook.endswith(".shared.hook_post"):
         shared: nn.Module = shared_projection(block.original_component)[0]
         return shared
     mlp = block.mlp

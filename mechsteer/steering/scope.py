@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from mechsteer.errors import MechsteerError, SiteError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.model.hooks import detach
 from mechsteer.model.interface import Model
+from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
@@ -113,6 +115,7 @@ class Steering:
         self._installed: list[tuple[Any, Any]] = []
         self._fired: dict[str, bool] = {}
         self._where: dict[str, Where] = {}
+        self._opened = ExitStack()
 
     def install(
         self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any
@@ -120,6 +123,8 @@ class Steering:
         """Hook edits that act at some positions, one hook a point that they move anything at."""
         for stack in {place.stack for edit in edits for place in _places(edit)}:
             self._where[stack] = Where(model, stack, positions, tokenizer)
+        hooks = [place.hook for edit in edits for place in _places(edit)]
+        self._opened.enter_context(opened(model, hooks))
         points = model.hook_dict
         for edit in edits:
             # where the last block's output stands for the final norm, both rows are one point
@@ -144,6 +149,7 @@ class Steering:
         """Take every edit of this handle away; calling it again does nothing."""
         detach(self._installed)
         self._installed.clear()
+        self._opened.close()
         for where in self._where.values():
             where.remove()
 

@@ -74,10 +74,9 @@ class StudyOptions(Options):
     only_chosen: bool = option(
         False, "Measure only the chosen doses on the test text.", YES_OR_NO, flag="--only-chosen"
     )
+    allow_overlap: bool = option(
+        False, "Study though most test sentences stand in dev.", YES_OR_NO, flag="--allow-overlap"
+    )
     quality: bool = option(
         False, "Measure the space too: CKA, probes, hubs, isotropy.", YES_OR_NO, flag="--quality"
     )
-    allow_overlap: bool = option(
-        False, "Measure on test sentences most of which stand in dev too.", YES_OR_NO,
-        flag="--allow-overlap",
-    )  # fmt: skip

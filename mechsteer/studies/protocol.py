@@ -97,7 +97,9 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
         MechsteerError: a target that was not scored, or what the metrics refuse.
     """
     targets = options.targets or inputs.scores.languages
-    _require_fit(inputs, targets, allow_overlap=options.allow_overlap)
+    _require_fit(inputs, targets)
+    require_held_out(inputs.dev, inputs.test, allow=options.allow_overlap)
+    warn_of_overlap(inputs.dev, inputs.test)
     tried = list(inputs.factory.conditions(targets, options.ks, options.strengths))
     rows = spread(inputs.dev.n_sentences, options.tune)
     tuner = inputs.runner(inputs.dev.rows(rows), "dev")
@@ -218,7 +220,7 @@ def _provenance(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _require_fit(inputs: Inputs, targets: Sequence[str], *, allow_overlap: bool) -> None:
+def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:
     dev, test = inputs.dev, inputs.test
     for target in targets:
         inputs.scores.row(target)
@@ -229,5 +231,3 @@ def _require_fit(inputs: Inputs, targets: Sequence[str], *, allow_overlap: bool)
             f"languages {sorted(set(foreign))} are not in both corpora: score them on dev too "
             "(centring is fitted there), or leave them out"
         )
-    require_held_out(dev, test, allow=allow_overlap)
-    warn_of_overlap(dev, test)

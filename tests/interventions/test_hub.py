@@ -19,7 +19,7 @@ import torch
 import mechsteer as ms
 from mechsteer.errors import ArtifactError
 from mechsteer.interventions import NeuronEdit, ResidualEdit
-from mechsteer.interventions.files import FILE
+from mechsteer.interventions.download import FILE
 from mechsteer.interventions.hub import prepare_folder
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site

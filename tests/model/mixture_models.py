@@ -54,6 +54,48 @@ CONFIGS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "GraniteMoeForCausalLM",
         {**_SIZES, "num_local_experts": 4, "num_experts_per_tok": 2},
     ),
+    # TransformerLens reads what runs beside the routed experts as if it were all of the MLP
+    "hunyuan-moe": (
+        "HunYuanMoEV1Config",
+        "HunYuanMoEV1ForCausalLM",
+        {**_SIZES, "head_dim": 8, "num_experts": 4, "moe_topk": 2},
+    ),
+    "gemma4-moe": (
+        "Gemma4TextConfig",
+        "Gemma4ForCausalLM",
+        {
+            **_SIZES,
+            "head_dim": 8,
+            "global_head_dim": 8,
+            "hidden_size_per_layer_input": 0,
+            "enable_moe_block": True,
+            "num_experts": 4,
+            "top_k_experts": 2,
+            "moe_intermediate_size": 24,
+        },
+    ),
+    "granite-shared": (
+        "GraniteMoeSharedConfig",
+        "GraniteMoeSharedForCausalLM",
+        {
+            **_SIZES,
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "shared_intermediate_size": 88,
+        },
+    ),
+    # a part of its own follows each MLP, which is none of it
+    "gemma4-per-layer": (
+        "Gemma4TextConfig",
+        "Gemma4ForCausalLM",
+        {
+            **_SIZES,
+            "head_dim": 8,
+            "global_head_dim": 8,
+            "hidden_size_per_layer_input": 8,
+            "vocab_size_per_layer_input": VOCABULARY,
+        },
+    ),
 }
 # experts, neurons of each, mixed layers, the shared expert's neurons, dense layers
 SHAPES = {

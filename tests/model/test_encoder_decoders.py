@@ -301,5 +301,5 @@ def test_a_decoder_without_a_start_token_is_refused(bridge, monkeypatch) -> None
 def test_an_encoder_with_tokens_of_its_own_is_refused(bridge, corpus) -> None:
     model = bridge("led", template=ENDS)
     for read_all in (record, embed):
-        with pytest.raises(SiteError, match=r"has 24 tokens where the batch has 22.*no word"):
+        with pytest.raises(SiteError, match=r"tokens where the batch has .*no word"):
             read_all(model, corpus, batch_tokens=1)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 from mechsteer.interventions import clamp, damp
 from mechsteer.recording import Reading
@@ -127,8 +128,6 @@ def test_an_edit_without_a_name_is_refused() -> None:
 def test_corpora_that_do_not_fit_are_refused() -> None:
     with pytest.raises(CorpusError, match="the same sentences"):
         made_study(test=text("dev"))
-    with pytest.warns(CorpusWarning, match=f"{N} of {N} in "):
-        made_study(test=text("dev"), allow_overlap=True)
     with pytest.raises(CorpusError, match=r"jpn_Jpan.*not in both"):
         made_study(test=text("test", languages=LANGUAGES[:2]), targets=["jpn_Jpan"])
     with pytest.raises(MechsteerError, match="'ita_Latn' was not scored"):
@@ -137,6 +136,16 @@ def test_corpora_that_do_not_fit_are_refused() -> None:
         made_study(tune=tune)
     with pytest.raises(CorpusError, match=f"2 to {N} sentences"):
         made_study(tune=N + 1)
+
+
+def test_test_sentences_that_stand_in_dev_are_refused_unless_allowed() -> None:
+    dev, test = text("dev"), text("test")
+    half = {c: (*dev.sentences[c][:14], *test.sentences[c][:10]) for c in LANGUAGES}
+    mixed = ParallelCorpus(half)
+    with pytest.raises(CorpusError, match="14 of 24"):
+        made_study(test=mixed)
+    with pytest.warns(CorpusWarning, match="14 of 24"):
+        made_study(test=mixed, allow_overlap=True)
 
 
 def test_text_is_charged_for_every_dose_and_must_be_in_the_targets() -> None:

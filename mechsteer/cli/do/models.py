@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mechsteer.artifacts.files import read_json
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.errors import MechsteerError
@@ -14,6 +15,7 @@ from mechsteer.options import from_json
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
+WEIGHTS = "weights.json"  # the files of the checkpoint and their hash, which spares hashing again
 
 
 def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Model:
@@ -37,6 +39,8 @@ def model_of(run: Run) -> Model:
     """
     asked = asked_of(run)
     model = open_model(run.manifest["inputs"]["model"], asked.device, asked.dtype)
+    if (run.path / WEIGHTS).is_file() and model.origin is not None:
+        model.origin.checkpoint.recall(read_json(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
         model.require_same(ModelIdentity(**scored["model"]))
     return model

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.files import write_bytes, write_json
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.corpora import read_text, scored_text
-from mechsteer.cli.do.models import asked_of, model_of, open_model
+from mechsteer.cli.do.models import WEIGHTS, asked_of, model_of, open_model
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.corpus.languages import canonical
@@ -53,6 +53,8 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
         found = score_for_study(opened, text, request, directory=output / "recording").scores
         save_scores(found, output / SCORES)
     run.finish("score", files=[SCORES], **describe(found))
+    if opened.origin is not None:  # it has times in it, so no hash covers it
+        write_json(output / WEIGHTS, opened.origin.checkpoint.record())
     return found
 
 

@@ -119,7 +119,8 @@ class PlainModel(Model):
     def _hook(self, prefix: str, stack: PlainStack, norm: nn.Module | None) -> None:
         """Pass what a stack computes through hook points."""
         name = f"{prefix}blocks"
-        setattr(self, name, [SimpleNamespace(mlp=mlp) for mlp in stack.mlps])
+        blocks = zip(stack.blocks, stack.mlps, strict=True)
+        setattr(self, name, [SimpleNamespace(original_component=b, mlp=mlp) for b, mlp in blocks])
         for layer, (block, mlp) in enumerate(zip(stack.blocks, stack.mlps, strict=True)):
             at = f"{name}.{layer}"
             OnInput(mlp.out, self._point(f"{at}.mlp.hook_post"))

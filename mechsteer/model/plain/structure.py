@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.linear import features
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff", "n_inner", "ffn_hidden_size")
@@ -55,15 +56,6 @@ class PlainStack:
     blocks: tuple[nn.Module, ...]
     mlps: tuple[PlainMLP, ...]
     width: int
-
-
-def features(module: Any) -> tuple[int, int] | None:
-    """Inputs and outputs of a linear module, however its weight is stored; None of any other."""
-    if hasattr(module, "in_features") and hasattr(module, "out_features"):
-        return int(module.in_features), int(module.out_features)
-    if hasattr(module, "nx") and hasattr(module, "nf"):  # Conv1D of GPT-2
-        return int(module.nx), int(module.nf)
-    return None
 
 
 def find_stack(model: Any, owner: nn.Module) -> PlainStack:

@@ -9,7 +9,7 @@ from mechsteer.model.sites.find import (
     require_width,
     site_table,
 )
-from mechsteer.model.sites.places import HookSite, Site
+from mechsteer.model.sites.points import HookSite, Site
 from mechsteer.model.sites.residual import residual_points
 from mechsteer.model.stacks import Stack
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -13,9 +13,11 @@ from torch import Tensor
 from mechsteer.errors import SiteError
 from mechsteer.model.hooks import observed
 from mechsteer.model.interface import Model
-from mechsteer.model.plain import features
-from mechsteer.model.sites.mixtures import tap
-from mechsteer.model.sites.places import HookSite, Site
+from mechsteer.model.linear import features
+from mechsteer.model.mixtures import MIXED, expert_width, has_experts
+from mechsteer.model.sites.contribution import unaccounted
+from mechsteer.model.sites.isolation import other_tokens
+from mechsteer.model.sites.points import HookSite, Site
 from mechsteer.model.stacks import Stack
 from mechsteer.model.wrap import ModelLike, as_model
 
@@ -26,7 +28,6 @@ SITES = {
     "experts": "as post, of all routed experts of each mixture: 0 where a token is not routed",
     "shared": "as post, of the shared expert of each mixture",
 }
-_MIXED = ("experts", "shared")
 # how TransformerLens's canonical name ends when an alias leads to the right activation
 _CANONICAL = {
     "post": (".out.hook_in", ".dense_out.hook_in"),
@@ -62,7 +63,7 @@ def find_site(model: ModelLike, name: str = "post") -> Site:
         model: a TransformerBridge.
         name: one of ``SITES``; of one stack alone ``"encoder.post"``, ``"decoder.post"``. A mixture
             of experts has none of site ``"post"``: ``"experts"``, ``"shared"`` and ``"dense"`` name
-            what it has, see ``mechsteer.model.sites.mixtures``.
+            what it has, see ``mechsteer.model.mixtures``.
 
     Raises:
         SiteError: unknown site, or a layer whose neurons cannot be read: a mixture of experts, or a
@@ -97,9 +98,8 @@ def site_table(model: ModelLike, name: str = "post") -> tuple[SiteRow, ...]:
                 where = stack.component(kind), layer, stack.hook(layer, "mlp")
                 rows.append(SiteRow(*where, "", None, None, str(refusal)))
     shapes = observed(model, [row.hook for row in rows if isinstance(row, HookSite)])
-    points = model.hook_dict  # those of experts are new
     return tuple(
-        row if isinstance(row, SiteRow) else _row(row, points[row.hook].name, shapes[row.hook])
+        row if isinstance(row, SiteRow) else _row(row, _name(points, row.hook), shapes[row.hook])
         for row in rows
     )
 
@@ -143,10 +143,7 @@ def require_tokens(point: HookSite, z: Tensor, real: Tensor) -> None:
         SiteError: their number differs.
     """
     if z.shape[:2] != real.shape:
-        raise SiteError(
-            f"{point.hook} has {z.shape[1]} tokens where the batch has {real.shape[1]}: this "
-            "architecture pads or merges tokens by itself, so they belong to no word for certain"
-        )
+        raise other_tokens(point.hook, z.shape[1], real.shape[1])
 
 
 def _wanted(model: Model, name: str) -> tuple[str, list[Stack]]:
@@ -167,19 +164,30 @@ def _points(
     post = points.get(stack.hook(layer, "mlp.hook_post"))
     if post is None:
         raise SiteError(f"layer {layer} has no MLP whose neurons can be read")
-    mixture = post.name.endswith("mlp.hook_out")
-    if mixture and kind in ("post", "linear"):
-        raise SiteError(
-            f"layer {layer} is a mixture of experts: its hook_post is the block's output, not "
-            "neurons; ask for site 'experts', 'shared' (the shared expert) or 'dense' (layers that "
-            "are no mixture)"
-        )
-    if mixture and kind in _MIXED:
-        hook = stack.hook(layer, f"mlp.{kind}.hook_post")
-        width = tap(model, stack.blocks[layer].original_component, hook, kind)
-        yield HookSite(stack.component(kind), layer, hook, width)
-    elif not mixture and kind not in _MIXED:
+    block = stack.blocks[layer].original_component
+    routed = post.name.endswith("mlp.hook_out")  # TransformerLens reads nothing inside
+    mixture = routed or has_experts(block)
+    if not mixture and kind not in MIXED:
+        if reason := unaccounted(model).get((stack.name, layer)):
+            raise SiteError(reason)
         yield from _dense(stack, layer, "post" if kind == "dense" else kind, points)
+    elif mixture and kind in ("post", "linear"):
+        what = "the block's output, not neurons" if routed else "a part of its neurons, not all"
+        raise SiteError(
+            f"layer {layer} is a mixture of experts: its hook_post is {what}; ask for site "
+            "'experts', 'shared' (the shared expert) or 'dense' (layers that are no mixture)"
+        )
+    elif mixture and kind == "shared" and not routed:
+        yield from _shared(stack, layer, points)
+    elif mixture and kind in MIXED:
+        hook = stack.hook(layer, f"mlp.{kind}.hook_post")
+        yield HookSite(stack.component(kind), layer, hook, expert_width(model, block, hook))
+
+
+def _shared(stack: Stack, layer: int, points: Mapping[str, Any]) -> Iterator[HookSite]:
+    """The neurons beside routed experts, where TransformerLens reads them as a plain MLP's."""
+    for point in _dense(stack, layer, "post", points):
+        yield replace(point, component=stack.component("shared"))
 
 
 def _dense(stack: Stack, layer: int, kind: str, points: Mapping[str, Any]) -> Iterator[HookSite]:
@@ -221,6 +229,11 @@ def _shape(mlp: Any, name: str) -> tuple[int, int] | None:
     said = features(getattr(module, "original_component", module))
     weight = None if said else getattr(mlp, f"W_{name}", None)
     return said if weight is None else (int(weight.shape[0]), int(weight.shape[1]))
+
+
+def _name(points: Mapping[str, Any], hook: str) -> str:
+    """The canonical name of a hook point; those inside experts are there while they are read."""
+    return str(points[hook].name) if hook in points else hook
 
 
 def _row(point: HookSite, canonical: str, shapes: Sequence[torch.Size]) -> SiteRow:

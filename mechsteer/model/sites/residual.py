@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mechsteer.model.interface import Model
-from mechsteer.model.sites.places import HookSite
+from mechsteer.model.sites.points import HookSite
 
 
 def residual_points(model: Model) -> tuple[HookSite, ...]:
