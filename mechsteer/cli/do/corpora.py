@@ -8,6 +8,8 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.codes import parse
+from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.corpus.rows import parse_rows
 from mechsteer.errors import ArtifactError, CorpusError
@@ -63,8 +65,7 @@ def read_test(run: Run, request: StudyRequest) -> tuple[ParallelCorpus, Parallel
         CorpusError: one of them is not parallel, or most of test stands in dev.
     """
     dev = scored_text(run)
-    # The codes that dev was asked by tell varieties apart (eng-US), which its names do not.
-    codes = asked_of(run).languages or dev.languages
+    codes = _codes(asked_of(run).languages, dev.languages)
     test = read_text(request.test, codes, request.split, rows=request.rows, limit=request.limit)
     if not isinstance(dev, ParallelCorpus) or not isinstance(test, ParallelCorpus):
         raise CorpusError("a study needs parallel text on both sides: row i is one sentence")
@@ -85,3 +86,9 @@ def _rows(corpus: LabelledCorpus, rows: str) -> LabelledCorpus:
     if start >= fewest or (stop is not None and stop > fewest):
         raise CorpusError(f"--rows {rows}: {corpus.name} has {fewest} sentences a language")
     return corpus.slice(start, fewest if stop is None else stop)
+
+
+def _codes(asked: Sequence[str], languages: Sequence[str]) -> list[str]:
+    """Languages by name, or by the code that tells a variety (eng-US) where one was asked for."""
+    varieties = {canonical(c): c for c in asked if parse(c).region or parse(c).variant}
+    return [varieties.get(name, name) for name in languages]
