@@ -9,7 +9,7 @@ from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.codes import parse
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.naming import name_or_none
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.corpus.rows import parse_rows
 from mechsteer.errors import ArtifactError, CorpusError
@@ -90,5 +90,5 @@ def _rows(corpus: LabelledCorpus, rows: str) -> LabelledCorpus:
 
 def _codes(asked: Sequence[str], languages: Sequence[str]) -> list[str]:
     """Languages by name, or by the code that tells a variety (eng-US) where one was asked for."""
-    varieties = {canonical(c): c for c in asked if parse(c).region or parse(c).variant}
+    varieties = {name_or_none(c): c for c in asked if parse(c).region or parse(c).variant}
     return [varieties.get(name, name) for name in languages]
