@@ -28,6 +28,7 @@ class WindowBatch:
     texts: Int[Tensor, "window"]
     ids: Int[Tensor, "window token"]
     mask: Int[Tensor, "window token"]
+    real: Bool[Tensor, "window token"]
     scored: Bool[Tensor, "window token"]
 
 
@@ -120,11 +121,13 @@ def batches(
         chosen = [spans[row] for row in rows]
         ids = [torch.from_numpy(texts[i].ids[start:end]).long() for i, start, end, _ in chosen]
         mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
+        real = [torch.from_numpy(texts[i].asked[start:end]) for i, start, end, _ in chosen]
         scored = [_scored(texts[number].asked, *span) for number, *span in chosen]
         yield WindowBatch(
             torch.tensor([number for number, *_ in chosen]),
             pad_sequence(ids, batch_first=True, padding_value=pad),
             mask,
+            pad_sequence(real, batch_first=True),
             pad_sequence(scored, batch_first=True),
         )
 

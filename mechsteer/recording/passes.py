@@ -21,6 +21,7 @@ from mechsteer.recording.finite import remedy
 from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.points import PointPoolings
 from mechsteer.recording.store import Pooled, Store
+from mechsteer.recording.told import telling
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -68,7 +69,8 @@ def _pooled(model: Model, points: PointPoolings, batch: Batch) -> Pooled:
         return pool_activation
 
     readers = {point.hook: reader(point, poolings) for point, poolings in points.items()}
-    read(model, batch.ids, batch.mask, readers)
+    with telling(model, batch.real):
+        read(model, batch.ids, batch.mask, readers)
     return pooled
 
 

@@ -56,10 +56,11 @@ def steer(
         model: a TransformerBridge.
         edits: of neurons or of the residual stream.
         positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
-            tokens (see ``mechsteer.recording``); ``"last"``: the last one of each row's prompt and
-            all after it; ``"generated"``: all after the prompt. The prompt is what a call of
-            ``generate`` was given, padding and a filled cache included, however it reads it
-            (chunks, candidates, beams); in a loop of one's own it ends where the cache does; any
+            tokens (see ``mechsteer.recording.tokens``; a prefix is known where mechsteer embeds or
+            predicts, and is text in a pass of one's own); ``"last"``: the last one of each row's
+            prompt and all after it; ``"generated"``: all after the prompt. The prompt is what a
+            call of ``generate`` was given, padding and a filled cache included, however it reads
+            it (chunks, candidates, beams); in a loop of one's own it ends where the cache does; any
             other pass is all prompt, and then ``"generated"`` warns.
         languages: the language of every row of a batch, or a list with one for each row, for edits
             that depend on it; those that do not leave it unread.
