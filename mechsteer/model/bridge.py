@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechsteer.errors import ModelError
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 
 
@@ -22,7 +23,7 @@ class BridgeModel(Model):
         super().__init__(bridge)
 
     @property
-    def original_model(self) -> Any:
+    def original_model(self) -> HuggingFaceModel:
         """The Hugging Face model that the bridge wraps."""
         return self.module.original_model
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
+from mechsteer.model.hugging_face import HuggingFaceModel
 
-def token_device(model: Any) -> torch.device:
+
+def token_device(model: HuggingFaceModel) -> torch.device:
     """The device beside the embedding of a plain Hugging Face model.
 
     Weights that accelerate offloads have no device of their own; it then moves tokens from the CPU.

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
 from mechsteer.model.device import token_device
 from mechsteer.model.facts import Facts
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.identity import (
     Fingerprint,
     ModelIdentity,
@@ -43,7 +44,7 @@ class Model(ABC):
         facts: what else was found out about it once.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Any) -> None:
         self.module: Any = module
         self.watcher: object = None
         self.runs_once: set[str] = set()
@@ -56,7 +57,7 @@ class Model(ABC):
 
     @property
     @abstractmethod
-    def original_model(self) -> Any:
+    def original_model(self) -> HuggingFaceModel:
         """The Hugging Face model that runs."""
 
     @property
