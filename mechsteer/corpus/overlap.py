@@ -9,11 +9,12 @@ from __future__ import annotations
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mechsteer.errors import CorpusError, CorpusWarning
 
 
+@runtime_checkable
 class Sentences(Protocol):
     """A corpus, as far as its sentences go."""
 

@@ -15,7 +15,7 @@ from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording.finite import remedy
-from mechsteer.recording.tokens import tokenize
+from mechsteer.recording.tokens import require_known, tokenize
 from mechsteer.steering.generation import generating
 
 
@@ -75,7 +75,7 @@ def sample(
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise MechsteerError(f"expected a seed from 0 to 2^63 - 1, got {seed!r}")
     tokenizer = tokenizer or model.plain_tokenizer
-    start = _prompt(tokenizer, prompt)
+    start = _prompt(tokenizer, prompt, model.n_words)
     context = model.context_length(tokenizer)
     if len(start) + max_new_tokens > context:
         raise MechsteerError(
@@ -120,11 +120,12 @@ def draw(
     return words.gather(-1, place)[:, 0]
 
 
-def _prompt(tokenizer: Any, prompt: str) -> list[int]:
+def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:
     """A prompt as the tokenizer opens it; only an empty one is given an opening it lacks."""
     if not prompt:
         return opening(tokenizer)
     tokens = next(tokenize([prompt], tokenizer))
+    require_known(tokens, tokenizer, n_words, "the prompt")
     end = len(tokens.ids) - int(tokens.added[::-1].argmin())  # without what the template appends
     return [int(token) for token in tokens.ids[:end]]
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
-from mechsteer.model.device import token_device
+from mechsteer.model.device import n_embedded, token_device
 from mechsteer.model.facts import Facts
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.identity import (
@@ -119,6 +119,11 @@ class Model(ABC):
     def input_device(self) -> torch.device:
         """Where tokens go: beside the embedding."""
         return token_device(self.original_model)
+
+    @property
+    def n_words(self) -> int:
+        """Token ids that it embeds: those below this number."""
+        return n_embedded(self.original_model)
 
     @property
     def is_encoder_decoder(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -20,6 +20,7 @@ from mechsteer.recording.firing import firing_point
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where a recording keeps its values: ``Memory`` here, or ``Shards`` on disk."""
 

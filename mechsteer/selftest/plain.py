@@ -57,7 +57,8 @@ class Tap:
     def reading(self, keep: Callable[[Tensor], None]) -> Iterator[None]:
         """Hand what passes here to ``keep``, copied to the CPU."""
 
-        def give(z: Tensor) -> None:
+        def give(out: Any) -> None:
+            z = out[0] if isinstance(out, tuple) else out  # some say how it is scaled, too
             keep(z[..., slice(*self.columns)].detach().to("cpu", copy=True))
 
         if self.before:

@@ -156,9 +156,15 @@ def _verified_stacks(model: HuggingFaceModel) -> dict[str, tuple[PlainStack, nn.
     if is_encoder_decoder(model):
         owners = {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
     else:
-        owners = {"": model.base_model}
+        owners = {"": _owner(model)}
     found = {prefix: find_stack(model, owner) for prefix, owner in owners.items()}
     return {prefix: (stack, verified_norm(model, stack)) for prefix, stack in found.items()}
+
+
+def _owner(model: HuggingFaceModel) -> Any:
+    """The module that runs the blocks of a model of one stack."""
+    base = model.base_model  # the decoder of an encoder-decoder alone lies in a wrapper never run
+    return base.decoder if type(base).__name__.endswith("DecoderWrapper") else base
 
 
 def _context(model: HuggingFaceModel) -> int:

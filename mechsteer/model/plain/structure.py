@@ -56,7 +56,6 @@ class PlainStack:
     owner: nn.Module
     blocks: tuple[nn.Module, ...]
     mlps: tuple[PlainMLP, ...]
-    width: int
 
 
 def find_stack(model: HuggingFaceModel, owner: nn.Module) -> PlainStack:
@@ -69,41 +68,46 @@ def find_stack(model: HuggingFaceModel, owner: nn.Module) -> PlainStack:
         ModelError: there is no such list of blocks, or there are several.
     """
     d_model = int(model.config.hidden_size)
-    found = []
+    found: list[list[tuple[nn.Module, nn.Module]]] = []
     for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
             if isinstance(module, nn.ModuleList) and not name.startswith(tuple(lists)):
-                downs = [_downs(block, width, d_model) for block in module]
-                if downs and all(len(own) == 1 for own in downs):
+                each = width if isinstance(width, tuple) else (width,) * len(module)
+                downs = [_downs(b, w, d_model) for b, w in zip(module, each, strict=False)]
+                if downs and len(each) == len(module) and all(len(own) == 1 for own in downs):
                     lists[f"{name}."] = list(zip(module, [own[0] for own in downs], strict=True))
-        found += [(width, blocks) for blocks in lists.values()]
+        found += lists.values()
     if len(found) != 1:
         raise unsupported(
             model,
             f"expected one list of blocks with one linear module each from its neurons to its "
             f"{d_model} outputs, found {len(found)} such lists",
         )
-    width, pairs = found[0]
-    mlps = tuple(PlainMLP(block, down) for block, down in pairs)
-    return PlainStack(owner, tuple(block for block, _ in pairs), mlps, width)
+    mlps = tuple(PlainMLP(block, down) for block, down in found[0])
+    return PlainStack(owner, tuple(block for block, _ in found[0]), mlps)
 
 
-def _widths(model: HuggingFaceModel, owner: nn.Module) -> list[int]:
-    """What the configuration may mean by the number of neurons of a layer."""
+def _widths(model: HuggingFaceModel, owner: nn.Module) -> list[int | tuple[int, ...]]:
+    """What the configuration may mean by the number of neurons, of all layers or of each."""
     d_model, config = int(model.config.hidden_size), model.config
-    named = {getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
-    sizes = {size for size in named if isinstance(size, int)}
+    named = [getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))]
     if config.model_type == "bloom" or getattr(config, "n_inner", 0) is None:  # as GPT-2 means it
-        sizes.add(4 * d_model)
+        named.append(4 * d_model)
     if (ratio := getattr(config, "expansion_ratio", None)) is not None:
-        sizes.add(int(ratio * d_model))
-    return sorted(sizes)
+        named.append(int(ratio * d_model))
+    if not getattr(config, "num_local_experts", 1):  # a mixture of none but the shared one
+        named.append(getattr(config, "shared_intermediate_size", None))
+    sizes: set[int | tuple[int, ...]] = {size for size in named if isinstance(size, int)}
+    for each in named:
+        if isinstance(each, (list, tuple)) and all(isinstance(size, int) for size in each):
+            sizes.add(each[0] if len(set(each)) == 1 else tuple(each))
+    return sorted(sizes, key=str)
 
 
 def _of_stack(model: HuggingFaceModel, owner: nn.Module) -> tuple[str, ...]:
-    if not is_encoder_decoder(model):
-        return ()
+    if not is_encoder_decoder(model):  # the decoder, or encoder, of such a model alone
+        return ("encoder_ffn_dim", "decoder_ffn_dim")
     return ("encoder_ffn_dim",) if owner is model.get_encoder() else ("decoder_ffn_dim",)
 
 
@@ -114,7 +118,7 @@ def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
 def unsupported(model: HuggingFaceModel, reason: str) -> ModelError:
     """The refusal of an architecture, by name and with a next step."""
     return ModelError(
-        f"{type(model).__name__} is not supported: TransformerLens has no adapter for it, and its "
-        f"neurons cannot be told for certain by structure ({reason}); name another model, or pass "
-        "a TransformerBridge with an adapter of your own"
+        f"{type(model).__name__} is not supported: TransformerLens has no adapter that reads it, "
+        f"and its neurons cannot be told for certain by structure ({reason}); name another model, "
+        "or pass a TransformerBridge with an adapter of your own"
     )
