@@ -1,4 +1,4 @@
-"""Do the tests notice a change? Random small faults, one at a time, each put to the package's tests.
+"""Do the tests notice a change? Random small faults, one at a time, each put to the tests.
 
     python -m tests.mutate analysis studies --sample 40 --seed 0
 
@@ -87,10 +87,8 @@ def _turned(node: ast.AST) -> str | None:
         return f"({ast.unparse(ast.BoolOp(TURNED[type(node.op)](), node.values))})"
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return f"({ast.unparse(node.operand)})"
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        return str(not node.value)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return repr(node.value + 1)
+        return repr(not node.value if isinstance(node.value, bool) else node.value + 1)
     return None
 
 
