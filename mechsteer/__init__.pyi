@@ -40,6 +40,7 @@ from .interventions import save_edit as save_edit
 from .interventions import shift as shift
 from .interventions import zero as zero
 from .model.load import load_model as load_model
+from .model.wrap import wrap as wrap
 from .recording import Recording as Recording
 from .recording import embed as embed
 from .recording import record as record

@@ -50,8 +50,8 @@ def token_activations(
     """
     neurons = sorted({sentence.neuron for sentence in shown})
     corpus = _corpus(shown)
-    context = model.context_length(tokenizer)
-    plan = plan_batches(corpus, tokenizer, reading, context=context)
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     values = _run(model, plan, site, neurons)
     texts = corpus.flatten()[0]
     number = {text: row for row, text in enumerate(texts)}

@@ -12,6 +12,7 @@ from mechsteer.costs.windows import WindowBatch
 from mechsteer.errors import ModelError
 from mechsteer.model.interface import Model
 from mechsteer.recording.finite import remedy
+from mechsteer.recording.told import telling
 
 _CHUNK = 1 << 24  # float64 logits at a time: 128 MB
 
@@ -33,7 +34,8 @@ def logits_of(model: Model, batch: WindowBatch) -> Float[Tensor, "window token w
     """The model's logits on every window of a batch."""
     device = model.input_device
     ids, mask = batch.ids.to(device), batch.mask.to(device)
-    logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
+    with telling(model, batch.real):
+        logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
     return logits
 
 

@@ -18,6 +18,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.recording import Reading
+from mechsteer.recording.tokens import padding
 from mechsteer.steering import Positions, steer
 
 
@@ -194,7 +195,7 @@ class _Asked:
         reading = Reading(batch_tokens=batch_tokens, prefix=prefix)
         tokenizer = tokenizer or model.plain_tokenizer
         width, step = resolve(model.context_length(tokenizer), window, stride)
-        own = read(texts, tokenizer, prefix=reading.prefix)
+        own = read(texts, tokenizer, n_words=model.n_words, prefix=reading.prefix)
         self.n_tokens = torch.tensor([int(text.asked.sum()) for text in own])
         self.n_bytes = torch.tensor([text.n_bytes for text in own])
         self.batches = list(
@@ -203,7 +204,7 @@ class _Asked:
                 window=width,
                 stride=step,
                 batch_tokens=reading.batch_tokens,
-                pad=tokenizer.pad_token_id or 0,
+                pad=padding(tokenizer, model.n_words),
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mechsteer.errors import CorpusError, MechsteerError, ModelError
 from mechsteer.recording.batches import divide
-from mechsteer.recording.tokens import tokenize
+from mechsteer.recording.tokens import require_known, tokenize
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class WindowBatch:
     texts: Int[Tensor, "window"]
     ids: Int[Tensor, "window token"]
     mask: Int[Tensor, "window token"]
+    real: Bool[Tensor, "window token"]
     scored: Bool[Tensor, "window token"]
 
 
@@ -59,19 +61,23 @@ class Text:
     n_bytes: int
 
 
-def read(texts: Sequence[str], tokenizer: Any, *, prefix: str = "") -> list[Text]:
+def read(
+    texts: Sequence[str], tokenizer: Any, *, n_words: int = sys.maxsize, prefix: str = ""
+) -> list[Text]:
     """Texts behind what opens them and behind a prefix; only real tokens are predicted.
 
     Special tokens that a text holds are read as such, and their letters are none of its bytes.
 
     Raises:
         CorpusError: a text without a real token.
+        ModelError: a text with a token that is not among the ``n_words`` the model embeds.
     """
     before = np.array(opening(tokenizer), np.int32)
     found = []
     for number, tokens in enumerate(tokenize(texts, tokenizer, prefix=prefix)):
         if not tokens.real.any():
             raise CorpusError(f"text {number} has no real token: remove it")
+        require_known(tokens, tokenizer, n_words, f"text {number}")
         own = ~tokens.added
         ids = np.concatenate([before, tokens.ids[own]])
         asked = np.concatenate([np.zeros(len(before), bool), tokens.real[own]])
@@ -120,11 +126,13 @@ def batches(
         chosen = [spans[row] for row in rows]
         ids = [torch.from_numpy(texts[i].ids[start:end]).long() for i, start, end, _ in chosen]
         mask = pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
+        real = [torch.from_numpy(texts[i].asked[start:end]) for i, start, end, _ in chosen]
         scored = [_scored(texts[number].asked, *span) for number, *span in chosen]
         yield WindowBatch(
             torch.tensor([number for number, *_ in chosen]),
             pad_sequence(ids, batch_first=True, padding_value=pad),
             mask,
+            pad_sequence(real, batch_first=True),
             pad_sequence(scored, batch_first=True),
         )
 

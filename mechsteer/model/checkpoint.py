@@ -53,16 +53,28 @@ def _opened(name: str, architecture: str | None, **options: Any) -> Any:
     if not _has_adapter(architecture):
         return _plain(name, architecture, **options)
     try:
-        return _bridge(name, architecture, **options)
-    except (OSError, ModelError):  # missing, gated or damaged
+        bridge = _bridge(name, architecture, **options)
+        if "device_map" not in options:
+            _require_runs(bridge)
+        return bridge
+    except ModelError:
         raise
     except Exception as refusal:  # an adapter that fits only some sizes, for example
+        if isinstance(refusal, OSError) and not Path(name).is_dir():  # missing, gated or damaged
+            raise
         try:
             return _plain(name, architecture, **options)
-        except IncompleteError:
-            raise
-        except ModelError:
-            raise refusal from None
+        except ModelError as own:
+            raise own from refusal
+
+
+@torch.inference_mode()
+def _require_runs(bridge: Any) -> None:
+    """A pass over one token: some adapters load what they cannot run."""
+    plain = bridge.original_model
+    ids = torch.zeros(1, 1, dtype=torch.long, device=token_device(plain))
+    mask = torch.ones_like(ids)
+    bridge(ids, attention_mask=mask, **decoder_inputs(plain, ids, mask), use_cache=False)
 
 
 def _has_adapter(architecture: str | None) -> bool:
@@ -107,14 +119,23 @@ def _bridge(name: str, architecture: str | None, **options: Any) -> Any:
     )
 
 
-def _plain(
+def _plain(name: str, architecture: str | None, **options: Any) -> PlainModel:
+    return PlainModel(whole_model(name, architecture, **options), name)
+
+
+def whole_model(
     name: str,
     architecture: str | None,
     *,
     device: torch.device | None = None,
     device_map: Any = None,
     **options: Any,
-) -> PlainModel:
+) -> Any:
+    """A Hugging Face model in eval mode, every weight of which came from its checkpoint.
+
+    Raises:
+        ModelError: weights are missing or of another shape.
+    """
     import transformers
 
     cls = getattr(transformers, architecture or "", transformers.AutoModel)
@@ -124,7 +145,7 @@ def _plain(
         device_map=device_map,
         **options,
     )
-    return PlainModel((model if device is None else model.to(device)).eval(), name)
+    return (model if device is None else model.to(device)).eval()
 
 
 @torch.inference_mode()

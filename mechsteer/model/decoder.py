@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
 from mechsteer.errors import ModelError
+from mechsteer.model.device import n_embedded
 
 # start with the last token of a sentence, its language, as ``shift_tokens_right`` of mBART does
 _STARTS_WITH_LAST = {"mbart", "plbart"}
@@ -44,7 +45,7 @@ def decoder_inputs(
     """
     if not is_encoder_decoder(model):
         return {}
-    start = _start(model.config, ids, mask)
+    start = _start(model.config, ids, mask, n_embedded(model))
     shifted = torch.cat([start, ids[:, :-1]], dim=1)
     return {"decoder_input_ids": shifted, "decoder_attention_mask": mask}
 
@@ -71,9 +72,20 @@ def by_token(z: Shaped[Tensor, "sentence token neuron"]) -> Shaped[Tensor, "sent
     return torch.cat([z[:, 1:], torch.zeros_like(z[:, :1])], dim=1)
 
 
-def _start(config: Any, ids: Tensor, mask: Tensor) -> Int[Tensor, "sentence 1"]:
+def _require_embedded(token: int, n_words: int) -> None:
+    if not 0 <= token < n_words:
+        raise ModelError(
+            f"decoder_start_token_id is {token}, and the model embeds {n_words} tokens: set it in "
+            "config.json to the token its decoder was trained to start with"
+        )
+
+
+def _start(config: Any, ids: Tensor, mask: Tensor, n_words: int) -> Int[Tensor, "sentence 1"]:
     token = getattr(config, "decoder_start_token_id", None)
+    if token is None:  # a decoder with a configuration of its own starts with its first token
+        token = getattr(getattr(config, "decoder", None), "bos_token_id", None)
     if token is not None:
+        _require_embedded(token, n_words)
         return torch.full_like(ids[:, :1], token)
     if config.model_type not in _STARTS_WITH_LAST:
         raise ModelError(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechsteer.errors import SiteError
+from mechsteer.errors import MechsteerError, ModelError, SiteError
 from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import opened
 
@@ -39,11 +39,13 @@ def read(
 
     Raises:
         SiteError: the forward pass never reached a hook point.
+        ModelError: the model does not run on these tokens.
     """
     waiting = set(readers)
     with _attached(model, {name: _once(name, read, waiting) for name, read in readers.items()}):
         try:
-            model.run(ids, mask)
+            with _ours(model):
+                model.run(ids, mask)
         except _AllRead:
             return
     raise SiteError(f"the forward pass never reached {sorted(waiting)}")
@@ -58,9 +60,24 @@ def observed(model: Model, names: Iterable[str]) -> dict[str, list[torch.Size]]:
         return lambda z: shapes[name].append(z.shape)
 
     ids = torch.zeros(1, 1, dtype=torch.long, device=model.input_device)
-    with _attached(model, {name: counter(name) for name in shapes}):
+    with _attached(model, {name: counter(name) for name in shapes}), _ours(model):
         model.run(ids, torch.ones_like(ids))
     return shapes
+
+
+@contextmanager
+def _ours(model: Model) -> Iterator[None]:
+    """Name what a forward pass stumbles over by the model, in one line."""
+    try:
+        yield
+    except (MechsteerError, _AllRead):
+        raise
+    except Exception as error:
+        line = (str(error).strip() or "no message").splitlines()[0]
+        advice = "; lower batch_tokens" if "out of memory" in line else ""
+        raise ModelError(
+            f"{model.cfg.architecture} does not run: {type(error).__name__}: {line}{advice}"
+        ) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Int
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
-from mechsteer.model.device import token_device
+from mechsteer.model.device import n_embedded, token_device
 from mechsteer.model.facts import Facts
 from mechsteer.model.identity import (
     Fingerprint,
@@ -33,6 +33,10 @@ from mechsteer.model.weights import Origin
 _Self = TypeVar("_Self", bound="Model")
 
 
+Writer = Literal["transformers", "TransformerLens"]
+"""Whose ``generate`` writes: the Hugging Face model's own, or that of the bridge."""
+
+
 class Model(ABC):
     """One model: hook points, blocks, tokenizer, identity, and how it is run.
 
@@ -41,7 +45,10 @@ class Model(ABC):
         watcher: who is told when it generates, see ``mechsteer.steering.generation``.
         runs_once: names of hook points that were seen to run once in a forward pass.
         facts: what else was found out about it once.
+        writer: whose code its ``generate`` is.
     """
+
+    writer: Writer = "transformers"
 
     def __init__(self, module: nn.Module) -> None:
         self.module: Any = module
@@ -118,6 +125,11 @@ class Model(ABC):
     def input_device(self) -> torch.device:
         """Where tokens go: beside the embedding."""
         return token_device(self.original_model)
+
+    @property
+    def n_words(self) -> int:
+        """Token ids that it embeds: those below this number."""
+        return n_embedded(self.original_model)
 
     @property
     def is_encoder_decoder(self) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+from torch import Tensor, nn
 
 
 def features(module: Any) -> tuple[int, int] | None:
@@ -17,3 +20,22 @@ def features(module: Any) -> tuple[int, int] | None:
 def own(module: Any) -> Any:
     """The model's own module inside one of TransformerLens's; any other is its own."""
     return getattr(module, "original_component", module)
+
+
+def linear_modules(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The linear modules of a block; those inside one, as of a LoRA adapter, are part of it."""
+    inside = ""
+    for name, module in block.named_modules():
+        if features(module) is not None and not (inside and name.startswith(f"{inside}.")):
+            inside = name
+            yield name, module
+
+
+def effective_weight(linear: Any) -> Tensor:
+    """The weight that a linear module applies, with that of the LoRA adapters that are active."""
+    weight: Tensor = linear.weight
+    if not hasattr(linear, "lora_A") or linear.merged or linear.disable_adapters:
+        return weight
+    for adapter in set(linear.active_adapters) & set(linear.lora_A):
+        weight = weight + linear.get_delta_weight(adapter)
+    return weight

@@ -1,32 +1,43 @@
-"""The view of a module that the user holds: made once, and kept on the module itself."""
+"""The view of a module that the user holds: made once, and kept on the module itself.
+
+A Hugging Face model is read in place, by forward hooks that change nothing, so that what the user
+calls is what is measured and steered. Its attention stays as it was loaded; eager attention is what
+is bit for bit that of a bridge. Where its neurons cannot be told by structure (mixtures of experts)
+TransformerLens wraps it, which changes the object, and a warning says so.
+"""
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 from typing import Any
 
 from torch import nn
 
 from mechsteer.errors import ModelError
+from mechsteer.model.adapters import adapted, is_adapted, require_heard
 from mechsteer.model.bridge import BridgeModel
-from mechsteer.model.checkpoint import local_folder, opened_as, quiet
 from mechsteer.model.interface import Model
 from mechsteer.model.plain import PlainModel
-from mechsteer.model.weights import Origin, origin, sums
+from mechsteer.model.recognise import recognised
+from mechsteer.model.tokenizer import load_tokenizer
 
-COPY_LIMIT = 3e9  # bytes of weights up to which a model is loaded again to learn whose they are
 _VIEW = "_mechsteer"  # where a module keeps its view, so that what was verified once stays so
 
 
-def view_of(module: nn.Module) -> Model:
-    """The view of a bridge, or of a Hugging Face model.
+def view_of(module: nn.Module, tokenizer: Any = None) -> Model:
+    """The view of a bridge, of a Hugging Face model, or of a PEFT model.
+
+    Args:
+        module: what the user holds.
+        tokenizer: its plain tokenizer, where it is not found by the model's name.
 
     Raises:
         ModelError: it is neither, or one whose neurons cannot be told for certain.
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     if _VIEW not in vars(module):
-        keep(_made(module))
+        vars(module)[_VIEW] = keep(_made(module, tokenizer))
     found: Model = vars(module)[_VIEW]
     return found
 
@@ -45,40 +56,55 @@ def no_model(found: object) -> ModelError:
     )
 
 
-def _made(module: Any) -> Model:
+def _made(module: Any, tokenizer: Any) -> Model:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedModel
 
     if isinstance(module, TransformerBridge):
         view: Model = BridgeModel(module)
+    elif is_adapted(module):
+        model, name = adapted(module)
+        view = _hooked(model, name, tokenizer, outer=module)
     elif isinstance(module, PreTrainedModel):
-        view = _plain(module)
+        name = getattr(module.config, "_name_or_path", "") or type(module).__name__
+        view = _hooked(module, name, tokenizer)
     else:
         raise no_model(module)
-    view.came_from(partial(_found_again, view))
+    view.came_from(partial(recognised, view))
     return view
 
 
-def _found_again(view: Model) -> Origin | None:
-    """The checkpoint of a model that somebody else loaded, if its weights are still those of it.
-
-    They are loaded a second time to see; of what takes more than ``COPY_LIMIT`` nothing is known.
-    """
-    plain = view.original_model
-    name = str(getattr(plain.config, "_name_or_path", ""))
-    folder = local_folder(name, getattr(plain.config, "_commit_hash", None)) if name else None
-    held = sum(p.numel() * p.element_size() for p in plain.parameters())
-    if folder is None or held > COPY_LIMIT:
-        return None
+def _hooked(model: Any, name: str, tokenizer: Any, outer: Any = None) -> Model:
+    """Hooks of ours, or else a bridge around the same object."""
+    if any(part.training for part in model.modules()):
+        raise ModelError("the model is in train mode, where dropout is random: call model.eval()")
+    if outer is not None:
+        require_heard(outer, model)
     try:
-        with quiet():
-            again = opened_as(view, folder)
-        found = origin(again, folder)
-    except Exception:  # not the checkpoint of this model, or no longer
+        return PlainModel(model, name, outer=outer)
+    except ModelError:
+        if outer is not None or (bridge := _bridged(model, name, tokenizer)) is None:
+            raise
+        warnings.warn(
+            f"{type(model).__name__} is read through TransformerLens, which wrapped the modules of "
+            "your object: its attention is eager from now on, and save_pretrained no longer works; "
+            "to keep it as it is, pass its name instead",
+            stacklevel=2,
+        )
+        return BridgeModel(bridge)
+
+
+def _bridged(model: Any, name: str, tokenizer: Any) -> Any:
+    """A bridge around a Hugging Face model; None where TransformerLens has no adapter for it."""
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+    from transformer_lens.model_bridge import TransformerBridge
+
+    if type(model).__name__ not in SUPPORTED_ARCHITECTURES:
         return None
-    return found if found is not None and found.sums == sums(plain) else None
-
-
-def _plain(model: Any) -> Model:
-    name = getattr(model.config, "_name_or_path", "") or type(model).__name__
-    return PlainModel(model, name)
+    words = tokenizer or load_tokenizer(name, revision=getattr(model.config, "_commit_hash", None))
+    if model.config.architectures is None:
+        model.config.architectures = [type(model).__name__]
+    bridge = TransformerBridge.boot_transformers(
+        name, hf_model=model, tokenizer=words, device=model.device, dtype=model.dtype
+    )
+    return bridge.eval()

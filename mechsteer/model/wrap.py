@@ -16,22 +16,32 @@ ModelLike = Model | nn.Module | str | Path
 """A ``Model``, a TransformerBridge, a Hugging Face or PEFT model, or what ``load_model`` takes."""
 
 
-def as_model(model: ModelLike, tokenizer: Any = None) -> Model:
-    """The view of a model; a module is wrapped once and keeps its view.
+def wrap(model: ModelLike, tokenizer: Any = None) -> Model:
+    """What mechsteer makes of a model: call it once to name a tokenizer, or to hold the ``Model``.
+
+    A Hugging Face or PEFT model is read in place and stays as it is, with the attention it was
+    loaded with: what is measured and steered is the user's own object. Eager attention is what is
+    bit for bit that of a TransformerBridge. A name is loaded anew with ``load_model``.
 
     Args:
-        model: see ``ModelLike``.
-        tokenizer: the plain tokenizer of a model that does not say where its own lies.
+        model: a ``Model``, a TransformerBridge, a Hugging Face or PEFT model, a published model's
+            name, or a checkpoint or adapter folder.
+        tokenizer: its plain tokenizer, copied; found by the model's name by default.
 
     Raises:
         ModelError: it is no model, or one whose neurons cannot be told for certain.
     """
+    return as_model(model, tokenizer)
+
+
+def as_model(model: ModelLike, tokenizer: Any = None) -> Model:
+    """``wrap``, at the border of each public function."""
     if isinstance(model, Model):
         view = model
     elif isinstance(model, (str, Path)):
         view = load_model(model)
     elif isinstance(model, nn.Module):
-        view = view_of(model)
+        view = view_of(model, tokenizer)
     else:
         raise no_model(model)
     if tokenizer is not None:

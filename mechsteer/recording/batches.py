@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing_extensions import Unpack
 
 from mechsteer.errors import CorpusError, CorpusWarning
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
-from mechsteer.recording.tokens import Tokens, tokenize
+from mechsteer.recording.tokens import Tokens, padding, require_known, tokenize
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -76,6 +77,7 @@ def plan_batches(
     reading: Reading = DEFAULT_READING,
     *,
     context: int,
+    n_words: int = sys.maxsize,
     **options: Unpack[ReadingOptions],
 ) -> BatchPlan:
     """Tokenise a corpus and divide it into batches of similar length.
@@ -85,11 +87,13 @@ def plan_batches(
         tokenizer: the model's plain tokenizer.
         reading: how sentences are read.
         context: number of tokens the model takes.
+        n_words: token ids that the model embeds, see ``Model.n_words``.
         options: fields of ``reading`` one by one.
 
     Raises:
         CorpusError: a sentence has no real token, or is longer than the context.
-        ModelError: a prefix, and a tokenizer that does not know where its tokens lie.
+        ModelError: a prefix, and a tokenizer that does not know where its tokens lie; a sentence
+            with a token that the model does not embed.
 
     Warns:
         CorpusWarning: special tokens written in the text, with their number and the first of them.
@@ -107,6 +111,7 @@ def plan_batches(
             )
         n_truncated += not fits
         tokens.append(read if fits else _cut(texts[row], tokenizer, reading.prefix, context))
+        require_known(tokens[-1], tokenizer, n_words, source_of(corpus, row))
     real = [read.without_first() if reading.skip_first else read.real for read in tokens]
     if empty := [row for row, own in enumerate(real) if not own.any()]:
         raise CorpusError(
@@ -114,7 +119,7 @@ def plan_batches(
         )
     _warn_of_written(corpus, tokens, tokenizer)
     batches = divide([len(read.ids) for read in tokens], reading.batch_tokens)
-    pad = tokenizer.pad_token_id or 0
+    pad = padding(tokenizer, n_words)
     return BatchPlan(tuple(read.ids for read in tokens), tuple(real), batches, n_truncated, pad)
 
 

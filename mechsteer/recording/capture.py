@@ -91,8 +91,8 @@ def record(
     residual = residual_rows(model) if embeddings else ()
     read = points_to_read(model, points, poolings_of(pooling), residual, firing=firing)
     reading = reading.changed(options)
-    context = model.context_length(tokenizer)
-    plan = plan_batches(corpus, tokenizer, reading, context=context)
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
@@ -151,8 +151,8 @@ def embed(
     tokenizer = tokenizer or model.plain_tokenizer
     residual = residual_rows(model)
     reading = reading.changed(options)
-    context = model.context_length(tokenizer)
-    plan = plan_batches(corpus, tokenizer, reading, context=context)
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     read: PointPoolings = dict.fromkeys(residual, ("mean",))
     fill(memory, model, corpus, plan, read, progress=progress)

@@ -21,6 +21,7 @@ from mechsteer.recording.finite import remedy
 from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.points import PointPoolings
 from mechsteer.recording.store import Pooled, Store
+from mechsteer.recording.told import telling
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -43,10 +44,11 @@ def fill(
     require_hidden(model)
     require_once(model, points)
     device = model.input_device
-    for number, batch in _watched(plan, store.missing(), show=progress):
-        pooled = _pooled(model, points, batch.to(device))
-        _require_finite(pooled, batch, corpus, model)
-        store.add(number, batch.rows, pooled)
+    with store.writing():
+        for number, batch in _watched(plan, store.missing(), show=progress):
+            pooled = _pooled(model, points, batch.to(device))
+            _require_finite(pooled, batch, corpus, model)
+            store.add(number, batch.rows, pooled)
 
 
 @torch.inference_mode()
@@ -68,7 +70,8 @@ def _pooled(model: Model, points: PointPoolings, batch: Batch) -> Pooled:
         return pool_activation
 
     readers = {point.hook: reader(point, poolings) for point, poolings in points.items()}
-    read(model, batch.ids, batch.mask, readers)
+    with telling(model, batch.real):
+        read(model, batch.ids, batch.mask, readers)
     return pooled
 
 

@@ -111,6 +111,36 @@ def tokenize(
             yield _tokens(ids, added, offset, special, len(prefix))
 
 
+def require_known(tokens: Tokens, tokenizer: Any, n_words: int, where: str) -> None:
+    """Refuse a text with tokens that the model has no embedding of.
+
+    Args:
+        tokens: of the text.
+        tokenizer: which made them.
+        n_words: token ids that the model embeds, see ``Model.n_words``.
+        where: the text, for the message.
+
+    Raises:
+        ModelError: there is one; the message names it.
+    """
+    beyond = tokens.ids[tokens.ids >= n_words]
+    if len(beyond):
+        word = tokenizer.convert_ids_to_tokens(int(beyond[0]))
+        raise ModelError(
+            f"{where}: token {int(beyond[0])} ({word!r}), and the model embeds {n_words}: expected "
+            "the tokenizer the model was trained with, or model.resize_token_embeddings(...)"
+        )
+
+
+def padding(tokenizer: Any, n_words: int) -> int:
+    """The id that fills space: the tokenizer's own, or 0 where the model does not embed that.
+
+    Padding is masked, so any id will do.
+    """
+    pad = tokenizer.pad_token_id
+    return int(pad) if pad is not None and pad < n_words else 0
+
+
 def _tokens(
     ids: Sequence[int],
     added: Sequence[int],

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor
 
-from mechsteer.model.sites import Site, residual_points
+from mechsteer.model.sites import Site, require_once, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
 from mechsteer.selftest.plain import Plain, tap
 from mechsteer.selftest.reference import LOGITS, Reference
@@ -58,6 +58,7 @@ def _check(name: str, compared: str, gaps: list[Gap], reference: Reference) -> C
 
 def _residual(subject: Subject, reference: Reference) -> Check:
     *rows, _, final = residual_points(subject.model)
+    require_once(subject.model, (*rows, final))
     hooks = [row.hook for row in (*rows, final)]
     found = activations(subject.model, hooks, subject.ids, subject.mask)
     gaps = [reference.gap(found[hook], hook) for hook in hooks]

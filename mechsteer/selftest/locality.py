@@ -172,7 +172,7 @@ def _weight(module: nn.Module | None) -> Float[Tensor, "out neuron"] | None:
     """A down-projection in float64; None where its weights cannot be read as numbers."""
     from transformers.pytorch_utils import Conv1D
 
-    weight = getattr(module, "weight", None)
+    weight = None if hasattr(module, "base_layer") else getattr(module, "weight", None)
     if weight is None or weight.is_meta or weight.ndim != 2 or not weight.is_floating_point():
         return None
     exact: Tensor = (weight.T if isinstance(module, Conv1D) else weight).detach().cpu().double()

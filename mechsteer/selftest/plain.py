@@ -56,7 +56,8 @@ class Tap:
     def reading(self, keep: Callable[[Tensor], None]) -> Iterator[None]:
         """Hand what passes here to ``keep``, copied to the CPU."""
 
-        def give(z: Tensor) -> None:
+        def give(out: Any) -> None:
+            z = out[0] if isinstance(out, tuple) else out  # some say how it is scaled, too
             keep(z[..., slice(*self.columns)].detach().to("cpu", copy=True))
 
         if self.before:
@@ -72,20 +73,21 @@ class Tap:
 def plain_model(model: Model) -> Plain:
     """Load a second copy of the wrapped model where its source is known and its size is sensible.
 
-    The copy is of the same class and dtype with eager attention, and is only used when every weight
-    it shares with the bridge is equal.
+    The copy is of the same class, dtype and attention (eager in a bridge), and is only used when
+    every weight it shares with the model is equal.
     """
     wrapped = model.original_model
     source = getattr(wrapped.config, "_name_or_path", "")
     if reason := _why_no_copy(wrapped, source):
         return Plain(None, f"the modules inside the bridge, in place: {reason}")
     first = next(wrapped.parameters())
+    attention = getattr(wrapped.config, "_attn_implementation", None) or "eager"
     try:
         with quiet():
             copy, info = type(wrapped).from_pretrained(
                 source,
                 revision=getattr(wrapped.config, "_commit_hash", None),
-                attn_implementation="eager",
+                attn_implementation=attention,
                 dtype=first.dtype,
                 trust_remote_code=False,
                 local_files_only=True,
@@ -98,7 +100,7 @@ def plain_model(model: Model) -> Plain:
     copy = copy.to(first.device).eval()
     if not _same_weights(copy, wrapped, leave_out=random):
         return Plain(None, f"the modules inside the bridge, in place: {source} has other weights")
-    return Plain(copy, "a second copy of the plain model, eager attention", bool(random))
+    return Plain(copy, f"a second copy of the plain model, {attention} attention", bool(random))
 
 
 def linear_module(model: Model, point: HookSite) -> nn.Module | None:
@@ -167,7 +169,8 @@ def _why_no_copy(wrapped: nn.Module, source: str) -> str:
 
 def _same_weights(copy: nn.Module, wrapped: nn.Module, *, leave_out: set[str]) -> bool:
     theirs = {name.replace(_WRAPPED, ""): p for name, p in wrapped.named_parameters()}
-    return all(
+    adapted = any(".base_layer." in name for name in theirs)  # as LoRA does
+    return not adapted and all(
         torch.equal(parameter, theirs[name])
         for name, parameter in copy.named_parameters()
         if name in theirs and name not in leave_out

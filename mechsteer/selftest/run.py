@@ -110,6 +110,8 @@ def _all_of(
     """The checks of one part; where it breaks off, a failed one says why."""
     try:
         yield from part(tested)
+    except SiteError as refusal:
+        yield Check(name, "these checks ran to their end", "refused", reason=str(refusal))
     except Exception as error:
         yield Check(name, "these checks ran to their end", "failed", reason=_line(error))
 

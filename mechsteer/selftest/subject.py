@@ -12,7 +12,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.errors import ModelError
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site
@@ -95,16 +94,9 @@ def subject(model: Model, sites: tuple[Site, ...], tokenizer: Any = None) -> Sub
         ModelError: the tokenizer gives tokens that the model has no embedding of.
     """
     tokenizer = tokenizer or model.plain_tokenizer
-    plan = plan_batches(
-        SENTENCES, tokenizer, context=model.context_length(tokenizer), truncate=True
-    )
+    context, n_words = model.context_length(tokenizer), model.n_words
+    plan = plan_batches(SENTENCES, tokenizer, context=context, n_words=n_words, truncate=True)
     batch = plan.batch(0).to(model.input_device)
-    known = model.original_model.get_input_embeddings().weight.shape[0]
-    if int(batch.ids.max()) >= known:
-        raise ModelError(
-            f"the tokenizer gives token {int(batch.ids.max())}, and the model embeds {known}: "
-            "expected the tokenizer the model was trained with"
-        )
     return Subject(model, tokenizer, sites, batch.ids, batch.mask)
 
 

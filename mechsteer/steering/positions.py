@@ -14,6 +14,7 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.model.interface import Model
 from mechsteer.recording.tokens import special_ids
+from mechsteer.recording.told import told
 from mechsteer.steering.generation import Call, Generation, forget, watch
 
 Positions = Literal["all", "content", "last", "generated"]
@@ -39,8 +40,9 @@ class Where:
         self._stack = stack
         reader = _reader(model.original_model, stack)
         self._names = tuple(inspect.signature(reader.forward).parameters)
-        self._model = model if positions in ("last", "generated") else None
-        self._generation = Generation() if self._model is None else watch(model)
+        self._model = model
+        self._watches = positions in ("last", "generated")
+        self._generation = watch(model) if self._watches else Generation()
         self._call: Call | None = None
         self._prompt = 0
         self._listener = reader.register_forward_pre_hook(self._before_forward, with_kwargs=True)
@@ -48,9 +50,9 @@ class Where:
     def remove(self) -> None:
         """Stop listening; calling it again does nothing."""
         self._listener.remove()
-        if self._model is not None:
+        if self._watches:
             forget(self._model)
-            self._model = None
+            self._watches = False
 
     def _before_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = dict(zip(self._names, args, strict=False)) | kwargs
@@ -60,9 +62,7 @@ class Where:
         past = _past(given, mask, read.shape[1])
         real = None if mask is None else mask[:, past:]
         if self._positions == "content":
-            real = _content(tokens, real, self._special)
-            if self._stack == "decoder" and past == 0:
-                real[:, 0] = False  # the start token, which need not be a special one
+            real = self._content(tokens, real, past)
         elif self._positions != "all":
             self._find_prompt(past, read.shape[1])
             real = self._from_prompt(mask, past, read)
@@ -74,6 +74,22 @@ class Where:
                 "generate, or pass the generated part with the cache of its prompt",
                 stacklevel=2,
             )
+
+    def _content(
+        self,
+        tokens: Int[Tensor, "batch token"] | None,
+        mask: Bool[Tensor, "batch token"] | None,
+        past: int,
+    ) -> Bool[Tensor, "batch token"]:
+        """Real tokens: those that whoever runs this pass counts, or else told by their ids."""
+        real = told(self._model)
+        if real is None:
+            real = _words(tokens, mask, self._special)
+            if self._stack == "decoder" and past == 0:
+                real[:, 0] = False  # the start token, which need not be a special one
+        elif self._stack == "decoder":  # it reads the same tokens, one to the right
+            real = torch.cat([torch.zeros_like(real[:, :1]), real[:, :-1]], dim=1)
+        return real
 
     def _find_prompt(self, past: int, n_tokens: int) -> None:
         """Length of the prompt: what a call of ``generate`` says, or else its first pass reads.
@@ -105,16 +121,16 @@ class Where:
 
     def _padding_after(self, mask: Bool[Tensor, "batch seen"]) -> Int[Tensor, "batch 1"]:
         """Number of positions after the last real one of each row's prompt."""
-        told = None if self._call is None or self._stack else self._call.mask
-        if told is None:
-            told = mask
-        if told.shape[1] < self._prompt and len(mask) > 1:
+        whole = None if self._call is None or self._stack else self._call.mask
+        if whole is None:
+            whole = mask
+        if whole.shape[1] < self._prompt and len(mask) > 1:
             raise MechsteerError(
                 "the prompts are read in parts, and what pads them is not known at the first: "
                 "pass attention_mask to generate"
             )
-        told = told.to(mask.device).repeat_interleave(len(mask) // len(told), 0)  # beams, samples
-        return told[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
+        whole = whole.to(mask.device).repeat_interleave(len(mask) // len(whole), 0)  # beams
+        return whole[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
 
 
 def _reader(model: Any, stack: str) -> Any:
@@ -141,7 +157,7 @@ def _past(given: Mapping[str, Any], mask: Tensor | None, n_tokens: int) -> int:
     return 0 if cache is None else int(cache.get_seq_length())
 
 
-def _content(
+def _words(
     tokens: Int[Tensor, "batch token"] | None,
     real: Bool[Tensor, "batch token"] | None,
     special: Sequence[int],

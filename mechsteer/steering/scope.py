@@ -17,6 +17,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.positions import Positions, Where
 
@@ -56,10 +57,11 @@ def steer(
         model: a TransformerBridge.
         edits: of neurons or of the residual stream.
         positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
-            tokens (see ``mechsteer.recording``); ``"last"``: the last one of each row's prompt and
-            all after it; ``"generated"``: all after the prompt. The prompt is what a call of
-            ``generate`` was given, padding and a filled cache included, however it reads it
-            (chunks, candidates, beams); in a loop of one's own it ends where the cache does; any
+            tokens (see ``mechsteer.recording.tokens``; a prefix is known where mechsteer embeds or
+            predicts, and is text in a pass of one's own); ``"last"``: the last one of each row's
+            prompt and all after it; ``"generated"``: all after the prompt. The prompt is what a
+            call of ``generate`` was given, padding and a filled cache included, however it reads
+            it (chunks, candidates, beams); in a loop of one's own it ends where the cache does; any
             other pass is all prompt, and then ``"generated"`` warns.
         languages: the language of every row of a batch, or a list with one for each row, for edits
             that depend on it; those that do not leave it unread.
@@ -83,6 +85,7 @@ def steer(
         tokenizer = tokenizer or model.plain_tokenizer
     steering = Steering()
     try:
+        steering.watch(model)
         if moving:
             steering.install(model, moving, positions, tokenizer)
     except BaseException:
@@ -116,6 +119,11 @@ class Steering:
         self._fired: dict[str, bool] = {}
         self._where: dict[str, Where] = {}
         self._opened = ExitStack()
+
+    def watch(self, model: Model) -> None:
+        """Refuse generation with a cache as long as the scope lasts, where that is wrong."""
+        generation.watch(model, counting=False)
+        self._opened.callback(generation.forget, model, counting=False)
 
     def install(
         self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.cli.do.models import open_model
-from mechsteer.errors import SiteError
+from mechsteer.errors import MechsteerError
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import SiteRow, site_table
 from mechsteer.selftest import Check, Verdict, self_test
@@ -80,7 +80,7 @@ def check_command(
 def _rows(model: Model, site: str) -> tuple[SiteRow, ...]:
     try:
         return site_table(model, site)
-    except SiteError:  # the check of the site says so
+    except MechsteerError:  # the check of the site says so
         return ()
 
 

@@ -23,6 +23,9 @@ from mechsteer.model.plain.points import OnInput, OnOutput
 from mechsteer.model.plain.structure import PlainStack, find_stack, unsupported
 from mechsteer.model.plain.verify import verified_norm
 
+# what configurations call the number of tokens a model takes
+_CONTEXTS = ("max_position_embeddings", "max_seq_len", "seq_length")
+
 
 class PlainNorm:
     """The norm after the last block."""
@@ -52,7 +55,7 @@ class PlainModel(Model):
     def __init__(self, model: Any, name: str, *, outer: Any = None) -> None:
         super().__init__(model if outer is None else outer)
         self._plain = model
-        self._names = inspect.signature(model.forward).parameters
+        self._names = frozenset(inspect.signature(model.forward).parameters)
         self._points: dict[str, Any] = {}
         stacks = _verified_stacks(model)
         for prefix, (stack, norm) in stacks.items():
@@ -152,9 +155,15 @@ def _verified_stacks(model: Any) -> dict[str, tuple[PlainStack, nn.Module | None
     if is_encoder_decoder(model):
         owners = {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
     else:
-        owners = {"": model.base_model}
+        owners = {"": _owner(model)}
     found = {prefix: find_stack(model, owner) for prefix, owner in owners.items()}
     return {prefix: (stack, verified_norm(model, stack)) for prefix, stack in found.items()}
+
+
+def _owner(model: Any) -> Any:
+    """The module that runs the blocks of a model of one stack."""
+    base = model.base_model  # the decoder of an encoder-decoder alone lies in a wrapper never run
+    return base.decoder if type(base).__name__.endswith("DecoderWrapper") else base
 
 
 def _context(model: Any) -> int:
@@ -163,5 +172,5 @@ def _context(model: Any) -> int:
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
             offset = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - offset
-    named = getattr(model.config, "max_position_embeddings", None)
-    return sys.maxsize if named is None else int(named)
+    named = (getattr(model.config, name, None) for name in _CONTEXTS)
+    return int(next((size for size in named if size), sys.maxsize))

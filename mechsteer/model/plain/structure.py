@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.linear import features
+from mechsteer.model.linear import effective_weight, features, linear_modules
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff", "n_inner", "ffn_hidden_size")
@@ -26,7 +26,7 @@ class PlainMLP:
         width, d_model = features(down) or (0, 0)
         into = {
             name: module
-            for name, module in block.named_modules()
+            for name, module in linear_modules(block)
             if features(module) == (d_model, width)
         }
         gates = [name for name in into if name.endswith(_GATES)]
@@ -39,8 +39,8 @@ class PlainMLP:
     @property
     def W_out(self) -> Tensor:  # noqa: N802 - TransformerLens's name
         """The down-projection, ``[neuron, d_model]``."""
-        weight: Tensor = self.out.weight  # type: ignore[assignment]
-        return weight if hasattr(self.out, "nx") else weight.T
+        weight = effective_weight(self.out)
+        return weight if hasattr(getattr(self.out, "base_layer", self.out), "nx") else weight.T
 
     @property
     def W_gate(self) -> Any:  # noqa: N802
@@ -55,7 +55,6 @@ class PlainStack:
     owner: nn.Module
     blocks: tuple[nn.Module, ...]
     mlps: tuple[PlainMLP, ...]
-    width: int
 
 
 def find_stack(model: Any, owner: nn.Module) -> PlainStack:
@@ -68,43 +67,57 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
         ModelError: there is no such list of blocks, or there are several.
     """
     d_model = int(model.config.hidden_size)
-    sizes = {getattr(model.config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))}
-    if getattr(model.config, "n_inner", 0) is None:  # as GPT-2 means it
-        sizes.add(4 * d_model)
     found = []
-    for width in sorted(size for size in sizes if isinstance(size, int)):
+    for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
             if isinstance(module, nn.ModuleList) and not name.startswith(tuple(lists)):
-                downs = [_downs(block, width, d_model) for block in module]
-                if downs and all(len(own) == 1 for own in downs):
+                each = width if isinstance(width, tuple) else (width,) * len(module)
+                downs = [_downs(b, w, d_model) for b, w in zip(module, each, strict=False)]
+                if downs and len(each) == len(module) and all(len(own) == 1 for own in downs):
                     lists[f"{name}."] = list(zip(module, [own[0] for own in downs], strict=True))
-        found += [(width, blocks) for blocks in lists.values()]
+        found += lists.values()
     if len(found) != 1:
         raise unsupported(
             model,
             f"expected one list of blocks with one linear module each from its neurons to its "
             f"{d_model} outputs, found {len(found)} such lists",
         )
-    width, pairs = found[0]
-    mlps = tuple(PlainMLP(block, down) for block, down in pairs)
-    return PlainStack(owner, tuple(block for block, _ in pairs), mlps, width)
+    mlps = tuple(PlainMLP(block, down) for block, down in found[0])
+    return PlainStack(owner, tuple(block for block, _ in found[0]), mlps)
+
+
+def _widths(model: Any, owner: nn.Module) -> list[int | tuple[int, ...]]:
+    """What the configuration may mean by the number of neurons, of all layers or of each."""
+    d_model, config = int(model.config.hidden_size), model.config
+    named = [getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))]
+    if config.model_type == "bloom" or getattr(config, "n_inner", 0) is None:  # as GPT-2 means it
+        named.append(4 * d_model)
+    if (ratio := getattr(config, "expansion_ratio", None)) is not None:
+        named.append(int(ratio * d_model))
+    if not getattr(config, "num_local_experts", 1):  # a mixture of none but the shared one
+        named.append(getattr(config, "shared_intermediate_size", None))
+    sizes: set[int | tuple[int, ...]] = {size for size in named if isinstance(size, int)}
+    for each in named:
+        if isinstance(each, (list, tuple)) and all(isinstance(size, int) for size in each):
+            sizes.add(each[0] if len(set(each)) == 1 else tuple(each))
+    return sorted(sizes, key=str)
 
 
 def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
-    if not is_encoder_decoder(model):
-        return ()
+    if not is_encoder_decoder(model):  # the decoder, or encoder, of such a model alone
+        return ("encoder_ffn_dim", "decoder_ffn_dim")
     return ("encoder_ffn_dim",) if owner is model.get_encoder() else ("decoder_ffn_dim",)
 
 
 def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
-    return [module for module in block.modules() if features(module) == (width, d_model)]
+    return [module for _, module in linear_modules(block) if features(module) == (width, d_model)]
 
 
 def unsupported(model: Any, reason: str) -> ModelError:
     """The refusal of an architecture, by name and with a next step."""
     return ModelError(
-        f"{type(model).__name__} is not supported: TransformerLens has no adapter for it, and its "
-        f"neurons cannot be told for certain by structure ({reason}); name another model, or pass "
-        "a TransformerBridge with an adapter of your own"
+        f"{type(model).__name__} is not supported: TransformerLens has no adapter that reads it, "
+        f"and its neurons cannot be told for certain by structure ({reason}); name another model, "
+        "or pass a TransformerBridge with an adapter of your own"
     )
