@@ -93,7 +93,7 @@ class NeuronScores:
         """
         count = self.resolve_k(k)
         chosen = self.ranking(language, by)[:count]
-        tied = self.tied_with(chosen[-1], language, by) if count else 0
+        tied = self.tied_with(int(chosen[-1]), language, by) if count else 0
         return self.take(language, chosen.tolist(), selection=f"top {count} by {by}", tied=tied)
 
     def ranking(self, language: str, by: Criterion = "ap") -> np.ndarray:
