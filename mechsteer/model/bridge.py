@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mechsteer.errors import ModelError
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.view import Writer
 
 
 class BridgeModel(Model):
@@ -18,11 +20,13 @@ class BridgeModel(Model):
         bridge: a ``transformer_lens.model_bridge.TransformerBridge``.
     """
 
+    writer: Writer = "TransformerLens"
+
     def __init__(self, bridge: Any) -> None:
         super().__init__(bridge)
 
     @property
-    def original_model(self) -> Any:
+    def original_model(self) -> HuggingFaceModel:
         """The Hugging Face model that the bridge wraps."""
         return self.module.original_model
 
@@ -46,7 +50,15 @@ class BridgeModel(Model):
         return self.module(*args, **inputs)
 
     def generate(self, *args: Any, **options: Any) -> Any:
-        """See ``Model``; with TransformerLens's options."""
+        """See ``Model``; with TransformerLens's options.
+
+        Raises:
+            ModelError: with a cache it writes something else than without.
+        """
+        from mechsteer.model.cached import keeps_cache, require_cached
+
+        if keeps_cache(self, args, options):
+            require_cached(self, self.writer)
         return self.module.generate(*args, **options)
 
     def require_raw(self) -> None:
@@ -65,4 +77,4 @@ class BridgeModel(Model):
             setattr(self.module, name, value)
 
 
-_OWN = frozenset({"module", "watcher", "runs_once", "facts", "_added", "_tokenizer", "_origin"})
+_OWN = frozenset({"module", "runs_once", "facts", "_added", "_tokenizer", "_origin"})

@@ -17,6 +17,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.positions import Positions, Where
 
@@ -53,7 +54,7 @@ def steer(
     hook: expect no speed-up.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         edits: of neurons or of the residual stream.
         positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
             tokens (see ``mechsteer.recording.tokens``; a prefix is known where mechsteer embeds or
@@ -82,8 +83,9 @@ def steer(
     moving = [edit for edit in installed if not edit.is_identity()]
     if positions == "content":
         tokenizer = tokenizer or model.plain_tokenizer
-    steering = Steering()
+    steering = Steering(model)
     try:
+        steering.watch(model)
         if moving:
             steering.install(model, moving, positions, tokenizer)
     except BaseException:
@@ -110,13 +112,23 @@ def _require_place(model: Model, edit: Edit) -> None:
 
 
 class Steering:
-    """Handle of installed edits: a context manager, and ``remove()`` for those who keep it."""
+    """Handle of installed edits: a context manager, and ``remove()`` for those who keep it.
 
-    def __init__(self) -> None:
+    Attributes:
+        model: what is steered, which is how a model given by its name is reached.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self._installed: list[tuple[Any, Any]] = []
         self._fired: dict[str, bool] = {}
         self._where: dict[str, Where] = {}
         self._opened = ExitStack()
+
+    def watch(self, model: Model) -> None:
+        """Refuse generation with a cache as long as the scope lasts, where that is wrong."""
+        generation.watch(model, counting=False)
+        self._opened.callback(generation.forget, model, counting=False)
 
     def install(
         self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any

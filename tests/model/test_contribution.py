@@ -73,7 +73,7 @@ def test_experts_that_only_numbers_tell_of_are_called_by_name(checkpoint) -> Non
     model = plain(checkpoint)
     model.model.layers[2] = SparseExperts(model.model.layers[2], 1.0)
     with pytest.raises(SiteError, match=r"layer 2 is a mixture of experts \(SparseExperts\)"):
-        find_site(as_model(model))
+        find_site(as_model(model.eval()))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-3])
@@ -81,7 +81,7 @@ def test_a_network_beside_the_mlp_is_found_however_small(checkpoint, size: float
     model = plain(checkpoint)
     model.model.layers[1] = Beside(model.model.layers[1], size)
     with pytest.raises(SiteError, match=r"layer 1 adds more .* not all"):
-        find_site(as_model(model))
+        find_site(as_model(model.eval()))
 
 
 def test_an_adapter_on_the_down_projection_leaves_its_neurons_all(checkpoint) -> None:
@@ -90,7 +90,7 @@ def test_an_adapter_on_the_down_projection_leaves_its_neurons_all(checkpoint) ->
     adapted = peft.get_peft_model(
         plain(checkpoint), peft.LoraConfig(target_modules=["down_proj"], init_lora_weights=False)
     )
-    assert find_site(as_model(adapted)).n_neurons == 3 * 88
+    assert find_site(as_model(adapted.eval())).n_neurons == 3 * 88
 
 
 def test_what_w_out_does_not_write_is_refused(checkpoint) -> None:
