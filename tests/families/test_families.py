@@ -15,15 +15,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.model_families.roster import FAMILIES, Family
-from experiments.model_families.table import BEGIN, END, PAGE, Outcome, lines, outcome_of
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.hooks import read
 from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
+from tests.families.roster import FAMILIES, TESTED
+from tests.families.rows import Family
+from tests.families.table import BEGIN, END, PAGE, Outcome, lines, outcome_of
 
-SUPPORTED = [key for key, family in FAMILIES.items() if family.sites]
-NAMED = [key for key, family in FAMILIES.items() if family.mlp]
+SUPPORTED = [key for key, family in TESTED.items() if family.sites]
+NAMED = [key for key, family in TESTED.items() if family.mlp]
 # sums in another order: a few roundings of float32 through three layers
 REBUILT = 2e-5
 Outcomes = dict[str, tuple[Outcome, Path]]
@@ -32,7 +33,7 @@ Outcomes = dict[str, tuple[Outcome, Path]]
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     root = tmp_path_factory.mktemp("families")
-    return {key: (outcome_of(family, root / key), root / key) for key, family in FAMILIES.items()}
+    return {key: (outcome_of(family, root / key), root / key) for key, family in TESTED.items()}
 
 
 @pytest.mark.parametrize("key", SUPPORTED)
@@ -47,7 +48,7 @@ def test_a_tiny_checkpoint_passes_the_self_test(outcomes: Outcomes, key: str) ->
         assert {"generation", "generation, edited", "logits", "edit: W_out"} <= measured
 
 
-@pytest.mark.parametrize("key", [key for key in FAMILIES if key not in SUPPORTED])
+@pytest.mark.parametrize("key", [key for key in TESTED if key not in SUPPORTED])
 def test_what_is_not_supported_is_refused_with_the_reason(outcomes: Outcomes, key: str) -> None:
     assert FAMILIES[key].note in outcomes[key][0].refusal
 
