@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import shape_checks
+
 os.environ["HF_HUB_OFFLINE"] = "1"
+pytest.raises = shape_checks.raises  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from torch import Tensor

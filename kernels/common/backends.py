@@ -7,7 +7,7 @@ import warnings
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ def choose_backend(backend: Backend, x: Tensor, *, has_numpy: bool = False) -> C
         )
     if backend == "cpu" and has_numpy and not usable("numba"):
         return "numpy"
-    return cast(ChosenBackend, backend)
+    return backend
 
 
 def _triton_runs_on(x: Tensor) -> bool:

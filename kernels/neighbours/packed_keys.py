@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def pack(score: Float[Tensor, "*shape"], index: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-    """One int64 that sorts as (score, descending index); -0.0 becomes +0.0."""
+def pack(score: Float[Tensor, "*shape"], index: Int[Tensor, "*#shape"]) -> Int[Tensor, "*shape"]:
+    """One int64 that sorts as (score, descending index), broadcast; -0.0 becomes +0.0."""
     bits = (score + 0.0).view(torch.int32).long()
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)) << 32 | (0xFFFFFFFF - index)
 

@@ -12,14 +12,21 @@ __all__ = ["linear_edges", "quantile_edges"]
 
 
 def linear_edges(low: float, high: float, n_bins: int) -> Float[Tensor, "edge"]:
-    """Edges of ``n_bins`` bins: equal ones from ``low`` to ``high``, the outer two open.
+    """Edges of ``n_bins`` bins: equal ones from ``low`` to ``high``, the outer two open; float32.
+
+    Raises:
+        ValueError: If low is not below high, one is no float32, or there is no bin.
 
     >>> linear_edges(0.0, 3.0, 3).tolist()
     [1.0, 2.0]
     """
-    if not -float("inf") < low < high < float("inf") or n_bins < 1:
-        raise ValueError(f"expected low < high and at least one bin, got {low}, {high}, {n_bins}")
-    return torch.linspace(low, high, n_bins + 1)[1:-1]
+    largest = torch.finfo(torch.float32).max
+    if not -largest <= low < high <= largest or n_bins < 1:
+        raise ValueError(
+            f"expected float32 numbers low < high and at least one bin, got {low}, {high}, {n_bins}"
+        )
+    share = torch.arange(1, n_bins, dtype=torch.float64) / n_bins
+    return (low + (high - low) * share).float()
 
 
 def quantile_edges(
@@ -48,7 +55,8 @@ def quantile_edges(
     edges = ordered[:, cuts]
     again = torch.zeros_like(edges, dtype=torch.bool)
     again[:, 1:] = edges[:, 1:] == edges[:, :-1]
-    return torch.where(again, _next(edges), edges)
+    # Above the largest float32 there is none: values that fill the last bin need no edge after it.
+    return torch.where(again & (edges < torch.finfo(torch.float32).max), _next(edges), edges)
 
 
 def checked_edges(edges: Tensor, n_neurons: int) -> Float[Tensor, "*neuron edge"]:

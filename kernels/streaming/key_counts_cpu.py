@@ -30,7 +30,7 @@ def touched(wanted: Bool[Tensor, "neuron page"], rows: Float[Tensor, "neuron sen
 
 
 def count(
-    pages: Int[Tensor, "page key class"],
+    pages: Int[Tensor, "used_page key class"],
     table: Int[Tensor, "neuron page"],
     rows: Float[Tensor, "neuron sentence"],
     labels: Int[Tensor, "sentence"],
@@ -45,7 +45,7 @@ def count(
 
 
 def score(
-    pages: Int[Tensor, "page key class"],
+    pages: Int[Tensor, "used_page key class"],
     table: Int[Tensor, "neuron page"],
     sizes: Int[Tensor, "class"],
 ) -> tuple[Float[Tensor, "2 class neuron"], bool]:

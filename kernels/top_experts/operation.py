@@ -15,8 +15,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.backends import Backend, ChosenBackend, choose_backend
-from ..common.checks import check_activations, plain_booleans, raise_not_finite
+from ..common.backends import DTYPES, Backend, ChosenBackend, choose_backend
+from ..common.checks import (
+    check_activations,
+    class_of_each,
+    plain_booleans,
+    raise_not_finite,
+)
 from ..scoring.effect import effect_size
 from ..scoring.operation import score
 from .bounds import SLACK
@@ -46,6 +51,7 @@ def top_experts(
     positive: Bool[Tensor, "sentence"],
     k: int,
     *,
+    labels: Int[Tensor, "sentence"] | None = None,
     backend: Backend = "auto",
 ) -> TopExperts:
     """Find the k columns of ``x`` that tell the positives best from all other sentences.
@@ -60,9 +66,11 @@ def top_experts(
     Memory beyond ``x`` stays below about 300 MB.
 
     Args:
-        x: Activations, bfloat16, float16 or float32.
+        x: Activations, bfloat16, float16 or float32; float64 is scored whole.
         positive: Which sentences are positives; at least one, and at least one not.
         k: Number of experts, 0 to the number of columns.
+        labels: Class of each sentence, the positives being one class: effect sizes then have the
+            bits of those of ``score(x, labels)``, which pools the rest class by class.
         backend: ``"cpu"`` is numba where it is installed, ``"numpy"`` elsewhere; ``"triton"``
             scores the columns that are left where ``score(backend="auto")`` does; ``"reference"``
             scores everything, for tests.
@@ -76,16 +84,18 @@ def top_experts(
     >>> found.index.tolist(), found.ap.tolist(), found.tied_at_cut
     ([2, 0], [1.0, 1.0], 2)
     """
-    _check(x, positive, k)
+    _check(x, positive, k, labels)
     chosen = choose_backend(backend, x, has_numpy=True)
     rows, member = x.detach().T, plain_booleans(positive).to(x.device)
-    if chosen == "reference":
+    classes = member.long() if labels is None else labels.detach().to(x.device)
+    if chosen == "reference" or x.dtype == torch.float64:
         left = torch.arange(len(rows), device=x.device)
     else:
         lo, hi = _bounds(rows, member, chosen)
         cut = lo.topk(k).values.min() if k else lo.new_tensor(float("inf"))
         left = (hi * (1 + SLACK) >= cut * (1 - SLACK)).nonzero().flatten().to(x.device)
-    ap, d = _scored(rows, left, member, "auto" if chosen == "triton" else chosen)
+    target = int(classes[member][0])
+    ap, d = _scored(rows, left, classes, target, "auto" if chosen == "triton" else chosen)
     order = np.lexsort((-d.numpy(), -ap.numpy()))[:k]  # columns ascend already
     tied = int((ap == ap[order[-1]]).sum()) if k else 0
     best = torch.from_numpy(order)
@@ -93,8 +103,8 @@ def top_experts(
     return TopExperts(index, ap[best].to(x.device), d[best].to(x.device), tied, len(left))
 
 
-def _check(x: Tensor, positive: Tensor, k: int) -> None:
-    check_activations(x)
+def _check(x: Tensor, positive: Tensor, k: int, labels: Tensor | None) -> None:
+    check_activations(x, dtypes=(*DTYPES, torch.float64))
     if positive.dtype != torch.bool or positive.shape != (len(x),):
         raise ValueError(
             f"expected one boolean for each of the {len(x)} sentences, got {positive.dtype} of "
@@ -106,6 +116,11 @@ def _check(x: Tensor, positive: Tensor, k: int) -> None:
             f"expected at least one positive and one negative, got {size} positives among "
             f"{len(x)} sentences"
         )
+    if labels is not None:
+        found = class_of_each(labels, n_sentences=len(x))
+        own = found[positive.to(found.device)]
+        if (own != own[0]).any() or int((found == own[0]).sum()) != size:
+            raise ValueError("expected labels of which the positives are one class, got others")
     if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= x.shape[1]:
         raise ValueError(f"k must be an integer in 0..{x.shape[1]}, the number of columns, got {k}")
 
@@ -143,17 +158,17 @@ def _backend(chosen: ChosenBackend) -> Callable[[Tensor, Tensor, Tensor, Tensor]
 
 
 def _scored(
-    rows: Tensor, left: Tensor, member: Tensor, backend: Backend
+    rows: Tensor, left: Tensor, classes: Tensor, target: int, backend: Backend
 ) -> tuple[Float[Tensor, "left"], Float[Tensor, "left"]]:
     """AP and effect size of the rows that are left, on the CPU."""
     ap, d = torch.empty(2, len(left), dtype=torch.float32)
     step = _step(rows)
     for first in range(0, len(left), step):
         part = slice(first, first + step)
-        found = score(rows[left[part]].T, member.long(), backend=backend)
+        found = score(rows[left[part]].T, classes, backend=backend)
         moments = (found.mean, found.std, found.rest_mean, found.rest_std)
-        ap[part] = found.ap[1].cpu()
-        d[part] = effect_size(*(table[1] for table in moments if table is not None)).cpu()
+        ap[part] = found.ap[target].cpu()
+        d[part] = effect_size(*(table[target] for table in moments if table is not None)).cpu()
     return ap, d
 
 

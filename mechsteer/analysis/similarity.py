@@ -85,7 +85,7 @@ def check_parallel(embeddings: Embeddings) -> None:
         check_embedding(x, language)
 
 
-def exact_unit(x: Float[Tensor, "sentence d"]) -> Float[Tensor, "sentence d"]:
+def exact_unit(x: Float[Tensor, "*layer sentence d"]) -> Float[Tensor, "*layer sentence d"]:
     """Unit vectors in float64 of rows that were checked."""
     return normalize(x.double(), dim=-1, eps=0)
 

@@ -1,44 +1,31 @@
 """Files that survive a crash and say when they were damaged: safetensors, JSON and Parquet.
 
-Everything is written to a temporary file in the same folder, flushed to the disk and renamed, so a
-reader finds either the whole file or none. No format runs code when read. Bytes depend on the
-content alone: no clock, no host name, sorted keys.
+A reader finds either the whole file or none (see ``atomic``). No format runs code when read. Bytes
+depend on the content alone: no clock, no host name, sorted keys. Every tensor carries a digest,
+which reading it compares, and so does every JSON object that is signed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import safetensors
 import safetensors.torch
+import torch
+import xxhash
 from torch import Tensor
 
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError
 
-SCHEMA = 1
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` atomically: a crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+SCHEMA = 2  # 2 has digests
+_NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
+_CHECKSUM = "checksum"
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -64,28 +51,65 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def write_signed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object together with a checksum of it."""
+    write_json(path, {**content, _CHECKSUM: content_hash(content)})
+
+
+def read_signed(path: Path) -> dict[str, Any]:
+    """Read what ``write_signed`` wrote, without the checksum.
+
+    Raises:
+        ArtifactError: the file is missing, no JSON object, or not as it was written.
+    """
+    content = read_json(path)
+    if content.pop(_CHECKSUM, None) != content_hash(content):
+        raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
+    return content
+
+
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named tensors as one safetensors file, contiguous and on the CPU."""
+    """Write named tensors as one safetensors file, contiguous, on the CPU, each with its digest."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(plain, dict(metadata) if metadata else None))
+    digests = {name: _digest(tensor) for name, tensor in plain.items()}
+    notes = json.dumps({"digests": digests, "metadata": dict(metadata or {})}, sort_keys=True)
+    write_bytes(path, safetensors.torch.save(plain, {_NOTES: notes}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a safetensors file whole: its tensors and its metadata.
+def read_tensors(
+    path: Path, names: Sequence[str] | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: tensors, all or those of these names, and its metadata.
 
     Raises:
-        ArtifactError: the file is missing, truncated, or not safetensors.
+        ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
+            a tensor is not as it was written.
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
+            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+            wanted = list(file.keys()) if names is None else names
+            tensors = {name: file.get_tensor(name) for name in wanted}
     except FileNotFoundError:
         raise ArtifactError(f"expected a file {path}, found none") from None
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+    digests = notes.get("digests", {}) if isinstance(notes, dict) else {}
+    for name, tensor in tensors.items():
+        if digests.get(name) != _digest(tensor):
+            raise ArtifactError(
+                f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
+            )
+    return tensors, notes["metadata"]
+
+
+def _digest(tensor: Tensor) -> str:
+    """A checksum of shape, type and bytes; against damage, not against forgery."""
+    digest = xxhash.xxh3_128(f"{tensor.dtype}{[*tensor.shape]}".encode())
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
@@ -103,7 +127,7 @@ def read_table(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path, engine="pyarrow")
     except FileNotFoundError:
         raise ArtifactError(f"expected a file {path}, found none") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer import __version__
-from mechsteer.artifacts.files import explain_difference, file_hash, read_json, write_json
+from mechsteer.artifacts.files import (
+    explain_difference,
+    file_hash,
+    read_json,
+    read_signed,
+    write_signed,
+)
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
@@ -73,7 +79,7 @@ class Run:
                 f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
                 f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
-        return cls(path, manifest)
+        return cls(path, _checked(path, read_signed(path / "manifest.json")))
 
     def stage(self, name: str) -> dict[str, Any]:
         """What a finished stage recorded, its files checked against their hashes.
@@ -103,6 +109,8 @@ class Run:
     def finish(self, name: str, *, files: Sequence[str] = (), **facts: Any) -> None:
         """Record a stage as finished, with facts about it and the hashes of its files."""
         hashes = {file: file_hash(self.path / file) for file in files}
+        # other stages may have finished since this run was opened
+        self.manifest["stages"] |= Run.open(self.path).manifest["stages"]
         self.manifest["stages"][name] = {"files": hashes, **facts}
         self._write()
 
@@ -117,7 +125,25 @@ class Run:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}\n")
 
     def _write(self) -> None:
-        write_json(self.path / "manifest.json", self.manifest)
+        write_signed(self.path / "manifest.json", self.manifest)
+
+
+def _checked(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest, if it has the parts that every run has: a checksum can be forged."""
+    kinds = {"languages": list, "inputs": dict, "stages": dict}
+    whole = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
+    stages = manifest["stages"].values() if whole else ()
+    files = [stage.get("files") if isinstance(stage, dict) else None for stage in stages]
+    if not whole or not all(isinstance(names, dict) and _inside(names) for names in files):
+        raise ArtifactError(f"{path / 'manifest.json'} is no manifest of a run: score again")
+    return manifest
+
+
+def _inside(files: Mapping[str, Any]) -> bool:
+    """Whether names of files stay in the folder, each with a hash."""
+    names = (Path(name) for name in files)
+    inside = all(not name.is_absolute() and ".." not in name.parts for name in names)
+    return inside and all(isinstance(hashed, str) for hashed in files.values())
 
 
 def versions() -> dict[str, str]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from mechsteer.corpus.choice import Entry, asked, by_language
 from mechsteer.corpus.codes import is_language, is_tag
 from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.text import Text, entries
 from mechsteer.errors import CorpusError
 
 _SPLIT = re.compile(
@@ -55,18 +55,21 @@ def read_folder(
     """
     codes = asked(languages)
     files = _pick_split(path, split)
-    entries = [
-        Entry(file.code, str(file.path), partial(read_file, file.path, file.code)) for file in files
-    ]
-    found = by_language(entries, codes, source=str(path))
+    held = [Entry(f.code, str(f.path), partial(read_file, f.path, f.code)) for f in files]
+    found = by_language(held, codes, source=str(path))
     return found if codes is not None else dict(sorted(found.items()))
 
 
 def set_of(path: Path) -> str | None:
-    """The set that a file holds one language of, ``dev`` of ``dev.en`` beside ``dev.de``."""
+    """The set that a path names: ``dev``, or ``dev.en`` beside ``dev.de``; else ``None``."""
+    if not path.parent.is_dir():
+        return None
     last = _last(path)
-    sets = language_files(path.parent) if last else {}
-    return last.split if last and last in sets.get(last.split, ()) else None
+    for name, files in language_files(path.parent).items():
+        side = last and last in files
+        if side or (name == path.name and all(_last(file.path) == file for file in files)):
+            return name
+    return None
 
 
 def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
@@ -74,7 +77,7 @@ def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
         raise CorpusError(f"expected a folder of LANG.txt or LANG.split files, got the file {path}")
     here = language_files(path)
     found = {name: list(files) for name, files in here.items()}
-    for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
+    for folder in [entry for entry in entries(path) if entry.is_dir()]:
         if inner := _of_folder(folder):
             found[folder.name] = [*found.get(folder.name, ()), *inner]
     if not found:
@@ -118,7 +121,7 @@ def language_files(folder: Path) -> dict[str, list[LanguageFile]]:
     A file is named by its first part (``fra.dev``) or by its last (``dev.fra``), whichever more of
     its neighbours are named alike in.
     """
-    paths = [path for path in sorted(folder.iterdir()) if _is_candidate(path)]
+    paths = [path for path in entries(folder) if _is_candidate(path)]
     by_first = Counter(_first(path).split for path in paths)
     by_last = Counter(last.split for path in paths if (last := _last(path)))
     groups: defaultdict[str, list[LanguageFile]] = defaultdict(list)

@@ -16,7 +16,7 @@ from mechsteer.corpus.choice import Entry, asked, by_language, may_answer
 from mechsteer.corpus.codes import closest
 from mechsteer.corpus.files import read_file
 from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.text import Text, entries
 from mechsteer.errors import CorpusError
 
 _PAIR = re.compile(r"(?P<pair>.+\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+))\.(?P<side>[A-Za-z_]+)")
@@ -35,8 +35,8 @@ def read_pair(path: Path, *, languages: Sequence[str] | str | None) -> dict[str,
     if len(sides) != 2:
         files = ", ".join(map(str, sides.values()))
         raise CorpusError(f"{path} has one side of {pair} only: {files}")
-    entries = [Entry(c, str(file), partial(read_file, file, c)) for c, file in sides.items()]
-    texts = by_language(entries, codes if len(codes) == 2 else None, source=pair)
+    held = [Entry(c, str(file), partial(read_file, file, c)) for c, file in sides.items()]
+    texts = by_language(held, codes if len(codes) == 2 else None, source=pair)
     if len(texts) != 2:
         raise CorpusError(f"both sides of {pair} are {', '.join(texts)}")
     return texts
@@ -44,7 +44,7 @@ def read_pair(path: Path, *, languages: Sequence[str] | str | None) -> dict[str,
 
 def holds_pairs(path: Path) -> bool:
     """Whether ``path`` is one side of a pair, or a folder with such files."""
-    files = path.iterdir() if path.is_dir() else [path]
+    files = entries(path) if path.is_dir() else [path]
     return any(_side(file) for file in files)
 
 
@@ -76,7 +76,7 @@ def _pairs(path: Path) -> dict[str, dict[str, Path]]:
     """Pairs by their common name (``tatoeba.fra-eng``), each side by code, in named order."""
     folder, only = (path, None) if path.is_dir() else (path.parent, _side(path))
     pairs: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    for file in sorted(folder.iterdir()):
+    for file in entries(folder):
         side = _side(file)
         if side and (only is None or side["pair"] == only["pair"]):
             pairs[side["pair"]][side["side"]] = file

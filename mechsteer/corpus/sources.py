@@ -25,6 +25,8 @@ def kind_of(source: str | Path) -> Kind:
     Raises:
         CorpusError: It is neither there nor spelt like a dataset, ``owner/name[:config]``.
     """
+    if not _exists(source) and set_of(Path(source)):
+        return "side"
     if not _exists(source) and _HUB_NAME.fullmatch(str(source)):
         return "hub"
     path = existing(source)

@@ -102,9 +102,10 @@ def _text_column(table: Table, code: str) -> str:
     own = [name for name in table.columns if _means(Column(name, ()), code)]
     if len(own) == 1:
         return own[0].lower()
-    held = [
-        name for name, cells in table.columns.items() if Column(name, cells).holds == "sentences"
-    ]
+    # The first line of a CSV may be a sentence, if the file has no header: never guess there.
+    certain = Path(table.source).suffix.lower() not in {".csv", ".tsv"}
+    columns = (Column(name, cells) for name, cells in table.columns.items())
+    held = [each.header for each in columns if certain and each.holds == "sentences"]
     if len(held) != 1 or is_language(held[0]):
         raise CorpusError(
             f"{table.source}: which of its columns is the text of {code}? expected one named text, "

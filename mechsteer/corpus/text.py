@@ -50,6 +50,18 @@ def require_regular(path: Path) -> None:
         raise CorpusError(f"expected a regular file, got {kind}: {path}")
 
 
+def entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted by name.
+
+    Raises:
+        CorpusError: It cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
 def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 file, without their ends; a byte order mark at the start is dropped.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,12 @@ from torch import Tensor
 
 from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.model.cached import require_cached
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.model.writing import write
 from mechsteer.recording.finite import remedy
 from mechsteer.recording.tokens import require_known, tokenize
-from mechsteer.steering.generation import generating
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def sample(
 
     Raises:
         MechsteerError: options out of range, or a prompt that leaves no room in the context.
-        ModelError: train mode, a model that is not causal, or logits that are not finite.
+        ModelError: train mode, a model that is not causal, one that writes something else with a
+            cache than without, or logits that are not finite.
     """
     model = as_model(model)
     model.require_eval()
@@ -85,12 +86,11 @@ def sample(
     numbers = torch.Generator().manual_seed(seed)
     uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
     ends = _ends(model, tokenizer)
+    require_cached(model)
     tokens: list[tuple[int, ...]] = []
     for first in range(0, n, batch_size):
         rows = uniform[first : first + batch_size]
-        with generating(model):
-            steps = list(_write(model, start, rows, ends, temperature=temperature, top_p=top_p))
-        written = torch.stack(steps, dim=1)
+        written = _written(model, start, rows, ends, temperature=temperature, top_p=top_p)
         tokens += [_until(row, ends) for row in written.tolist()]
     texts = tuple(tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens)
     return Generations(tuple(tokens), texts)
@@ -130,8 +130,7 @@ def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:
     return [int(token) for token in tokens.ids[:end]]
 
 
-@torch.inference_mode()
-def _write(
+def _written(
     model: Model,
     start: list[int],
     uniform: Float[Tensor, "row step"],
@@ -139,27 +138,17 @@ def _write(
     *,
     temperature: float,
     top_p: float,
-) -> Iterator[Int[Tensor, " row"]]:
-    """One token of every row at a time, until all have ended."""
-    from transformers import DynamicCache
+) -> Int[Tensor, "row written"]:
+    """What each row goes on with, until all have ended."""
+    steps = iter(uniform.T)
 
-    device = model.input_device
-    cache = DynamicCache(config=model.original_model.config)
-    new = torch.tensor([start] * len(uniform), device=device)
-    ended = torch.zeros(len(uniform), dtype=torch.bool)
-    seen = 0
-    for numbers in uniform.T:
-        seen += new.shape[1]
-        mask = torch.ones(len(uniform), seen, dtype=torch.long, device=device)
-        logits = model(new, attention_mask=mask, past_key_values=cache, use_cache=True)[:, -1]
+    def choose(logits: Float[Tensor, "row word"]) -> Int[Tensor, " row"]:
         if not bool(logits.max(-1).values.isfinite().all()):  # -inf alone is a word ruled out
             raise ModelError(f"the model's logits are not finite: {remedy(model.dtype)}")
-        chosen = draw(logits, numbers, temperature=temperature, top_p=top_p)
-        yield chosen.cpu()
-        new = chosen[:, None].to(device)
-        ended |= torch.isin(chosen.cpu(), torch.tensor(sorted(ends)))
-        if ended.all():
-            return
+        return draw(logits, next(steps), temperature=temperature, top_p=top_p)
+
+    ids = torch.tensor([start] * len(uniform), device=model.input_device)
+    return write(model, ids, uniform.shape[1], choose, ends=ends).cpu()
 
 
 def _ends(model: Model, tokenizer: Any) -> set[int]:

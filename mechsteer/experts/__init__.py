@@ -16,6 +16,7 @@ from mechsteer.experts.select import (
     union,
 )
 from mechsteer.experts.significance import Significance, by_significance, significance_of
+from mechsteer.experts.top import top_of_recording
 
 __all__ = [
     "Criterion",
@@ -41,5 +42,6 @@ __all__ = [
     "significance_of",
     "threshold",
     "top_and_bottom",
+    "top_of_recording",
     "union",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit

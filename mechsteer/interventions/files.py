@@ -20,7 +20,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mechsteer import __version__
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.interventions.download import fetch
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit

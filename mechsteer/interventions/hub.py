@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer import __version__
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError
 from mechsteer.interventions.download import FILE, first_line
 from mechsteer.interventions.edits import Edit, NeuronEdit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechsteer.errors import ModelError
-from mechsteer.model.interface import Model
+from mechsteer.model.interface import Model, Writer
 
 
 class BridgeModel(Model):
@@ -17,6 +17,8 @@ class BridgeModel(Model):
     Args:
         bridge: a ``transformer_lens.model_bridge.TransformerBridge``.
     """
+
+    writer: Writer = "TransformerLens"
 
     def __init__(self, bridge: Any) -> None:
         super().__init__(bridge)
@@ -46,7 +48,15 @@ class BridgeModel(Model):
         return self.module(*args, **inputs)
 
     def generate(self, *args: Any, **options: Any) -> Any:
-        """See ``Model``; with TransformerLens's options."""
+        """See ``Model``; with TransformerLens's options.
+
+        Raises:
+            ModelError: with a cache it writes something else than without.
+        """
+        from mechsteer.model.cached import keeps_cache, require_cached
+
+        if keeps_cache(self, args, options):
+            require_cached(self, self.writer)
         return self.module.generate(*args, **options)
 
     def require_raw(self) -> None:

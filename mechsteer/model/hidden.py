@@ -42,6 +42,8 @@ def require_hidden(model: Model) -> None:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         dtype = str(model.dtype).removeprefix("torch.")
         raise ModelError(f"{model.cfg.architecture} does not run in {dtype}: {line}") from error
+    if what is None:  # it overflows; the recording that follows says where, and what to type
+        return
     if what:
         raise ModelError(
             f"{what} changes what {model.cfg.architecture} makes of the tokens before it, so its "
@@ -53,11 +55,13 @@ def require_hidden(model: Model) -> None:
 
 
 @torch.inference_mode()
-def _seen(model: Model) -> str:
-    """What the model sees though it is hidden, in words; nothing by default."""
+def _seen(model: Model) -> str | None:
+    """What the model sees though it is hidden, in words; None where it computes no numbers."""
     ids = torch.arange(2, 2 + _TOKENS, device=model.input_device)[None]
     mask = (torch.arange(_TOKENS, device=ids.device) < _READ).long()[None]
     padded = _streams(model, ids, mask)
+    if not all(bool(stream.isfinite().all()) for stream in padded):
+        return None
     others = {"other padding": (_replaced(ids, _READ, _TOKENS), mask, _READ)}
     if padded[0].dtype not in _HALVES:  # there, other shapes round so that a router chooses anew
         others["padding"] = (ids[:, :_READ], mask[:, :_READ], _READ)

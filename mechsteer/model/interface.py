@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Int
@@ -33,6 +33,10 @@ from mechsteer.model.weights import Origin
 _Self = TypeVar("_Self", bound="Model")
 
 
+Writer = Literal["transformers", "TransformerLens"]
+"""Whose ``generate`` writes: the Hugging Face model's own, or that of the bridge."""
+
+
 class Model(ABC):
     """One model: hook points, blocks, tokenizer, identity, and how it is run.
 
@@ -41,7 +45,10 @@ class Model(ABC):
         watcher: who is told when it generates, see ``mechsteer.steering.generation``.
         runs_once: names of hook points that were seen to run once in a forward pass.
         facts: what else was found out about it once.
+        writer: whose code its ``generate`` is.
     """
+
+    writer: Writer = "transformers"
 
     def __init__(self, module: nn.Module) -> None:
         self.module: Any = module

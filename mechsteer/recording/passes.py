@@ -44,10 +44,11 @@ def fill(
     require_hidden(model)
     require_once(model, points)
     device = model.input_device
-    for number, batch in _watched(plan, store.missing(), show=progress):
-        pooled = _pooled(model, points, batch.to(device))
-        _require_finite(pooled, batch, corpus, model)
-        store.add(number, batch.rows, pooled)
+    with store.writing():
+        for number, batch in _watched(plan, store.missing(), show=progress):
+            pooled = _pooled(model, points, batch.to(device))
+            _require_finite(pooled, batch, corpus, model)
+            store.add(number, batch.rows, pooled)
 
 
 @torch.inference_mode()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from mechsteer.artifacts.files import explain_difference, read_json, write_json, write_tensors
+from mechsteer.artifacts.atomic import is_torn
+from mechsteer.artifacts.files import (
+    explain_difference,
+    read_signed,
+    read_tensors,
+    write_signed,
+    write_tensors,
+)
+from mechsteer.artifacts.locks import locked
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.model.sites import HookSite
@@ -19,6 +28,7 @@ from mechsteer.recording.store import Pooled
 
 _PLAN = "plan.json"
 _ROWS = "rows"
+_SHARD = re.compile(r"\d{5,}\.safetensors")
 
 
 class Shards:
@@ -39,13 +49,22 @@ class Shards:
         """Start a recording, or take up the one that is there if its inputs are equal.
 
         Raises:
-            ArtifactError: the folder holds a recording of something else; the message says what.
+            ArtifactError: the folder holds a recording of something else, or files that are none
+                of a recording's; the message says what.
         """
         self._paths = [directory / f"{number:05d}.safetensors" for number in range(n_batches)]
         self._n_sentences, self._residual = n_sentences, tuple(residual)
-        _take_up(directory / _PLAN, inputs)
-        for torn in directory.glob(".*.*"):  # what a killed run was writing
-            torn.unlink()
+        self._directory = directory
+        with self.writing():
+            _take_up(directory / _PLAN, inputs)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """While shards are added: nobody else adds any.
+
+        Raises:
+            ArtifactError: another command is recording into the folder.
+        """
+        return locked(self._directory)
 
     def missing(self) -> list[int]:
         """Numbers of the batches that are still to be recorded."""
@@ -87,11 +106,12 @@ class Shards:
 
 
 def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
+    _require_ours(plan.parent)
     if not plan.exists():
-        if next(plan.parent.glob("*.safetensors"), None):
+        if any(_SHARD.fullmatch(path.name) for path in plan.parent.iterdir()):
             raise ArtifactError(f"{plan.parent} holds shards without their {_PLAN}: delete them")
-        write_json(plan, inputs)
-    found = read_json(plan)
+        write_signed(plan, inputs)
+    found = read_signed(plan)
     if found != inputs:
         raise ArtifactError(
             f"{plan.parent} holds another recording ({explain_difference(inputs, found)}): "
@@ -99,14 +119,22 @@ def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
         )
 
 
+def _require_ours(folder: Path) -> None:
+    """Refuse a folder that holds anything else: it may be the user's."""
+    for path in sorted(folder.iterdir()):
+        ours = path.name == _PLAN or is_torn(path) or _SHARD.fullmatch(path.name)
+        if not ours:
+            raise ArtifactError(
+                f"{folder} holds {path.name!r}, which is no part of a recording: name a new folder"
+            )
+
+
 def _read(path: Path, name: str) -> tuple[Tensor, Tensor]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return file.get_tensor(_ROWS), file.get_tensor(name)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ArtifactError(
-            f"{path} is missing or damaged ({error}): delete it and record again, the rest is kept"
-        ) from None
+        tensors, _ = read_tensors(path, (_ROWS, name))
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; the other shards are kept") from None
+    return tensors[_ROWS], tensors[name]
 
 
 def _name(point: HookSite, pooling: Pooling) -> str:

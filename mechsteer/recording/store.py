@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -20,8 +21,12 @@ from mechsteer.recording.firing import firing_point
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
 
 
+@runtime_checkable
 class Store(Protocol):
     """Where a recording keeps its values: ``Memory`` here, or ``Shards`` on disk."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """While batches are added: nobody else adds any."""
 
     def missing(self) -> Sequence[int]:
         """Numbers of the batches that are still to be recorded."""
@@ -149,6 +154,10 @@ class Memory:
         self._tables: dict[tuple[HookSite, Pooling], Tensor] = {
             (point, "mean"): rows for point, rows in zip(residual, self._embeddings, strict=True)
         }
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Nobody else can write here."""
+        return nullcontext()
 
     def missing(self) -> Sequence[int]:
         """All of them: memory starts empty."""

@@ -14,6 +14,7 @@ import langcodes
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.reporting import experts, figures, matrices, space
 from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
@@ -57,9 +58,8 @@ def render(data: ReportData) -> str:
 def write_report(data: ReportData, path: str | Path) -> Path:
     """Render and write the page; an existing file is replaced in one step."""
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(render(data).encode())
-    return part.replace(path)
+    write_bytes(path, render(data).encode())
+    return path
 
 
 def _findings(data: ReportData) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Greedy generation with a key-value cache writes what it writes without one."""
+"""Greedy generation with a key-value cache writes what it writes without one.
+
+Transformers writes, which prepares for each model the positions and the cache that it needs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechsteer.model.plain import PlainModel
+from mechsteer.errors import ModelError
+from mechsteer.model.cached import require_cached
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable
 from mechsteer.selftest.locality import shifted
 from mechsteer.selftest.subject import Subject
@@ -24,6 +27,11 @@ def generation(subject: Subject) -> Iterator[Check]:
     names = "generation", "generation, edited"
     if reason := _why_not(subject):
         yield from (not_applicable(name, _COMPARED, reason) for name in names)
+        return
+    try:
+        require_cached(subject.model)
+    except ModelError as refusal:
+        yield from (Check(name, _COMPARED, "failed", reason=str(refusal)) for name in names)
         return
     site = subject.sites[0]
     point = site.points[len(site.points) // 2]
@@ -53,11 +61,7 @@ def _written(subject: Subject, *, cache: bool) -> Int[Tensor, " token"]:
     """The continuation of the first sentence."""
     n = int(subject.mask[0].sum())
     ids, mask = subject.ids[:1, :n], subject.mask[:1, :n]
-    options: dict[str, Any] = {"max_new_tokens": _TOKENS, "do_sample": False}
-    if isinstance(subject.model, PlainModel):
-        plain = subject.model.original_model
-        out: Tensor = plain.generate(ids, attention_mask=mask, use_cache=cache, **options)
-    else:
-        options |= {"use_past_kv_cache": cache, "return_type": "tokens", "verbose": False}
-        out = subject.model.generate(ids, attention_mask=mask, **options)
+    out: Tensor = subject.model.original_model.generate(
+        ids, attention_mask=mask, use_cache=cache, max_new_tokens=_TOKENS, do_sample=False
+    )
     return out[0]

@@ -10,7 +10,7 @@ go with the last one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -19,6 +19,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.model.cached import Writer, keeps_cache, require_cached
 from mechsteer.model.decoder import is_encoder_decoder
 from mechsteer.model.interface import Model
 
@@ -49,6 +50,7 @@ class Generation:
     def __init__(self) -> None:
         self.call: Call | None = None
         self.scopes = 0
+        self.counting = 0  # those of them that count from the prompt
 
     @contextmanager
     def running(self, call: Call) -> Iterator[None]:
@@ -62,8 +64,12 @@ class Generation:
             self.call = outer
 
 
-def watch(model: Model) -> Generation:
-    """Begin to tell when a model generates, for one more scope."""
+def watch(model: Model, *, counting: bool = True) -> Generation:
+    """Begin to tell when a model generates, for one more scope, which may count from the prompt.
+
+    As long as anybody watches, generation with a cache is refused where it is wrong, see
+    ``mechsteer.model.cached``.
+    """
     kept = vars(model.original_model)
     if _KEPT not in kept:
         generation = kept[_KEPT] = Generation()
@@ -71,19 +77,15 @@ def watch(model: Model) -> Generation:
             vars(owner)[name] = wrap(getattr(owner, name), generation)
     watched: Generation = kept[_KEPT]
     watched.scopes += 1
+    watched.counting += counting
     return watched
 
 
-def generating(model: Model) -> AbstractContextManager[None]:
-    """One call that generates, for those who write their loop themselves."""
-    generation = vars(model.original_model).get(_KEPT)
-    return nullcontext() if generation is None else generation.running(Call())
-
-
-def forget(model: Model) -> None:
+def forget(model: Model, *, counting: bool = True) -> None:
     """End it for one scope; the last one leaves the functions that were there before."""
     kept = vars(model.original_model)
     kept[_KEPT].scopes -= 1
+    kept[_KEPT].counting -= counting
     if kept[_KEPT].scopes == 0:
         del kept[_KEPT]
         for owner, name, _ in _generators(model):
@@ -95,30 +97,46 @@ def forget(model: Model) -> None:
 def _generators(model: Model) -> list[tuple[Any, str, Callable[..., Any]]]:
     """Functions that generate; the bridge's ``hf_generate`` calls the wrapped model's own."""
     plain = model.original_model
+    own = partial(_whole, model=model, writer="transformers", told=partial(_call, plain))
     known: list[tuple[Any, str, Callable[..., Any]]] = [
-        (plain, "generate", partial(_whole, told=partial(_call, plain))),
+        (plain, "generate", own),
         (plain, "generate_batch", _refused),
         (plain, "init_continuous_batching", _refused),
     ]
     if model.module is not plain:
-        known += [(model.module, "generate", _whole), (model.module, "generate_stream", _stream)]
+        known += [
+            (model.module, "generate", partial(_whole, model=model, writer=model.writer)),
+            (model.module, "generate_stream", partial(_stream, model=model)),
+        ]
     return [(owner, name, wrap) for owner, name, wrap in known if hasattr(owner, name)]
 
 
 def _whole(
-    generate: Callable[..., Any], generation: Generation, told: Callable[..., Call] | None = None
+    generate: Callable[..., Any],
+    generation: Generation,
+    *,
+    model: Model,
+    writer: Writer,
+    told: Callable[..., Call] | None = None,
 ) -> Callable[..., Any]:
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Any:
-        with generation.running(told(*args, **kwargs) if told else Call()):
+        if keeps_cache(model, args, kwargs):
+            require_cached(model, writer)
+        call = told(*args, **kwargs) if told and generation.counting else Call()
+        with generation.running(call):
             return generate(*args, **kwargs)
 
     return generating
 
 
-def _stream(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:
+def _stream(
+    generate: Callable[..., Any], generation: Generation, *, model: Model
+) -> Callable[..., Any]:
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        if keeps_cache(model, args, kwargs):
+            require_cached(model, model.writer)
         call, steps = Call(), generate(*args, **kwargs)
         while True:  # the caller may run the model between two steps
             with generation.running(call):
@@ -133,6 +151,8 @@ def _stream(generate: Callable[..., Any], generation: Generation) -> Callable[..
 def _refused(generate: Callable[..., Any], generation: Generation) -> Callable[..., Any]:
     @wraps(generate)
     def refuse(*args: Any, **kwargs: Any) -> Any:
+        if not generation.counting:
+            return generate(*args, **kwargs)
         raise MechsteerError(
             f'{generate.__name__} packs several prompts into one row, and positions="last" '
             'and "generated" count from a prompt: use generate, or positions="all"'

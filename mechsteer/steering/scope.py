@@ -17,6 +17,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.positions import Positions, Where
 
@@ -84,6 +85,7 @@ def steer(
         tokenizer = tokenizer or model.plain_tokenizer
     steering = Steering()
     try:
+        steering.watch(model)
         if moving:
             steering.install(model, moving, positions, tokenizer)
     except BaseException:
@@ -117,6 +119,11 @@ class Steering:
         self._fired: dict[str, bool] = {}
         self._where: dict[str, Where] = {}
         self._opened = ExitStack()
+
+    def watch(self, model: Model) -> None:
+        """Refuse generation with a cache as long as the scope lasts, where that is wrong."""
+        generation.watch(model, counting=False)
+        self._opened.callback(generation.forget, model, counting=False)
 
     def install(
         self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any

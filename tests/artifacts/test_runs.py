@@ -1,61 +1,15 @@
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mechsteer.artifacts import atomic
 from mechsteer.artifacts import files as artifacts
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import ArtifactError
-
-
-def test_tensors_and_tables_come_back_as_they_were(tmp_path: Path) -> None:
-    tensors = {"a": torch.randn(3, 4).bfloat16().T, "b": torch.arange(5)}
-    artifacts.write_tensors(tmp_path / "x.safetensors", tensors, {"key": "é"})
-    found, metadata = artifacts.read_tensors(tmp_path / "x.safetensors")
-    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
-    assert metadata == {"key": "é"}
-    frame = pd.DataFrame({"layer": [0, 1], "value": [0.5, float("nan")]})
-    artifacts.write_table(tmp_path / "t.parquet", frame)
-    pd.testing.assert_frame_equal(artifacts.read_table(tmp_path / "t.parquet"), frame)
-
-
-def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
-    for name, content in (("1", {"b": 1, "a": [2]}), ("2", {"a": [2], "b": 1})):
-        artifacts.write_json(tmp_path / name, content)
-    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    artifacts.write_bytes(path, b"old")
-
-    def full_disk(descriptor: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        artifacts.write_bytes(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("damage", [b"", b"\x00" * 9, b"\xff" * 200, b'{"a"'])
-def test_damaged_files_are_refused_by_name(tmp_path: Path, damage: bytes) -> None:
-    for name, read in (
-        ("x.safetensors", artifacts.read_tensors),
-        ("x.parquet", artifacts.read_table),
-        ("x.json", artifacts.read_json),
-    ):
-        (tmp_path / name).write_bytes(damage)
-        with pytest.raises(ArtifactError, match=name):
-            read(tmp_path / name)
 
 
 def test_a_run_is_taken_up_only_with_equal_inputs(tmp_path: Path) -> None:
@@ -70,7 +24,7 @@ def test_a_run_is_taken_up_only_with_equal_inputs(tmp_path: Path) -> None:
 
 def test_a_changed_file_of_a_finished_stage_is_refused(tmp_path: Path) -> None:
     run = Run.create(tmp_path, {}, languages=[])
-    artifacts.write_bytes(tmp_path / "scores", b"right")
+    atomic.write_bytes(tmp_path / "scores", b"right")
     run.finish("score", files=["scores"], facts=3)
     assert Run.open(tmp_path).stage("score")["facts"] == 3
     assert run.is_done("score")
@@ -84,8 +38,7 @@ def test_an_unfinished_stage_and_a_newer_schema_are_refused(tmp_path: Path) -> N
     run = Run.create(tmp_path, {}, languages=[])
     with pytest.raises(ArtifactError, match="no finished stage 'study'"):
         run.stage("study")
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
+    artifacts.write_signed(tmp_path / "manifest.json", run.manifest | {"schema": 99})
     with pytest.raises(ArtifactError, match="schema 99"):
         Run.open(tmp_path)
 
@@ -93,3 +46,49 @@ def test_an_unfinished_stage_and_a_newer_schema_are_refused(tmp_path: Path) -> N
 def test_no_run_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="mechsteer score MODEL"):
         Run.open(tmp_path / "nothing")
+
+
+def test_stages_that_finish_beside_each_other_are_both_kept(tmp_path: Path) -> None:
+    one = Run.create(tmp_path, {}, languages=[])
+    other = Run.open(tmp_path)
+    other.finish("cards")
+    one.finish("study")
+    assert set(Run.open(tmp_path).manifest["stages"]) == {"cards", "study"}
+    assert not list(tmp_path.glob("*part*"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(bit=st.integers(0, 10**6))
+def test_no_flipped_bit_of_a_manifest_is_accepted(tmp_path_factory, bit: int) -> None:
+    path = tmp_path_factory.mktemp("run")
+    run = Run.create(path, {"corpus": "flores200", "limit": 5}, languages=["fra_Latn"])
+    run.finish("score", counts=[5, 5])
+    file = path / "manifest.json"
+    data = bytearray(file.read_bytes())
+    data[bit // 8 % len(data)] ^= 1 << bit % 8
+    file.write_bytes(data)
+    try:
+        assert Run.open(path).manifest == run.manifest  # white space between values
+    except ArtifactError:
+        return
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"stages": []},
+        {"stages": {"score": None}},
+        {"stages": {"score": {"files": ["a"]}}},
+        {"stages": {"score": {"files": {"../a": "0"}}}},
+        {"stages": {"score": {"files": {"/etc/passwd": "0"}}}},
+        {"stages": {"score": {"files": {"a": 3}}}},
+        {"inputs": None},
+        {"languages": "fra_Latn"},
+    ],
+    ids=str,
+)
+def test_a_forged_manifest_is_refused(tmp_path: Path, forged: dict[str, object]) -> None:
+    run = Run.create(tmp_path, {}, languages=[])
+    artifacts.write_signed(tmp_path / "manifest.json", run.manifest | forged)
+    with pytest.raises(ArtifactError, match="no manifest of a run"):
+        Run.open(tmp_path)

@@ -156,6 +156,7 @@ def test_a_moses_set_is_read_from_its_folder_or_one_of_its_files(
     write(tmp_path, {names[0]: "Yes\n", names[1]: "Ja\n", "README": "x\n"})
     expected = {"deu_Latn": ("Ja",), "eng_Latn": ("Yes",)}
     assert read(tmp_path).sentences == read(tmp_path / names[0]).sentences == expected
+    assert read((tmp_path / names[0]).with_suffix("")).sentences == expected
 
 
 def test_several_moses_sets_are_splits(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_experts_that_only_numbers_tell_of_are_called_by_name(checkpoint) -> Non
     model = plain(checkpoint)
     model.model.layers[2] = SparseExperts(model.model.layers[2], 1.0)
     with pytest.raises(SiteError, match=r"layer 2 is a mixture of experts \(SparseExperts\)"):
-        find_site(as_model(model))
+        find_site(as_model(model.eval()))
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-3])
@@ -81,7 +81,7 @@ def test_a_network_beside_the_mlp_is_found_however_small(checkpoint, size: float
     model = plain(checkpoint)
     model.model.layers[1] = Beside(model.model.layers[1], size)
     with pytest.raises(SiteError, match=r"layer 1 adds more .* not all"):
-        find_site(as_model(model))
+        find_site(as_model(model.eval()))
 
 
 def test_an_adapter_on_the_down_projection_leaves_its_neurons_all(checkpoint) -> None:

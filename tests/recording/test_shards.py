@@ -63,7 +63,8 @@ def test_a_run_that_dies_while_writing_is_resumed_to_the_same_bytes(  # noqa: PL
     def die(path, data: bytes) -> None:
         if len(written) == moment:
             path.parent.mkdir(exist_ok=True)
-            (path.parent / f".{path.name}.torn").write_bytes(data[: len(data) // 2])
+            torn = path.parent / f".{path.name}.0123456789abcdef.mechsteer-part"
+            torn.write_bytes(data[: len(data) // 2])
             raise KeyboardInterrupt
         written.append(path)
         write_bytes(path, data)
@@ -73,7 +74,7 @@ def test_a_run_that_dies_while_writing_is_resumed_to_the_same_bytes(  # noqa: PL
     with pytest.raises(KeyboardInterrupt):
         record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
     monkeypatch.undo()
-    assert len(list(tmp_path.glob("*.*"))) == moment + 1
+    assert len(list(tmp_path.iterdir())) == moment + 1
     record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
     assert content(tmp_path) == content(whole[1])
 
@@ -155,10 +156,12 @@ def test_a_damaged_or_missing_shard_is_named(bridge, corpus, tmp_path) -> None:
     recording = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
     shard = tmp_path / "00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-10])
-    with pytest.raises(ArtifactError, match=r"00001\.safetensors is missing or damaged"):
+    with pytest.raises(
+        ArtifactError, match=r"00001\.safetensors is damaged.*other shards are kept"
+    ):
         recording.activations(0)
     shard.unlink()
-    with pytest.raises(ArtifactError, match=r"00001\.safetensors is missing or damaged"):
+    with pytest.raises(ArtifactError, match=r"a file .*00001.*none; the other shards are kept"):
         _ = recording.embeddings
     again = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
     assert again.activations(0).isfinite().all()
@@ -223,3 +226,28 @@ def test_memory_does_not_grow_with_the_number_of_sentences(checkpoint, tmp_path)
     pooled = 4000 * 6.6
     # text, tokens and masks of a sentence take under 1 KiB; the allocator wanders by 4 MiB
     assert many - few < 4000 + 4096 < pooled / 2
+
+
+@pytest.mark.parametrize("name", [".env.local", "notes.txt", "1.safetensors", "sub/x"])
+def test_a_folder_of_the_users_is_refused_and_nothing_in_it_touched(
+    bridge, corpus, tmp_path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ArtifactError, match="no part of a recording: name a new folder"):
+        record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    assert (tmp_path / name).read_text() == "mine"
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == 1
+
+
+def test_a_flipped_bit_in_a_finished_shard_is_found(bridge, corpus, tmp_path) -> None:
+    recording = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    shard = tmp_path / "00000.safetensors"
+    data = bytearray(shard.read_bytes())
+    data[-3] ^= 0x40
+    shard.write_bytes(data)
+    with pytest.raises(ArtifactError, match=r"00000\.safetensors is damaged"):
+        for point in recording.points:
+            for pooling in recording.pooling:
+                recording.activations(point, pooling=pooling)
+        recording.embeddings_by_language()

@@ -245,13 +245,13 @@ def test_a_prefix_without_offsets_is_refused() -> None:
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ({"batch_tokens": 0}, "batch_tokens of at least 1.*got 0"),
-        ({"batch_tokens": 2.5}, "whole number, got 2.5"),
-        ({"batch_tokens": True}, "whole number, got True"),
-        ({"truncate": "no"}, "expected truncate True or False, got 'no'"),
-        ({"skip_first": 1}, "expected skip_first True or False, got 1"),
-        ({"prefix": None}, "expected a prefix of Unicode text, got None"),
-        ({"prefix": "\ud800"}, "expected a prefix of Unicode text"),
+        ({"batch_tokens": 0}, "batch.tokens: expected a whole number of at least 1, got 0"),
+        ({"batch_tokens": 2.5}, "whole number of at least 1, got 2.5"),
+        ({"batch_tokens": True}, "whole number of at least 1, got True"),
+        ({"truncate": "no"}, "truncate: expected True or False, got 'no'"),
+        ({"skip_first": 1}, "skip.first: expected True or False, got 1"),
+        ({"prefix": None}, "prefix: expected Unicode text, got None"),
+        ({"prefix": "\ud800"}, "prefix: expected Unicode text"),
     ],
 )
 def test_readings_that_mean_nothing_are_refused(option: dict[str, Any], expected: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mechsteer.artifacts.files import read_json
+from mechsteer.artifacts.files import read_signed
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.errors import MechsteerError
@@ -40,7 +40,7 @@ def model_of(run: Run) -> Model:
     asked = asked_of(run)
     model = open_model(run.manifest["inputs"]["model"], asked.device, asked.dtype)
     if (run.path / WEIGHTS).is_file() and model.origin is not None:
-        model.origin.checkpoint.recall(read_json(run.path / WEIGHTS))
+        model.origin.checkpoint.recall(read_signed(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
         model.require_same(ModelIdentity(**scored["model"]))
     return model

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
@@ -31,11 +32,12 @@ def cards_command(path: Path, request: CardsRequest) -> Cards:
         *(named_subject(scores, name) for name in request.neurons),
         *top_subjects(scores, languages, request.top),
     ]
-    model, dev, recording = recorded(run)
-    reading = asked_of(run).reading
-    with run.timed("cards"):
-        cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
-    run.finish("cards", files=cards.save(path), **request.as_json())
+    with locked(path):
+        model, dev, recording = recorded(run)
+        reading = asked_of(run).reading
+        with run.timed("cards"):
+            cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
+        run.finish("cards", files=cards.save(path), **request.as_json())
     return cards
 
 
@@ -44,14 +46,15 @@ def report_command(path: Path, output: Path | None = None) -> Path:
     from mechsteer.reporting import report
 
     run = Run.open(path)
-    return report(
-        load_study(run),
-        output or path / "report.html",
-        command=how_to_repeat(run),
-        manifest=run.manifest,
-        cards=_cards(run),
-        tables=path,
-    )
+    with locked(path):
+        return report(
+            load_study(run),
+            output or path / "report.html",
+            command=how_to_repeat(run),
+            manifest=run.manifest,
+            cards=_cards(run),
+            tables=path,
+        )
 
 
 def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:

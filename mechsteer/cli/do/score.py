@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mechsteer.artifacts.files import write_bytes, write_json
+from mechsteer.artifacts.atomic import write_bytes
+from mechsteer.artifacts.files import write_signed
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.corpora import read_text, scored_text
 from mechsteer.cli.do.models import WEIGHTS, asked_of, model_of, open_model
@@ -37,16 +40,27 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
     request = replace(request, negative_only=uncounted)
     text = read_text(
         request.corpus, request.languages, request.split,
-        labelled=request.labelled, limit=request.limit,
+        labelled=request.labelled, rows=request.rows, limit=request.limit,
     )  # fmt: skip
     scored = _scored_languages(text, uncounted)
     inputs = {"model": model} | request.as_json()
     inputs |= {"fingerprint": text.fingerprint, "versions": versions()}
+    with locked(output):
+        return _score(output, text, request, inputs, scored)
+
+
+def _score(
+    output: Path,
+    text: LabelledCorpus,
+    request: ScoreRequest,
+    inputs: Mapping[str, Any],
+    scored: Sequence[str],
+) -> NeuronScores:
     if (output / "manifest.json").is_file():  # another run is refused before a model is loaded
         run = Run.create(output, inputs, languages=scored)
         if run.is_done("score"):
             return run_scores(run)
-    opened = open_model(model, request.device, request.dtype)
+    opened = open_model(inputs["model"], request.device, request.dtype)
     find_site(opened, request.site)
     run = Run.create(output, inputs, languages=scored)
     with run.timed("score"):
@@ -54,7 +68,7 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
         save_scores(found, output / SCORES)
     run.finish("score", files=[SCORES], **describe(found))
     if opened.origin is not None:  # it has times in it, so no hash covers it
-        write_json(output / WEIGHTS, opened.origin.checkpoint.record())
+        write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
     return found
 
 
@@ -65,7 +79,8 @@ def select_command(
     scores = run_scores(Run.open(path))
     experts = scores.top(canonical(language), k, by=by)
     file = path / "experts" / f"{experts.language}.k{len(experts)}.{by}.csv"
-    write_bytes(file, experts.table().to_csv(index=False).encode())
+    with locked(path):
+        write_bytes(file, experts.table().to_csv(index=False).encode())
     return experts, file
 
 

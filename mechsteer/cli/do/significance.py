@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mechsteer.artifacts.files import write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus

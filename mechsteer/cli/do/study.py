@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.corpora import read_costed, read_test, scored_text
+from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.requests import StudyRequest
@@ -38,25 +39,26 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     options = replace(request, targets=tuple(canonical(code) for code in request.targets))
     run = Run.open(path)
     run.stage("score")
-    dev, test = read_test(request.test, scored_text(run), request.split, request.limit)
-    text = read_costed(request.text, dev)
-    model, _, recording = recorded(run)
-    reading = asked_of(run).reading
-    with run.timed("study"):
-        scored = Scored(run_scores(run), recording.embeddings_by_language())
-        inputs = Inputs(
-            model_functions(model, reading),
-            scored,
-            dev,
-            test,
-            EditFactory(scored.scores, edits, options.by),
-            reading,
-            text=text,
-            folder=path / "states",
-        )
-        found = run_protocol(inputs, options)
-    save_study(run, found, request.as_json())
-    return found
+    with locked(path):
+        dev, test = read_test(run, request)
+        text = read_costed(request.text, dev)
+        model, _, recording = recorded(run)
+        reading = asked_of(run).reading
+        with run.timed("study"):
+            scored = Scored(run_scores(run), recording.embeddings_by_language())
+            inputs = Inputs(
+                model_functions(model, reading),
+                scored,
+                dev,
+                test,
+                EditFactory(scored.scores, edits, options.by),
+                reading,
+                text=text,
+                folder=path / "states",
+            )
+            found = run_protocol(inputs, options)
+        save_study(run, found, request.as_json())
+        return found
 
 
 def studied(given: Sequence[str]) -> dict[str, Studied]:

@@ -87,6 +87,8 @@ def _unaccounted(model: Model, blocks: dict[Layer, Parts]) -> Iterator[tuple[Lay
     if len(bare) < len(blocks):
         bare += _explained(model, blocks, (ones, others), (seen, beside), mixers)
     for at, parts in blocks.items():
+        if _overflows(seen[at]):  # whoever records it says where, and what to type
+            continue
         if not _is_written(parts, seen[at]):
             yield at, f"layer {at[1]}: its MLP writes something else than W_out times its neurons"
         elif at not in bare:
@@ -174,6 +176,12 @@ def _explained(
             )
         )
     ]
+
+
+def _overflows(seen: Seen) -> bool:
+    """Whether numbers got too large for the weights' dtype, so that nothing can be compared."""
+    read = [x for x in (seen.neurons, seen.written) if x is not None]
+    return not all(bool(x.isfinite().all()) for x in read)
 
 
 def _is_written(parts: Parts, seen: Seen) -> bool:

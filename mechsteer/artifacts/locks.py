@@ -1,0 +1,55 @@
+"""One writer at a time in a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mechsteer.artifacts.atomic import clear_torn
+from mechsteer.errors import ArtifactError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other commands, and other threads, from writing in a folder.
+
+    The folder itself is locked (``flock``), so no file stays behind, and the system frees the lock
+    when its holder ends, however that happens. What a killed command was writing there is removed
+    first. A file system without locks is used without, with a warning. A folder that was made for
+    the lock and stayed empty is removed.
+
+    Raises:
+        ArtifactError: another command is writing there, or the folder cannot be written.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ArtifactError(f"cannot write in {folder}: {error.strerror or error}") from error
+    try:
+        _lock(descriptor, folder)
+        clear_torn(folder)
+        yield
+    finally:
+        if made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        os.close(descriptor)  # and the lock with it
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ArtifactError(
+            f"another mechsteer command is writing in {folder}: let it end, or name another folder"
+        ) from None
+    except OSError as error:
+        log.warning("%s cannot be locked (%s): let only one command write there", folder, error)
