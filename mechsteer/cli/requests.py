@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
-from mechsteer.options.rules import YES_OR_NO, one_of, whole, word
+from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
 
 CORPUS = (
-    "a folder of LANG.txt or LANG.SPLIT files, a TSV, CSV or Parquet table, "
-    "a Tatoeba pair, the name of a Hugging Face dataset, or 'embedded'."
+    "a folder with a file per language (LANG.txt, LANG.SPLIT, SPLIT.LANG, LANG.jsonl, …), a CSV, "
+    "TSV, JSON or Parquet table, a Tatoeba pair, the name of a Hugging Face dataset, or 'embedded'."
 )
+_ROWS = Rule(ROWS, are_rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,10 @@ class ScoreRequest(ScoreOptions):
     limit: int | None = option(
         None, "Only the first N sentences of each language.", whole(2), flag="--limit", read=int
     )
+    rows: str | None = option(
+        None, "Only these sentences of each language, 0:500, say: one corpus makes dev and test.",
+        _ROWS, flag="--rows",
+    )  # fmt: skip
     device: str | None = option(None, "cpu, cuda, …", word("a device"), flag="--device")
     dtype: Literal["float32", "bfloat16", "float16"] | None = option(
         None, "Of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
@@ -57,6 +63,9 @@ class StudyRequest(StudyOptions):
     )  # fmt: skip
     limit: int | None = option(
         None, "Only the first N parallel sentences.", whole(2), flag="--limit", read=int
+    )
+    rows: str | None = option(
+        None, "Only these sentences of the test corpus, 500:1000, say.", _ROWS, flag="--rows"
     )
     text: str | None = option(
         None, "Text whose bits per byte show what every dose costs: a corpus, or 'dev'.",

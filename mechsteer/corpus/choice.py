@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mechsteer.corpus.codes import closest, parse
+from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.naming import could_be, is_open, name_or_none, named
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError, CorpusWarning
@@ -132,6 +133,7 @@ def _answer(
     if not fit and is_open(code):
         fit = [each for each in read if is_open(each.code) and could_be(code, each.name)]
     if not fit:
+        canonical(code)  # one that means several languages says so first
         named_by_text = {each.entry.code: each.name for each in read}
         held = [named_by_text.get(each) or name_or_none(each) or each for each in codes]
         raise _missing([name or code], list(dict.fromkeys(held)), source)

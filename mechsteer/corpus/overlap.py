@@ -42,31 +42,43 @@ def overlap(dev: Sentences, test: Sentences) -> dict[str, int]:
 
 
 def require_held_out(dev: Sentences, test: Sentences, *, allow: bool = False) -> None:
-    """Check that ``test`` was held out from ``dev``.
-
-    Warns:
-        CorpusWarning: Some of its sentences stand in ``dev``, with how many in which language; also
-            where it is most of them and that is allowed.
+    """Check that not most of ``test`` stands in ``dev``, unless that is allowed.
 
     Raises:
-        CorpusError: Most sentences of a language stand in ``dev``, and ``allow`` is false.
+        CorpusError: More than half of the sentences of a language stand in ``dev``.
     """
-    shared = {language: count for language, count in overlap(dev, test).items() if count}
-    if not shared:
-        return
-    worst = max(shared, key=lambda language: shared[language] / len(test.sentences[language]))
-    counts = _counts(shared, test, first=worst)
-    if 2 * shared[worst] > len(test.sentences[worst]) and not allow:
+    counts, share = _worst(dev, test)
+    if share > 0.5 and not allow:
         raise CorpusError(
             f"dev and test are the same sentences for the most part ({counts}): experts would be "
             "judged by the text they were chosen on; take other rows (--rows 0:500 of one corpus "
             "and 500:1000), or allow_overlap=True (--allow-overlap)"
         )
-    warnings.warn(
-        f"sentences of test stand in dev too: {counts}; they flatter what was fitted on dev",
-        CorpusWarning,
-        stacklevel=2,
-    )
+
+
+def warn_of_overlap(dev: Sentences, test: Sentences) -> None:
+    """Say how many sentences of ``test`` stand in ``dev``, if any do.
+
+    Warns:
+        CorpusWarning: Some do, with how many of how many in which language.
+    """
+    counts, share = _worst(dev, test)
+    if share:
+        warnings.warn(
+            f"sentences of test stand in dev too: {counts}; they flatter what was fitted on dev",
+            CorpusWarning,
+            stacklevel=2,
+        )
+
+
+def _worst(dev: Sentences, test: Sentences) -> tuple[str, float]:
+    """The counts in words, and the largest share of a language's test sentences."""
+    found = {language: count for language, count in overlap(dev, test).items() if count}
+    shares = {language: count / len(test.sentences[language]) for language, count in found.items()}
+    ordered = sorted(shares, key=lambda language: -shares[language])
+    shown = [f"{found[name]} of {len(test.sentences[name])} in {name}" for name in ordered[:3]]
+    more = f" and {len(ordered) - 3} more languages" if len(ordered) > 3 else ""
+    return ", ".join(shown) + more, max(shares.values(), default=0.0)
 
 
 def _shared(dev: Sequence[str], test: Sequence[str]) -> int:
@@ -76,10 +88,3 @@ def _shared(dev: Sequence[str], test: Sequence[str]) -> int:
 
 def _plain(sentence: str) -> str:
     return " ".join(unicodedata.normalize("NFC", sentence).split())
-
-
-def _counts(shared: Mapping[str, int], test: Sentences, *, first: str) -> str:
-    ordered = sorted(shared, key=lambda language: language != first)
-    shown = [f"{shared[name]} of {len(test.sentences[name])} in {name}" for name in ordered[:3]]
-    more = f" and {len(ordered) - 3} more languages" if len(ordered) > 3 else ""
-    return ", ".join(shown) + more

@@ -95,7 +95,8 @@ def _statistics(
             continue
         x = recording.activations(point, pooling=pooling)
         scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
-        d = effect_size(scores.mean, scores.std, scores.rest_mean, scores.rest_std)
+        moments = (scores.mean, scores.std, scores.rest_mean, scores.rest_std)
+        d = effect_size(*(table for table in moments if table is not None))
         for name, values in columns.items():
             table = d if name == "effect_size" else getattr(scores, name)
             values[here] = table[label].cpu()

@@ -21,7 +21,8 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.model.cached import keeps_cache, require_cached
 from mechsteer.model.decoder import is_encoder_decoder
-from mechsteer.model.interface import Model, Writer
+from mechsteer.model.interface import Model
+from mechsteer.model.view import Writer
 
 _KEPT = "_mechsteer_generation"  # where a model keeps its Generation while somebody watches
 _IN_PARTS = (  # options of transformers with which the first pass does not read just the prompt

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.corpus.overlap import require_held_out
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.model.wrap import ModelLike, as_model
@@ -46,7 +47,7 @@ def study(
     and for each edit at its chosen dose as many random neurons in the same layers, once a seed.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         dev: parallel text for scoring and for every choice.
         test: parallel text for the reported numbers, in languages of ``dev``.
         edits: by name; clamping to the median by default. Constructors from experts to an edit;
@@ -61,10 +62,12 @@ def study(
 
     Raises:
         MechsteerError: an option that is unknown or out of range.
-        CorpusError: the two corpora do not fit, or a target was not scored.
+        CorpusError: the two corpora do not fit, most sentences of test stand in dev, or a target
+            was not scored.
     """
     model = as_model(model)
     scoring, wanted = records(vars(reading) | options, ScoreOptions, StudyOptions)
+    require_held_out(dev, test, allow=wanted.allow_overlap)  # before anything is recorded
     if scored is None:
         recording = None if directory is None else directory / "recording"
         scored = score_for_study(model, dev, scoring, directory=recording)

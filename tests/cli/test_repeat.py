@@ -99,7 +99,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
     "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "last",
     "only_chosen": True, "allow_overlap": True, "quality": True,
-    "edits": ("damp", "a b.edit"), "test": "t", "text": "dev",
+    "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
 }  # fmt: skip
 

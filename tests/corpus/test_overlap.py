@@ -7,7 +7,8 @@ import warnings
 import pytest
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
-from mechsteer.corpus.overlap import overlap, require_held_out
+from mechsteer.corpus.overlap import overlap, require_held_out, warn_of_overlap
+from mechsteer.corpus.rows import are_rows, parse_rows
 from mechsteer.errors import CorpusError, CorpusWarning
 
 
@@ -38,15 +39,17 @@ def test_order_white_space_and_other_languages_do_not_hide_it() -> None:
 
 
 def test_some_shared_sentences_are_warned_about_with_the_count() -> None:
+    dev, test = corpus(0, 100), corpus(0, 200)
+    require_held_out(dev, test)
     with pytest.warns(CorpusWarning, match="100 of 200 in fra_Latn, 100 of 200 in deu_Latn"):
-        require_held_out(corpus(0, 100), corpus(0, 200))
+        warn_of_overlap(dev, test)
 
 
 def test_most_shared_sentences_are_refused_unless_told_otherwise() -> None:
+    dev, test = corpus(0, 101), corpus(0, 200)
     with pytest.raises(CorpusError, match=r"101 of 200 in .*--rows.*--allow-overlap"):
-        require_held_out(corpus(0, 101), corpus(0, 200))
-    with pytest.warns(CorpusWarning, match="101 of 200"):
-        require_held_out(corpus(0, 101), corpus(0, 200), allow=True)
+        require_held_out(dev, test)
+    require_held_out(dev, test, allow=True)
 
 
 def test_one_language_is_enough_and_is_named_first() -> None:
@@ -60,6 +63,22 @@ def test_no_shared_sentence_is_silent() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         require_held_out(corpus(0, 5), corpus(5, 9))
+        warn_of_overlap(corpus(0, 5), corpus(5, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"), [("0:500", (0, 500)), (" 7:9", (7, 9)), (":3", (0, 3)), ("5:", (5, None))]
+)
+def test_rows_are_written_as_slices(text: str, rows: tuple[int, int | None]) -> None:
+    assert parse_rows(text) == rows
+    assert are_rows(text)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:5", "9:3", "-1:4", "a:b", "1:2:3", None, 3])
+def test_what_is_no_slice_is_refused(text: object) -> None:
+    assert not are_rows(text)
+    with pytest.raises(CorpusError, match="expected rows as 0:500"):
+        parse_rows(str(text))
 
 
 def test_slices_of_one_corpus_are_held_out_from_each_other() -> None:

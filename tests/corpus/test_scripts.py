@@ -123,6 +123,14 @@ def test_asking_for_the_other_script_says_which_the_text_is_in(tmp_path: Path) -
         read(tmp_path, languages="srp_Cyrl")
 
 
+def test_a_code_of_several_languages_says_so_where_no_text_decides(tmp_path: Path) -> None:
+    write(tmp_path, {"zho_Hans.txt": "汉语\n", "zho_Hant.txt": "漢語\n"})
+    with pytest.raises(CorpusError, match="ambiguous language 'zh': write zho_Hans or zho_Hant"):
+        read(tmp_path, languages="zh")
+    (tmp_path / "zho_Hans.txt").rename(tmp_path / "zh.txt")
+    assert read(tmp_path, languages="zh").languages == ("zho_Hans",)
+
+
 @pytest.mark.filterwarnings("ignore::mechsteer.errors.CorpusWarning")
 def test_sentences_in_memory_and_columns_are_named_alike(tmp_path: Path) -> None:
     texts = {"srp": ["Dobar dan.", "Zbogom."], "de": ["Guten Tag.", "Tschüss."]}

@@ -88,9 +88,8 @@ def test_equals_brute_force_under_heavy_ties(data: st.DataObject, pruning: str) 
     size = data.draw(st.integers(1, n - 1))
     positive = torch.from_numpy(np.array(data.draw(st.permutations(range(n)))) < size)
     k = data.draw(st.integers(0, m))
-    assert_same(
-        top_experts(x, positive, k, backend=pruning), brute_force(x, positive, k, "reference")
-    )
+    # Sums of 3e38 and -3e38 depend on their order, so both sides take them in the same one.
+    assert_same(top_experts(x, positive, k, backend=pruning), brute_force(x, positive, k, pruning))
 
 
 @pytest.mark.parametrize("pruning", PRUNING)

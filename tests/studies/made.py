@@ -49,7 +49,7 @@ class Model:
     def embed(self, corpus: ParallelCorpus, edit: Edit | None) -> dict[str, Tensor]:
         """The space of a text, moved by what the edit is: row 0 never."""
         self.asked.append(("embed", "none" if edit is None else edit.name))
-        start = 100 * self.seed + (7 if "test" in corpus.sentences[LANGUAGES[0]][0] else 0)
+        start = 100 * self.seed + (7 if "test" in corpus.sentences[corpus.languages[0]][-1] else 0)
         x = space(start, n=corpus.n_sentences)
         if edit is None:
             return x

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import asked_of
+from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.codes import parse
+from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.overlap import require_held_out
+from mechsteer.corpus.rows import parse_rows
 from mechsteer.errors import ArtifactError, CorpusError
 
 
@@ -19,7 +23,12 @@ def scored_text(run: Run) -> LabelledCorpus:
     """
     asked = asked_of(run)
     text = read_text(
-        asked.corpus, asked.languages, asked.split, labelled=asked.labelled, limit=asked.limit
+        asked.corpus,
+        asked.languages,
+        asked.split,
+        labelled=asked.labelled,
+        rows=asked.rows,
+        limit=asked.limit,
     )
     if text.fingerprint != run.manifest["inputs"]["fingerprint"]:
         raise ArtifactError(
@@ -34,26 +43,33 @@ def read_text(
     split: str | None = None,
     *,
     labelled: bool = False,
+    rows: str | None = None,
     limit: int | None = None,
 ) -> LabelledCorpus:
-    """Read a corpus, the first ``limit`` sentences of each language where that is given."""
-    if labelled:
-        return _first(LabelledCorpus.read(source, languages=languages or None, split=split), limit)
-    corpus = ParallelCorpus.read(source, languages=languages or None, split=split)
+    """Read a corpus: of each language the ``rows``, and the first ``limit`` of them.
+
+    Raises:
+        CorpusError: what the reader refuses, or there are no such rows.
+    """
+    kind = LabelledCorpus if labelled else ParallelCorpus
+    corpus = kind.read(source, languages=languages or None, split=split)
+    if rows is not None:
+        corpus = _rows(corpus, rows)
     return corpus if limit is None else corpus.head(limit)
 
 
-def read_test(
-    source: str, dev: LabelledCorpus, split: str | None, limit: int | None
-) -> tuple[ParallelCorpus, ParallelCorpus]:
+def read_test(run: Run, request: StudyRequest) -> tuple[ParallelCorpus, ParallelCorpus]:
     """Dev and test, both parallel, in the languages of dev.
 
     Raises:
-        CorpusError: one of them is not parallel.
+        CorpusError: one of them is not parallel, or most of test stands in dev.
     """
-    test = read_text(source, dev.languages, split, limit=limit)
+    dev = scored_text(run)
+    codes = _codes(asked_of(run).languages, dev.languages)
+    test = read_text(request.test, codes, request.split, rows=request.rows, limit=request.limit)
     if not isinstance(dev, ParallelCorpus) or not isinstance(test, ParallelCorpus):
         raise CorpusError("a study needs parallel text on both sides: row i is one sentence")
+    require_held_out(dev, test, allow=request.allow_overlap)
     return dev, test
 
 
@@ -64,9 +80,15 @@ def read_costed(text: str | None, dev: LabelledCorpus) -> LabelledCorpus | None:
     return dev if text == "dev" else LabelledCorpus.read(text)
 
 
-def _first(corpus: LabelledCorpus, limit: int | None) -> LabelledCorpus:
-    if limit is None:
-        return corpus
-    sentences = {code: tuple(texts)[:limit] for code, texts in corpus.sentences.items()}
-    lines = {code: tuple(numbers)[:limit] for code, numbers in corpus.lines.items()}
-    return replace(corpus, sentences=sentences, lines=lines)
+def _rows(corpus: LabelledCorpus, rows: str) -> LabelledCorpus:
+    start, stop = parse_rows(rows)
+    fewest = min(map(len, corpus.sentences.values()))
+    if start >= fewest or (stop is not None and stop > fewest):
+        raise CorpusError(f"--rows {rows}: {corpus.name} has {fewest} sentences a language")
+    return corpus.slice(start, fewest if stop is None else stop)
+
+
+def _codes(asked: Sequence[str], languages: Sequence[str]) -> list[str]:
+    """Languages by name, or by the code that tells a variety (eng-US) where one was asked for."""
+    varieties = {name_or_none(c): c for c in asked if parse(c).region or parse(c).variant}
+    return [varieties.get(name, name) for name in languages]

@@ -40,7 +40,7 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
     request = replace(request, negative_only=uncounted)
     text = read_text(
         request.corpus, request.languages, request.split,
-        labelled=request.labelled, limit=request.limit,
+        labelled=request.labelled, rows=request.rows, limit=request.limit,
     )  # fmt: skip
     scored = _scored_languages(text, uncounted)
     inputs = {"model": model} | request.as_json()

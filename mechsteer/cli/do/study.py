@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.corpora import read_costed, read_test, scored_text
+from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.requests import StudyRequest
@@ -40,7 +40,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     run = Run.open(path)
     run.stage("score")
     with locked(path):
-        dev, test = read_test(request.test, scored_text(run), request.split, request.limit)
+        dev, test = read_test(run, request)
         text = read_costed(request.text, dev)
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
