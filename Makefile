@@ -14,8 +14,9 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraint
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
 
+# A worker a core, with one thread each: torch's threads only get in each other's way.
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 check: lint types doctest test
 
