@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
@@ -56,7 +56,7 @@ class AgainstSeeds:
 
 
 def bootstrap_mean(
-    values: Float[Tensor, "sentence cell"] | Bool[Tensor, "sentence cell"],
+    values: Num[Tensor, "sentence cell"] | Bool[Tensor, "sentence cell"],
     *,
     resamples: int = 1000,
     seed: int = 0,

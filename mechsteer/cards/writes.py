@@ -61,7 +61,8 @@ def written(
         return pd.DataFrame(columns=columns).astype({"place": int, "logit": float})
     if not logits.isfinite().all():
         raise ModelError(
-            f"what neuron {neuron} of {point.place} writes is not finite: {remedy(model.dtype)}"
+            f"what neuron {neuron} of {point.layer_name} writes is not finite: "
+            f"{remedy(model.dtype)}"
         )
     known = logits[: len(tokenizer)].cpu()  # rows beyond the tokenizer's only pad the matrix
     rows = []

@@ -96,7 +96,7 @@ def cost(
     Sundar et al. 2025 take ``n=256, seeds=8``.
 
     Args:
-        model: a TransformerBridge of a causal model in eval mode.
+        model: a causal one in eval mode, whatever ``mechsteer.wrap`` takes.
         edits: what ``ms.steer`` takes.
         text: what is predicted, see ``perplexity``.
         language: the target; its probability is measured, and edits that depend on a language get

@@ -81,7 +81,7 @@ def perplexity(
     text by itself. So all bytes of the text count and none are counted twice. Sums are float64.
 
     Args:
-        model: a TransformerBridge of a causal model in eval mode.
+        model: a causal one in eval mode, whatever ``mechsteer.wrap`` takes.
         texts: one long text, or several independent ones.
         window: tokens of a pass; the model's context by default.
         stride: tokens that a window moves by; 512 by default (Sundar et al. 2025), or half the
@@ -138,7 +138,7 @@ def compare(
     the model as it stands (edits already installed on it included) and q the one with these edits.
 
     Args:
-        model: a TransformerBridge of a causal model in eval mode.
+        model: a causal one in eval mode, whatever ``mechsteer.wrap`` takes.
         edits: see ``ms.steer``, as for ``positions`` and ``languages``, the language of all texts.
         positions: where the edits act.
         texts: see ``perplexity``, as for all others.

@@ -47,7 +47,7 @@ def sample(
     and after an edit and in batches of any size, and no global seed is read or set.
 
     Args:
-        model: a TransformerBridge of a causal model in eval mode.
+        model: a causal one in eval mode, whatever ``mechsteer.wrap`` takes.
         n: continuations.
         prompt: empty for text from the very start; the special tokens that the tokenizer puts
             before a text go before it (see ``windows.opening``).

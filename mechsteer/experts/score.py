@@ -42,7 +42,7 @@ def score(
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language; they need not be parallel.
         site: where neurons are read, see ``mechsteer.model.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"`` over a sentence's real tokens.

@@ -77,7 +77,7 @@ class NeuronScores:
             raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
         return self.languages.index(language)
 
-    def top(self, language: str, k: float, *, by: Criterion = "ap") -> Experts:
+    def top(self, language: str, k: int | float, *, by: Criterion = "ap") -> Experts:
         """The k neurons that detect ``language`` best.
 
         Order: score, descending; effect size, descending; then layer, then neuron. Scores saturate
@@ -93,7 +93,7 @@ class NeuronScores:
         """
         count = self.resolve_k(k)
         chosen = self.ranking(language, by)[:count]
-        tied = self.tied_with(chosen[-1], language, by) if count else 0
+        tied = self.tied_with(int(chosen[-1]), language, by) if count else 0
         return self.take(language, chosen.tolist(), selection=f"top {count} by {by}", tied=tied)
 
     def ranking(self, language: str, by: Criterion = "ap") -> np.ndarray:
@@ -112,7 +112,7 @@ class NeuronScores:
         score = getattr(self, by)[self.row(language)]
         return int((score == score[neuron]).sum())
 
-    def resolve_k(self, k: float) -> int:
+    def resolve_k(self, k: int | float) -> int:
         """Turn a number or a fraction of all neurons into a number of neurons."""
         return resolve_k(k, self.site.n_neurons)
 
@@ -135,7 +135,7 @@ class NeuronScores:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
 
 
-def resolve_k(k: float, total: int) -> int:
+def resolve_k(k: int | float, total: int) -> int:
     """Turn a number of neurons, or a fraction (float below 1) of ``total``, into a number.
 
     >>> resolve_k(0.1, 130), resolve_k(7, 130)

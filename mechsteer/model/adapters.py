@@ -18,6 +18,7 @@ from torch import nn
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
+from mechsteer.model.hugging_face import HuggingFaceModel
 
 CONFIG = "adapter_config.json"
 
@@ -52,7 +53,7 @@ def adapted(module: Any) -> tuple[Any, str]:
     return model, " + ".join([base, *_active(module)])
 
 
-def require_heard(outer: nn.Module, model: Any) -> None:
+def require_heard(outer: nn.Module, model: HuggingFaceModel) -> None:
     """Refuse a PEFT that runs its model around PyTorch's hooks, by which padding is told.
 
     Raises:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mechsteer.errors import ModelError
-from mechsteer.model.interface import Model, Writer
+from mechsteer.model.hugging_face import HuggingFaceModel
+from mechsteer.model.interface import Model
+from mechsteer.model.view import Writer
 
 
 class BridgeModel(Model):
@@ -24,7 +26,7 @@ class BridgeModel(Model):
         super().__init__(bridge)
 
     @property
-    def original_model(self) -> Any:
+    def original_model(self) -> HuggingFaceModel:
         """The Hugging Face model that the bridge wraps."""
         return self.module.original_model
 
@@ -75,4 +77,4 @@ class BridgeModel(Model):
             setattr(self.module, name, value)
 
 
-_OWN = frozenset({"module", "watcher", "runs_once", "facts", "_added", "_tokenizer", "_origin"})
+_OWN = frozenset({"module", "runs_once", "facts", "_added", "_tokenizer", "_origin"})

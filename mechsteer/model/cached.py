@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mechsteer.errors import ModelError
 from mechsteer.model.hooks import undisturbed
-from mechsteer.model.interface import Model, Writer
+from mechsteer.model.interface import Model
+from mechsteer.model.view import Writer
 from mechsteer.model.writing import write
 
 _PROMPT, _STEPS = 5, 3

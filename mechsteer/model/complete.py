@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.model.hugging_face import HuggingFaceModel
 
 # what wrappers put into the names of tensors: who does, and what to type
 _WRAPPERS = {
@@ -30,7 +31,7 @@ class IncompleteError(ModelError):
 
 
 @torch.no_grad()
-def require_complete(model: Any, info: Mapping[str, Any]) -> None:
+def require_complete(model: HuggingFaceModel, info: Mapping[str, Any]) -> None:
     """Refuse a model with weights that its checkpoint does not have, or has in another shape.
 
     Tied weights and buffers are not missing: transformers takes them from elsewhere. A pooler that

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from mechsteer.errors import ModelError
 from mechsteer.model.device import n_embedded
+from mechsteer.model.hugging_face import HuggingFaceModel
 
 # start with the last token of a sentence, its language, as ``shift_tokens_right`` of mBART does
 _STARTS_WITH_LAST = {"mbart", "plbart"}
 
 
-def is_encoder_decoder(model: Any) -> bool:
+def is_encoder_decoder(model: HuggingFaceModel) -> bool:
     """Whether a plain Hugging Face model has a decoder that reads tokens of its own.
 
     The encoder alone, ``T5EncoderModel`` say, comes with the same configuration.
@@ -31,7 +32,7 @@ def is_encoder_decoder(model: Any) -> bool:
 
 
 def decoder_inputs(
-    model: Any, ids: Int[Tensor, "sentence token"], mask: Int[Tensor, "sentence token"]
+    model: HuggingFaceModel, ids: Int[Tensor, "sentence token"], mask: Int[Tensor, "sentence token"]
 ) -> dict[str, Int[Tensor, "sentence token"]]:
     """The decoder's arguments for a batch padded on the right; none where there is no decoder.
 

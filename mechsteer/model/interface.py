@@ -1,24 +1,21 @@
 """What mechsteer needs of a model, whoever made it.
 
-A ``Model`` is a view: it holds no weights of its own, and what it does not define itself is that of
-the module it is a view of. ``BridgeModel`` is the view of a TransformerBridge, ``PlainModel`` that
-of a Hugging Face model; ``mechsteer.model.wrap`` makes them.
+``BridgeModel`` is the view of a TransformerBridge, ``PlainModel`` that of a Hugging Face model;
+``mechsteer.model.wrap`` makes them.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
 from mechsteer.model.device import n_embedded, token_device
-from mechsteer.model.facts import Facts
 from mechsteer.model.identity import (
     Fingerprint,
     ModelIdentity,
@@ -28,77 +25,17 @@ from mechsteer.model.identity import (
 )
 from mechsteer.model.stacks import Stack, find_stacks
 from mechsteer.model.tokenizer import load_tokenizer, settled
+from mechsteer.model.view import View
 from mechsteer.model.weights import Origin
 
-_Self = TypeVar("_Self", bound="Model")
 
+class Model(View):
+    """One model: blocks, tokenizer, identity, and how it is run; see ``View`` for the rest."""
 
-Writer = Literal["transformers", "TransformerLens"]
-"""Whose ``generate`` writes: the Hugging Face model's own, or that of the bridge."""
-
-
-class Model(ABC):
-    """One model: hook points, blocks, tokenizer, identity, and how it is run.
-
-    Attributes:
-        module: what the user holds and calls: a TransformerBridge, a Hugging Face or a PEFT model.
-        watcher: who is told when it generates, see ``mechsteer.steering.generation``.
-        runs_once: names of hook points that were seen to run once in a forward pass.
-        facts: what else was found out about it once.
-        writer: whose code its ``generate`` is.
-    """
-
-    writer: Writer = "transformers"
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module: Any = module
-        self.watcher: object = None
-        self.runs_once: set[str] = set()
-        self.facts = Facts()
-        self._added: dict[str, Any] = {}
+    def __init__(self, module: Any) -> None:
+        super().__init__(module)
         self._tokenizer: Any = None
         self._origin: Origin | Callable[[], Origin | None] | None = None
-
-    # what differs between a bridge and a plain model
-
-    @property
-    @abstractmethod
-    def original_model(self) -> Any:
-        """The Hugging Face model that runs."""
-
-    @property
-    @abstractmethod
-    def cfg(self) -> Any:
-        """``architecture``, ``model_name``, ``d_model``, ``n_layers``, ``n_ctx`` and more."""
-
-    @property
-    @abstractmethod
-    def hook_dict(self) -> dict[str, Any]:
-        """Every hook point by its names, those that mechsteer added too.
-
-        Ask once and keep the answer: TransformerLens builds the table anew at each access.
-        """
-
-    @abstractmethod
-    def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Run the model on token ids, as a bridge is called; logits unless told otherwise."""
-
-    @abstractmethod
-    def generate(self, *args: Any, **options: Any) -> Any:
-        """Continue a prompt, given as text or as token ids ``[sentence, token]``."""
-
-    @abstractmethod
-    def require_raw(self) -> None:
-        """Refuse processed weights, which shift the residual stream of LayerNorm models.
-
-        Raises:
-            ModelError: the bridge is in compatibility mode.
-        """
-
-    @property
-    @abstractmethod
-    def source(self) -> str:
-        """The name or folder that the model says it was loaded from, or ``""``."""
 
     # what it is
 
@@ -227,19 +164,6 @@ class Model(ABC):
         """
         return decoder_inputs(self.original_model, ids, mask)
 
-    def add_hook_point(self, name: str) -> Any:
-        """A hook point of ours, which ``hook_dict`` lists beside the model's own."""
-        from transformer_lens.hook_points import HookPoint
-
-        point = HookPoint()
-        point.name = name
-        self._added[name] = point
-        return point
-
-    def drop_hook_point(self, name: str) -> None:
-        """Forget a hook point of ours."""
-        del self._added[name]
-
     def require_eval(self) -> None:
         """Refuse train mode: dropout would make every number random.
 
@@ -268,24 +192,3 @@ class Model(ABC):
                 f"{self.cfg.architecture} looks both ways, or has no head, so it predicts and "
                 "generates nothing: expected a causal model with its language-model head"
             )
-
-    # what stays with the module
-
-    def eval(self: _Self) -> _Self:
-        """Leave train mode."""
-        self.module.eval()
-        return self
-
-    def train(self: _Self, mode: bool = True) -> _Self:
-        """Enter train mode, which every measurement refuses."""
-        self.module.train(mode)
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        """What the module has, where the view has nothing of that name."""
-        if name.startswith("__") or "module" not in vars(self):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self.module, name)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.cfg.architecture}, {self.cfg.model_name!r})"

@@ -17,6 +17,7 @@ from torch import nn
 from mechsteer.errors import ModelError
 from mechsteer.model.adapters import adapted, is_adapted, require_heard
 from mechsteer.model.bridge import BridgeModel
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.recognise import recognised
@@ -74,7 +75,7 @@ def _made(module: Any, tokenizer: Any) -> Model:
     return view
 
 
-def _hooked(model: Any, name: str, tokenizer: Any, outer: Any = None) -> Model:
+def _hooked(model: HuggingFaceModel, name: str, tokenizer: Any, outer: Any = None) -> Model:
     """Hooks of ours, or else a bridge around the same object."""
     if any(part.training for part in model.modules()):
         raise ModelError("the model is in train mode, where dropout is random: call model.eval()")
@@ -94,7 +95,7 @@ def _hooked(model: Any, name: str, tokenizer: Any, outer: Any = None) -> Model:
         return BridgeModel(bridge)
 
 
-def _bridged(model: Any, name: str, tokenizer: Any) -> Any:
+def _bridged(model: HuggingFaceModel, name: str, tokenizer: Any) -> Any:
     """A bridge around a Hugging Face model; None where TransformerLens has no adapter for it."""
     from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
     from transformer_lens.model_bridge import TransformerBridge

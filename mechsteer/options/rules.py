@@ -59,7 +59,7 @@ def is_k(k: Any) -> bool:
 K = Rule("k as a number of neurons (1, 2, …) or a fraction of all above 0 and below 1", is_k)
 
 
-def read_k(text: str) -> float:
+def read_k(text: str) -> int | float:
     """A number of neurons, or a fraction of all.
 
     >>> read_k("100"), read_k("0.01")

@@ -60,7 +60,7 @@ def record(
     rounding alone: in float32 ``|Δz| ≤ 1e-5·max|z|``; one division gives one result.
 
     Args:
-        model: a TransformerBridge in eval mode.
+        model: in eval mode, whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language; they need not be parallel.
         site: where neurons are read, see ``mechsteer.model.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"``, or several.
@@ -134,7 +134,7 @@ def embed(
     that are installed on the model act, so this embeds before and after steering alike.
 
     Args:
-        model: a TransformerBridge in eval mode.
+        model: in eval mode, whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
 from mechsteer.model.checkpoint import quiet
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import shared_projection
 from mechsteer.model.sites import HookSite
@@ -81,10 +82,11 @@ def plain_model(model: Model) -> Plain:
     if reason := _why_no_copy(wrapped, source):
         return Plain(None, f"the modules inside the bridge, in place: {reason}")
     first = next(wrapped.parameters())
+    loader: Any = type(wrapped)
     attention = getattr(wrapped.config, "_attn_implementation", None) or "eager"
     try:
         with quiet():
-            copy, info = type(wrapped).from_pretrained(
+            copy, info = loader.from_pretrained(
                 source,
                 revision=getattr(wrapped.config, "_commit_hash", None),
                 attn_implementation=attention,
@@ -153,7 +155,7 @@ def rebuilt(
     return tuple(sorted({type(modules[name]).__name__ for name in fired}))
 
 
-def _why_no_copy(wrapped: nn.Module, source: str) -> str:
+def _why_no_copy(wrapped: HuggingFaceModel, source: str) -> str:
     parameters = list(wrapped.parameters())
     size = sum(p.numel() * p.element_size() for p in parameters)
     if getattr(wrapped, "is_quantized", False):
@@ -167,7 +169,7 @@ def _why_no_copy(wrapped: nn.Module, source: str) -> str:
     return ""
 
 
-def _same_weights(copy: nn.Module, wrapped: nn.Module, *, leave_out: set[str]) -> bool:
+def _same_weights(copy: nn.Module, wrapped: HuggingFaceModel, *, leave_out: set[str]) -> bool:
     theirs = {name.replace(_WRAPPED, ""): p for name, p in wrapped.named_parameters()}
     adapted = any(".base_layer." in name for name in theirs)  # as LoRA does
     return not adapted and all(

@@ -36,7 +36,7 @@ def self_test(
     - *Generation*: greedy, with and without a cache, as it is and edited (float32 alone).
 
     Args:
-        model: a TransformerBridge in eval mode.
+        model: in eval mode, whatever ``mechsteer.wrap`` takes.
         sites: which of ``mechsteer.model.sites.SITES``.
         tokenizer: the model's plain one by default.
 

@@ -35,7 +35,7 @@ def embed_steered(
     language, so edits that depend on it know it.
 
     Args:
-        model: a TransformerBridge in eval mode.
+        model: in eval mode, whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language.
         edits: of neurons or of the residual stream; with none this is ``embed``.
         positions: see ``steer``.

@@ -53,7 +53,7 @@ def fit(
     depend on the language of a row cannot be fitted incrementally: a batch mixes languages.
 
     Args:
-        model: a TransformerBridge in eval mode.
+        model: in eval mode, whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language.
         make: the edit of a layer; one that changes nothing is fine.
         incremental: whether earlier layers are edited already.

@@ -19,9 +19,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
-from mechsteer.model.cached import Writer, keeps_cache, require_cached
+from mechsteer.model.cached import keeps_cache, require_cached
 from mechsteer.model.decoder import is_encoder_decoder
 from mechsteer.model.interface import Model
+from mechsteer.model.view import Writer
 
 _KEPT = "_mechsteer_generation"  # where a model keeps its Generation while somebody watches
 _IN_PARTS = (  # options of transformers with which the first pass does not read just the prompt
@@ -54,10 +55,8 @@ class Generation:
 
     @contextmanager
     def running(self, call: Call) -> Iterator[None]:
-        """Within, ``call`` generates; a model that assists itself goes on with the outer prompt."""
-        outer = self.call
-        if outer is None or outer.n_tokens is None:
-            self.call = call
+        """Within, ``call`` generates."""
+        outer, self.call = self.call, call
         try:
             yield
         finally:

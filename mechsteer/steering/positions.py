@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 from mechsteer.recording.tokens import special_ids
 from mechsteer.recording.told import told
@@ -133,7 +134,7 @@ class Where:
         return whole[:, : self._prompt].flip(1).int().argmax(1, keepdim=True)
 
 
-def _reader(model: Any, stack: str) -> Any:
+def _reader(model: HuggingFaceModel, stack: str) -> Any:
     """The module of a plain model that reads the tokens of a stack."""
     return getattr(model, f"get_{stack}")() if stack else model
 

@@ -54,7 +54,7 @@ def steer(
     hook: expect no speed-up.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         edits: of neurons or of the residual stream.
         positions: ``"all"`` that are not padding, special tokens included; ``"content"``: real
             tokens (see ``mechsteer.recording.tokens``; a prefix is known where mechsteer embeds or
@@ -83,7 +83,7 @@ def steer(
     moving = [edit for edit in installed if not edit.is_identity()]
     if positions == "content":
         tokenizer = tokenizer or model.plain_tokenizer
-    steering = Steering()
+    steering = Steering(model)
     try:
         steering.watch(model)
         if moving:
@@ -112,9 +112,14 @@ def _require_place(model: Model, edit: Edit) -> None:
 
 
 class Steering:
-    """Handle of installed edits: a context manager, and ``remove()`` for those who keep it."""
+    """Handle of installed edits: a context manager, and ``remove()`` for those who keep it.
 
-    def __init__(self) -> None:
+    Attributes:
+        model: what is steered, which is how a model given by its name is reached.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self._installed: list[tuple[Any, Any]] = []
         self._fired: dict[str, bool] = {}
         self._where: dict[str, Where] = {}

@@ -54,7 +54,7 @@ class Condition:
     edit: str | None = None
     language: str | None = None
     k: int | None = None
-    strength: float | None = None
+    strength: int | float | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:

@@ -17,7 +17,9 @@ from mechsteer.studies.projection import Projection
 SENTENCES_SHOWN = 200  # of each language: more would only cover each other
 
 
-def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
+def experts_per_layer(
+    scores: NeuronScores, k: int | float, *, by: Criterion = "ap"
+) -> pd.DataFrame:
     """Experts of each language in each layer, and how well that layer's neurons detect it.
 
     Columns language, stack (``encoder`` or ``decoder``, empty where a model has one), layer, count,
@@ -49,7 +51,7 @@ def experts_per_layer(scores: NeuronScores, k: float, *, by: Criterion = "ap") -
     return pd.concat(frames, ignore_index=True)
 
 
-def expert_overlap(scores: NeuronScores, k: float, *, by: Criterion = "ap") -> pd.DataFrame:
+def expert_overlap(scores: NeuronScores, k: int | float, *, by: Criterion = "ap") -> pd.DataFrame:
     """How many of their k experts each two languages share.
 
     Columns language, other, shared, jaccard (shared neurons over all neurons of the two), one row

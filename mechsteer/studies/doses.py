@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from mechsteer.studies.conditions import BASE, Condition
 from mechsteer.studies.measurements import Measurements
 from mechsteer.studies.runner import Measured, Runner
 
-Dose = tuple[int, float]
+Dose: TypeAlias = tuple[int, int | float]
 
 
 def dose_of(condition: Condition) -> Dose:

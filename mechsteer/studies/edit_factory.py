@@ -52,7 +52,7 @@ class EditFactory:
         self._by = by
 
     def conditions(
-        self, targets: Sequence[str], ks: Sequence[float], strengths: Sequence[float]
+        self, targets: Sequence[str], ks: Sequence[int | float], strengths: Sequence[int | float]
     ) -> Iterator[Condition]:
         """Every condition to try: experts at each k and strength, the others at each strength.
 

@@ -46,11 +46,11 @@ class StudyOptions(Options):
         (), "Languages to steer to; all that were scored by default.", CODES,
         flag="--target", many="comma", least=0,
     )  # fmt: skip
-    ks: tuple[float, ...] = option(
+    ks: tuple[int | float, ...] = option(
         (100,), "Numbers of experts, or fractions of all neurons.", K,
         flag="--k", many="comma", read=read_k, show=repr,
     )  # fmt: skip
-    strengths: tuple[float, ...] = option(
+    strengths: tuple[int | float, ...] = option(
         (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
         flag="--strength", many="comma", read=float, show=repr,
     )  # fmt: skip

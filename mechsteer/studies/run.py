@@ -47,7 +47,7 @@ def study(
     and for each edit at its chosen dose as many random neurons in the same layers, once a seed.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         dev: parallel text for scoring and for every choice.
         test: parallel text for the reported numbers, in languages of ``dev``.
         edits: by name; clamping to the median by default. Constructors from experts to an edit;

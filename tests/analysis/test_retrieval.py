@@ -210,3 +210,16 @@ def test_csls_sees_past_a_hub_that_takes_every_query() -> None:
 def test_neighbours_beyond_the_sentences_are_refused(k: int) -> None:
     with pytest.raises(MechsteerError, match="from 1 to 5"):
         analysis.difference_margin(torch.ones(5, 5), k=k)
+
+
+@pytest.mark.parametrize(("gap", "hit"), [(0.0, False), (5e-7, False), (2e-6, True)])
+def test_a_near_tie_is_a_miss_in_retrieval_too(gap: float, hit: bool) -> None:
+    """The rival of sentence 0 is ``gap`` further in cosine than its translation."""
+    x = torch.zeros(3, 4, dtype=torch.float64)
+    x[0, 0] = x[1, 1] = x[2, 2] = 1
+    y = x.clone()
+    y[0] = torch.tensor([0.6, 0.0, 0.0, 0.8])
+    y[1] = torch.tensor([0.6 - gap, 0.8, 0.0, 0.0])
+    found = analysis.retrieval({"deu_Latn": x, "fra_Latn": y})
+    assert found.top1[0, 1, 0] == hit
+    assert analysis.top1_hits(x, y)[0, 0] == hit

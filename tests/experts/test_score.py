@@ -23,6 +23,7 @@ from mechsteer.experts.score import (
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record
+from tests.made import made_recording
 
 OWN = [
     *("eng_Latn", "deu_Latn", "fra_Latn", "spa_Latn", "rus_Cyrl", "ell_Grek"),
@@ -163,3 +164,13 @@ def test_ragged_labelled_text_is_scored(model: Any) -> None:
 def test_one_language_is_refused(model: Any) -> None:
     with pytest.raises(CorpusError, match="at least two languages"):
         score(model, LabelledCorpus({"eng_Latn": ["One.", "Two."]}))
+
+
+def test_counts_are_those_of_the_scored_languages() -> None:
+    recording = made_recording()
+    assert recording.languages == ("deu_Latn", "fra_Latn", "jpn_Jpan")
+    for negative, counts in (((), (11, 7, 9)), (("deu_Latn",), (7, 9)), (("fra_Latn",), (11, 9))):
+        scores = score_recording(recording, negative_only=negative)
+        assert (scores.counts, scores.n_sentences) == (counts, 27)
+        for language, count in zip(scores.languages, counts, strict=True):
+            assert scores.prevalence(language) == count / 27

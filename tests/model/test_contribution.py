@@ -90,7 +90,7 @@ def test_an_adapter_on_the_down_projection_leaves_its_neurons_all(checkpoint) ->
     adapted = peft.get_peft_model(
         plain(checkpoint), peft.LoraConfig(target_modules=["down_proj"], init_lora_weights=False)
     )
-    assert find_site(as_model(adapted)).n_neurons == 3 * 88
+    assert find_site(as_model(adapted.eval())).n_neurons == 3 * 88
 
 
 def test_what_w_out_does_not_write_is_refused(checkpoint) -> None:

@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor, nn
 
 import mechsteer as ms
-from mechsteer.errors import ModelError
+from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model import adapters
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.identity import EMBEDDED
@@ -219,6 +219,30 @@ def test_a_model_without_a_name_asks_for_its_tokenizer(folder, corpus) -> None:
     assert words.padding_side == "left"  # the user's own stays as it is
     with pytest.raises(ModelError, match="expected a Hugging Face tokenizer, got str"):
         ms.wrap(model, tokenizer="words")
+
+
+def test_a_model_held_by_the_user_is_that_of_its_checkpoint(checkpoint, reference) -> None:
+    for family in ("gpt2", "phi3", "bert"):  # two that TransformerLens splits, one with a head
+        folder = checkpoint(family)
+        loaded = load_model(folder, device="cpu")
+        cls = getattr(transformers, type(loaded.original_model).__name__)
+        for dtype in (torch.float32, torch.bfloat16):
+            held = ms.wrap(cls.from_pretrained(folder, dtype=dtype).eval())
+            held.require_same(loaded.identity())
+        with pytest.raises(ArtifactError, match="other configuration"):
+            held.require_same(reference.identity())
+        next(held.original_model.parameters()).data[0] += 1
+        with pytest.raises(ArtifactError, match="other weights"):
+            held.require_same(loaded.identity())
+
+
+def test_a_model_given_by_name_is_reached_through_its_scope(folder, reference, corpus) -> None:
+    edit = ms.clamp(ms.score(reference, corpus).top("fra_Latn", 20), value="mean")
+    ids = torch.tensor([[1, 20, 30, 5]])
+    with ms.steer(str(folder), edit) as steering:
+        steered = steering.model(ids)
+    with ms.steer(reference, edit):
+        assert torch.equal(steered, reference(ids))
 
 
 def test_a_family_without_an_adapter_is_taken(checkpoint, corpus) -> None:

@@ -33,6 +33,11 @@ def test_each_place_that_names_another_release_is_told(root: Path, place: str) -
     assert "expected 1.2.3" in found
 
 
+def test_a_release_has_its_date(root: Path) -> None:
+    (root / "CHANGELOG.md").write_text("# Changelog\n\n## 1.2.3 (unreleased)\n")
+    assert disagreements("v1.2.3", root, "1.2.3")
+
+
 def results(values: list[float]) -> pd.DataFrame:
     return pd.DataFrame(
         {"edit": "clamp", "layer": range(len(values)), "value": values, "ci_low": 0.0, "n": 64}

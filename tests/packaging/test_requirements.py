@@ -71,13 +71,13 @@ def is_text(node: ast.expr) -> TypeGuard[ast.Constant]:
 
 
 def test_what_the_package_imports_is_declared() -> None:
-    optional = names(EXTRAS["gguf"] + EXTRAS["language"])
+    optional = names(EXTRAS["adapters"] + EXTRAS["gguf"] + EXTRAS["language"])
     undeclared = imported(SHIPPED) - names(PROJECT["dependencies"]) - optional
     assert not undeclared
 
 
 def test_what_the_package_declares_is_imported() -> None:
-    optional = names(EXTRAS["gguf"] + EXTRAS["language"])
+    optional = names(EXTRAS["adapters"] + EXTRAS["gguf"] + EXTRAS["language"])
     assert not (names(PROJECT["dependencies"]) | optional) - imported(SHIPPED)
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 from mechsteer.model.plain.points import OnInput, OnOutput
 from mechsteer.model.plain.structure import PlainStack, find_stack, unsupported
@@ -52,7 +53,7 @@ class PlainModel(Model):
         ModelError: the blocks, their neurons or the residual stream cannot be told for certain.
     """
 
-    def __init__(self, model: Any, name: str, *, outer: Any = None) -> None:
+    def __init__(self, model: HuggingFaceModel, name: str, *, outer: Any = None) -> None:
         super().__init__(model if outer is None else outer)
         self._plain = model
         self._names = frozenset(inspect.signature(model.forward).parameters)
@@ -71,7 +72,7 @@ class PlainModel(Model):
         model.train(model.training)  # modules that were put in later are in train mode
 
     @property
-    def original_model(self) -> Any:
+    def original_model(self) -> HuggingFaceModel:
         """See ``Model``."""
         return self._plain
 
@@ -148,7 +149,7 @@ class PlainModel(Model):
         return point
 
 
-def _verified_stacks(model: Any) -> dict[str, tuple[PlainStack, nn.Module | None]]:
+def _verified_stacks(model: HuggingFaceModel) -> dict[str, tuple[PlainStack, nn.Module | None]]:
     """Every stack with its final norm, by the prefix of its names; nothing is hooked yet."""
     if not hasattr(model.config, "hidden_size"):
         raise unsupported(model, "its configuration names no hidden_size")
@@ -160,13 +161,13 @@ def _verified_stacks(model: Any) -> dict[str, tuple[PlainStack, nn.Module | None
     return {prefix: (stack, verified_norm(model, stack)) for prefix, stack in found.items()}
 
 
-def _owner(model: Any) -> Any:
+def _owner(model: HuggingFaceModel) -> Any:
     """The module that runs the blocks of a model of one stack."""
     base = model.base_model  # the decoder of an encoder-decoder alone lies in a wrapper never run
     return base.decoder if type(base).__name__.endswith("DecoderWrapper") else base
 
 
-def _context(model: Any) -> int:
+def _context(model: HuggingFaceModel) -> int:
     """Tokens the model takes: where positions are learned, those its table has room for."""
     for name, module in model.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import is_encoder_decoder
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.linear import effective_weight, features, linear_modules
 
 # what configurations call the number of neurons of a layer
@@ -57,7 +58,7 @@ class PlainStack:
     mlps: tuple[PlainMLP, ...]
 
 
-def find_stack(model: Any, owner: nn.Module) -> PlainStack:
+def find_stack(model: HuggingFaceModel, owner: nn.Module) -> PlainStack:
     """The stack that a module runs.
 
     A down-projection is the one linear module of a block from as many inputs as the configuration
@@ -67,7 +68,7 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
         ModelError: there is no such list of blocks, or there are several.
     """
     d_model = int(model.config.hidden_size)
-    found = []
+    found: list[list[tuple[nn.Module, nn.Module]]] = []
     for width in _widths(model, owner):
         lists: dict[str, list[tuple[nn.Module, nn.Module]]] = {}
         for name, module in owner.named_modules():
@@ -87,7 +88,7 @@ def find_stack(model: Any, owner: nn.Module) -> PlainStack:
     return PlainStack(owner, tuple(block for block, _ in found[0]), mlps)
 
 
-def _widths(model: Any, owner: nn.Module) -> list[int | tuple[int, ...]]:
+def _widths(model: HuggingFaceModel, owner: nn.Module) -> list[int | tuple[int, ...]]:
     """What the configuration may mean by the number of neurons, of all layers or of each."""
     d_model, config = int(model.config.hidden_size), model.config
     named = [getattr(config, name, None) for name in (*_WIDTHS, *_of_stack(model, owner))]
@@ -104,7 +105,7 @@ def _widths(model: Any, owner: nn.Module) -> list[int | tuple[int, ...]]:
     return sorted(sizes, key=str)
 
 
-def _of_stack(model: Any, owner: nn.Module) -> tuple[str, ...]:
+def _of_stack(model: HuggingFaceModel, owner: nn.Module) -> tuple[str, ...]:
     if not is_encoder_decoder(model):  # the decoder, or encoder, of such a model alone
         return ("encoder_ffn_dim", "decoder_ffn_dim")
     return ("encoder_ffn_dim",) if owner is model.get_encoder() else ("decoder_ffn_dim",)
@@ -114,7 +115,7 @@ def _downs(block: nn.Module, width: int, d_model: int) -> list[nn.Module]:
     return [module for _, module in linear_modules(block) if features(module) == (width, d_model)]
 
 
-def unsupported(model: Any, reason: str) -> ModelError:
+def unsupported(model: HuggingFaceModel, reason: str) -> ModelError:
     """The refusal of an architecture, by name and with a next step."""
     return ModelError(
         f"{type(model).__name__} is not supported: TransformerLens has no adapter that reads it, "

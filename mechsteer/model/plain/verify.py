@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from mechsteer.errors import MechsteerError
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import n_embedded, token_device
+from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.linear import features
 from mechsteer.model.plain.structure import PlainMLP, PlainStack, unsupported
 
 Seen = dict[nn.Module, list[tuple[Tensor | None, Tensor]]]
 
 
-def verified_norm(model: Any, stack: PlainStack) -> nn.Module | None:
+def verified_norm(model: HuggingFaceModel, stack: PlainStack) -> nn.Module | None:
     """Run two short sentences and check what was found; return the final norm, if there is one.
 
     Every block and down-projection runs once, on neurons and a residual stream of the right shape;
@@ -66,7 +67,7 @@ def _kinds(stack: PlainStack) -> Iterator[tuple[nn.Module, PlainMLP]]:
 
 
 def _require_tokenwise(
-    model: Any, block: nn.Module, down: nn.Module, ids: Tensor, seen: Seen
+    model: HuggingFaceModel, block: nn.Module, down: nn.Module, ids: Tensor, seen: Seen
 ) -> None:
     """Refuse neurons that mix tokens, as those of a state-space mixer do.
 
@@ -93,7 +94,9 @@ def _require_tokenwise(
 
 
 @torch.inference_mode()
-def _trace(model: Any, modules: set[nn.Module], ids: Tensor, *, n_padding: int) -> Seen:
+def _trace(
+    model: HuggingFaceModel, modules: set[nn.Module], ids: Tensor, *, n_padding: int
+) -> Seen:
     """What modules got and returned, call by call."""
     seen: Seen = {}
 
@@ -120,7 +123,7 @@ def _trace(model: Any, modules: set[nn.Module], ids: Tensor, *, n_padding: int) 
 
 
 def _final_norm(
-    model: Any, stack: PlainStack, norms: list[nn.Module], seen: Seen
+    model: HuggingFaceModel, stack: PlainStack, norms: list[nn.Module], seen: Seen
 ) -> nn.Module | None:
     last, returned = seen[stack.blocks[-1]][0][1], seen[stack.owner][0][1]
     if torch.equal(last, returned):

@@ -60,7 +60,7 @@ def find_site(model: ModelLike, name: str = "post") -> Site:
     the same sentence, teacher-forced: see ``mechsteer.model.decoder``.
 
     Args:
-        model: a TransformerBridge.
+        model: whatever ``mechsteer.wrap`` takes.
         name: one of ``SITES``; of one stack alone ``"encoder.post"``, ``"decoder.post"``. A mixture
             of experts has none of site ``"post"``: ``"experts"``, ``"shared"`` and ``"dense"`` name
             what it has, see ``mechsteer.model.mixtures``.
