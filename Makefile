@@ -96,7 +96,7 @@ notebooks: install
 
 # The table of supported models in docs/guide/families.md, from self-tests of tiny checkpoints.
 families: install
-	$(BIN)/python -m experiments.model_families.table
+	$(BIN)/python -m tests.families.table
 
 # The whole protocol of the paper, made small; the full one is in the experiment's README.
 protocol: install

@@ -35,7 +35,7 @@ def data_root() -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Folder of a checkpoint, made once: ``checkpoint("llama", template="<s> $A")``."""
-    from experiments.model_families.checkpoints import save_checkpoint, save_tiny
+    from tests.families.checkpoints import save_checkpoint, save_tiny
     from tests.model import encoder_decoders, mixture_models, plain_models
 
     root = tmp_path_factory.mktemp("checkpoints")
@@ -76,8 +76,8 @@ def bridge(checkpoint: Callable[..., Path]) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def corpus() -> LabelledCorpus:
     """Three languages of unequal numbers of sentences, of 1 to 40 tokens."""
-    from experiments.model_families.checkpoints import TEXT
     from mechsteer.corpus import LabelledCorpus
+    from tests.families.checkpoints import TEXT
 
     sentences = {
         code: tuple(" ".join(text.split()[: 1 + i % 11]) + "." * i for i in range(n))

@@ -31,7 +31,7 @@ def vocabulary_logits(model: Model, point: HookSite, neuron: int) -> Float[Tenso
 
     Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
     """
-    unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
+    unembedding = model.unembedding
     if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
     w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron][None, None]
@@ -61,7 +61,8 @@ def written(
         return pd.DataFrame(columns=columns).astype({"place": int, "logit": float})
     if not logits.isfinite().all():
         raise ModelError(
-            f"what neuron {neuron} of {point.place} writes is not finite: {remedy(model.dtype)}"
+            f"what neuron {neuron} of {point.layer_name} writes is not finite: "
+            f"{remedy(model.dtype)}"
         )
     known = logits[: len(tokenizer)].cpu()  # rows beyond the tokenizer's only pad the matrix
     rows = []

@@ -121,7 +121,7 @@ def _random_neurons(site: Site, experts: Int[Tensor, " expert"], *, seed: int) -
     for point, here, free in _divided(site, experts):
         if len(here) > len(free):
             raise MechsteerError(
-                f"{point.place} has {point.width} neurons, {len(here)} of them experts: "
+                f"{point.layer_name} has {point.width} neurons, {len(here)} of them experts: "
                 f"{len(free)} are left for a matched control; take a smaller k"
             )
         chosen += sorted(generator.choice(free, len(here), replace=False).tolist())
@@ -150,7 +150,7 @@ def _null_neurons(
         left = free[null.numpy()[free]]
         if len(here) > len(left):
             raise MechsteerError(
-                f"{point.place} has {len(left)} neurons that tell nothing about the language "
+                f"{point.layer_name} has {len(left)} neurons that tell nothing about the language "
                 f"and {len(here)} experts: take a smaller k, a larger tolerance, or random_like"
             )
         for place in here:

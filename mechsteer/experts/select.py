@@ -35,8 +35,8 @@ def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = 
     ranking = scores.ranking(language, by)
     score = getattr(scores, by)[scores.row(language)].numpy()
     points = scores.site.points
-    layers = list(dict.fromkeys(point.place for point in points))
-    numbers = [layers.index(point.place) for point in points]
+    layers = list(dict.fromkeys(point.layer_name for point in points))
+    numbers = [layers.index(point.layer_name) for point in points]
     layer = np.repeat(numbers, [point.width for point in points])[ranking]
     kept, tied = np.zeros(len(ranking), bool), 0
     for number in np.unique(layer):

@@ -39,3 +39,12 @@ def effective_weight(linear: Any) -> Tensor:
     for adapter in set(linear.active_adapters) & set(linear.lora_A):
         weight = weight + linear.get_delta_weight(adapter)
     return weight
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module normalises and does nothing else, by the names of its classes.
+
+    RobertaPreLayerNormLayer is a block.
+    """
+    names = [type(part).__name__.lower() for part in module.modules()]
+    return names[0].endswith("norm") or all("norm" in name for name in names)

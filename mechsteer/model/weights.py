@@ -93,7 +93,7 @@ def weights_hash(plain: Any, loaded: Origin | None) -> str:
     digest = hashlib.sha256()
     for name, tensor in _held(plain):
         digest.update(f"{name} {tensor.dtype} {[*tensor.shape]};".encode())
-        digest.update(_bytes(tensor).cpu().numpy())
+        digest.update(_bytes(tensor).cpu().numpy().data)
     return MEMORY + digest.hexdigest()
 
 
@@ -111,7 +111,7 @@ def sums(plain: Any) -> bytes:
         whole = len(raw) - len(raw) % (8 * _LANES)
         table = raw[:whole].view(torch.int64).view(-1, _LANES)
         for part in (table.sum(0), table.sum(1), raw[whole:]):
-            digest.update(part.cpu().numpy())
+            digest.update(part.cpu().numpy().data)
     return digest.digest()
 
 

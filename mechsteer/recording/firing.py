@@ -71,7 +71,7 @@ def require_firing(model: Model, neurons: Sequence[HookSite]) -> None:
         expected = pre * up[0] if up else pre
         if not torch.equal(post * post, post * expected):  # where post is 0 nothing is said
             raise SiteError(
-                f"{point.place}: the activation function does not keep the sign, so "
+                f"{point.layer_name}: the activation function does not keep the sign, so "
                 "hook_pre > 0 is not whether a neuron fires: record without firing"
             )
 

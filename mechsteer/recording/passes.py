@@ -82,7 +82,7 @@ def _require_finite(pooled: Pooled, batch: Batch, corpus: LabelledCorpus, model:
     number, row = (~finite).nonzero()[0].tolist()  # the first in the forward pass
     point, _ = list(pooled)[number]
     raise ModelError(
-        f"{source_of(corpus, int(batch.rows[row]))}: an activation of {point.place} "
+        f"{source_of(corpus, int(batch.rows[row]))}: an activation of {point.layer_name} "
         f"({point.component}) is not finite: {remedy(model.dtype)}"
     )
 

@@ -106,11 +106,11 @@ class Recording:
         return self._store.activations(firing_point(self._recorded(point)), "mean")
 
     def _recorded(self, point: HookSite | int) -> HookSite:
-        place = self.site.points[point] if isinstance(point, int) else point
-        if place not in self.points:
-            known = ", ".join(dict.fromkeys(recorded.place for recorded in self.points))
-            raise ArtifactError(f"{place.place} was not recorded, only {known}")
-        return place
+        found = self.site.points[point] if isinstance(point, int) else point
+        if found not in self.points:
+            known = ", ".join(dict.fromkeys(recorded.layer_name for recorded in self.points))
+            raise ArtifactError(f"{found.layer_name} was not recorded, only {known}")
+        return found
 
     @property
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:

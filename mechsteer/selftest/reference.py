@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property, partial
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
@@ -96,7 +97,10 @@ def _read(
     with ExitStack() as scope:
         for hook, place in taps.items():
             scope.enter_context(place.reading(partial(values.__setitem__, hook)))
-        out = copy(**inputs, output_hidden_states=True)
+        stateless = (
+            {"use_cache": False} if "use_cache" in signature(copy.forward).parameters else {}
+        )
+        out = copy(**inputs, **stateless, output_hidden_states=True)
     hidden = getattr(out, "encoder_hidden_states", None) or out.hidden_states
     values |= {row.hook: h.cpu() for row, h in zip(rows, hidden, strict=True)}
     logits = getattr(out, "logits", None)

@@ -55,10 +55,8 @@ class Generation:
 
     @contextmanager
     def running(self, call: Call) -> Iterator[None]:
-        """Within, ``call`` generates; a model that assists itself goes on with the outer prompt."""
-        outer = self.call
-        if outer is None or outer.n_tokens is None:
-            self.call = call
+        """Within, ``call`` generates."""
+        outer, self.call = self.call, call
         try:
             yield
         finally:

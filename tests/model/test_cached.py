@@ -126,8 +126,8 @@ def test_hooks_of_others_see_nothing_of_it(bridge) -> None:
 @pytest.fixture(scope="module")
 def bamba(tmp_path_factory: Any) -> Any:
     """Numbers positions from 0 in each pass that is not told them."""
-    from experiments.model_families.checkpoints import save_tiny
-    from experiments.model_families.roster import FAMILIES
+    from tests.families.checkpoints import save_tiny
+    from tests.families.roster import FAMILIES
 
     folder = tmp_path_factory.mktemp("bamba")
     sizes = {**FAMILIES["llama"].sizes, **BAMBA}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
+from mechsteer.steering.generation import Call, forget, watch
 from tests.steering.test_positions import PROMPT, observe, padded, shift_of
 
 LONG = torch.tensor([[1, 20, 30, 40, 20, 30, 40, 50, 20, 30]])
@@ -194,3 +195,31 @@ def test_nothing_stays_on_a_model_when_the_last_scope_ends(bridge: Callable[...,
         assert set(vars(model.original_model)) != before[0]
         model(PROMPT)
     assert (set(vars(model.original_model)), set(vars(model.module))) == before
+
+
+@COUNTED
+def test_a_pass_of_ones_own_is_generated_behind_a_cache_that_is_shorter(
+    bridge: Callable[..., Any], positions: Any
+) -> None:
+    model = bridge("llama")
+    with torch.inference_mode():
+        _, cache = model(PROMPT[:, :2], return_type="logits_and_cache", use_cache=True)
+    found = observe(model, positions, lambda: model(LONG[:, 1:6], past_key_values=cache))
+    assert found == [[[1] * 5]]
+
+
+@COUNTED
+def test_a_loop_that_says_it_generates_counts_a_filled_cache(
+    bridge: Callable[..., Any], positions: Any
+) -> None:
+    model = bridge("llama")
+    with torch.inference_mode():
+        _, cache = model(PROMPT, return_type="logits_and_cache", use_cache=True)
+
+    def run() -> None:
+        with watch(model).running(Call()):
+            model(torch.tensor([[7, 8]]), past_key_values=cache)
+            model(torch.tensor([[9]]), past_key_values=cache)
+        forget(model)
+
+    assert observe(model, positions, run) == [[[0, int(positions == "last")]], [[1]]]

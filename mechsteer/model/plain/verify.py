@@ -12,7 +12,7 @@ from mechsteer.errors import MechsteerError
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import n_embedded, token_device
 from mechsteer.model.hugging_face import HuggingFaceModel
-from mechsteer.model.linear import features
+from mechsteer.model.linear import features, is_norm
 from mechsteer.model.plain.structure import PlainMLP, PlainStack, unsupported
 
 Seen = dict[nn.Module, list[tuple[Tensor | None, Tensor]]]
@@ -29,9 +29,7 @@ def verified_norm(model: HuggingFaceModel, stack: PlainStack) -> nn.Module | Non
         ModelError: it is otherwise.
     """
     inside = {module for block in stack.blocks for module in block.modules()}
-    norms = [
-        m for m in stack.owner.modules() if m not in inside and "norm" in type(m).__name__.lower()
-    ]
+    norms = [m for m in stack.owner.modules() if m not in inside and is_norm(m)]
     ids = torch.arange(2, 12, device=token_device(model)).view(2, 5)
     outs = [mlp.out for mlp in stack.mlps]
     seen = _trace(model, {*stack.blocks, *outs, *norms, stack.owner}, ids, n_padding=0)

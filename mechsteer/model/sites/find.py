@@ -17,6 +17,7 @@ from mechsteer.model.linear import features
 from mechsteer.model.mixtures import MIXED, expert_width, has_experts
 from mechsteer.model.sites.contribution import unaccounted
 from mechsteer.model.sites.isolation import other_tokens
+from mechsteer.model.sites.offers import offered
 from mechsteer.model.sites.points import HookSite, Site
 from mechsteer.model.stacks import Stack
 from mechsteer.model.wrap import ModelLike, as_model
@@ -174,14 +175,19 @@ def _points(
     elif mixture and kind in ("post", "linear"):
         what = "the block's output, not neurons" if routed else "a part of its neurons, not all"
         raise SiteError(
-            f"layer {layer} is a mixture of experts: its hook_post is {what}; ask for site "
-            "'experts', 'shared' (the shared expert) or 'dense' (layers that are no mixture)"
+            f"layer {layer} is a mixture of experts: its hook_post is {what}; "
+            f"{offered(stack, lambda other: _is_mixture(stack, other, points))}"
         )
     elif mixture and kind == "shared" and not routed:
         yield from _shared(stack, layer, points)
     elif mixture and kind in MIXED:
         hook = stack.hook(layer, f"mlp.{kind}.hook_post")
         yield HookSite(stack.component(kind), layer, hook, expert_width(model, block, hook))
+
+
+def _is_mixture(stack: Stack, layer: int, points: Mapping[str, Any]) -> bool:
+    routed = _name(points, stack.hook(layer, "mlp.hook_post")).endswith("mlp.hook_out")
+    return routed or has_experts(stack.blocks[layer].original_component)
 
 
 def _shared(stack: Stack, layer: int, points: Mapping[str, Any]) -> Iterator[HookSite]:

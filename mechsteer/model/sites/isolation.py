@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
 from mechsteer.model.interface import Model
+from mechsteer.model.linear import is_norm
 
 SENTENCES, TOKENS = 4, 4
 
@@ -97,7 +98,7 @@ def _isolate(
     yield parts.neurons.register_forward_hook(lambda m, a, out: setattr(seen, "neurons", out))
     yield parts.down.register_forward_hook(lambda m, a, out: setattr(seen, "written", out))
     for module in block.modules():
-        if "norm" in type(module).__name__.lower():
+        if is_norm(module):
             yield module.register_forward_hook(_pass_on, with_kwargs=True)
         elif module in parts.outputs:
             yield module.register_forward_hook(_silence(given.down))
@@ -107,10 +108,12 @@ def _isolate(
             yield module.register_forward_hook(_keep(seen), with_kwargs=True)
 
 
-def _pass_on(module: nn.Module, args: Any, kwargs: dict[str, Any], out: Tensor) -> Any:
+def _pass_on(module: nn.Module, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
     """A norm's hook that makes it the identity."""
     got = _input(args, kwargs)
-    return out if got is None else got.to(out.dtype)
+    if got is None:
+        return out
+    return (got.to(out[0].dtype), *out[1:]) if isinstance(out, tuple) else got.to(out.dtype)
 
 
 def _instead(x: Stream) -> Callable[..., Any]:

@@ -34,7 +34,7 @@ class HookSite:
         return self.component.rpartition(".")[2]
 
     @property
-    def place(self) -> str:
+    def layer_name(self) -> str:
         """``"layer 3"``, or ``"encoder layer 3"``."""
         return f"{self.stack} layer {self.layer}".lstrip()
 
@@ -69,6 +69,6 @@ class Site:
         """
         if not 0 <= index < self.n_neurons:
             raise SiteError(f"expected a neuron from 0 to {self.n_neurons - 1}, got {index}")
-        place = bisect_right(self.offsets, index) - 1
-        point = self.points[place]
-        return point.component, point.layer, index - self.offsets[place]
+        number = bisect_right(self.offsets, index) - 1
+        point = self.points[number]
+        return point.component, point.layer, index - self.offsets[number]

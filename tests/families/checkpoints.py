@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.model_families.roster import FAMILIES
+from tests.families.roster import FAMILIES
 
 TEXT = (
     "the cat sat on the mat and the dog sat by the door",

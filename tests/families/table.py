@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.model_families.checkpoints import save_checkpoint
-from experiments.model_families.roster import FAMILIES, Family
 from mechsteer.errors import MechsteerError
 from mechsteer.model.load import load_model
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.sites import find_site
 from mechsteer.progress import progress
 from mechsteer.selftest import Check, self_test
+from tests.families.checkpoints import save_checkpoint
+from tests.families.roster import FAMILIES, Family
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "families.md"
 BEGIN, END = "<!-- families: made by `make families` -->\n", "<!-- end of families -->\n"
