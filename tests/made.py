@@ -12,6 +12,7 @@ from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording import Recording
+from mechsteer.recording.store import Store
 
 LANGUAGES = ("deu_Latn", "fra_Latn", "jpn_Jpan")
 COUNTS = (11, 7, 9)
@@ -22,7 +23,7 @@ MODEL = ModelIdentity("made", "none", 2, 8, "config", "weights", "words", "float
 
 
 @dataclass
-class Tables:
+class Tables(Store):
     """A store that holds float64 ``[sentence, neuron]`` of each hook point and pooling."""
 
     tables: dict[tuple[HookSite, str], Tensor]

@@ -108,7 +108,7 @@ def read_tensors(
 def _digest(tensor: Tensor) -> str:
     """A checksum of shape, type and bytes; against damage, not against forgery."""
     digest = xxhash.xxh3_128(f"{tensor.dtype}{[*tensor.shape]}".encode())
-    digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

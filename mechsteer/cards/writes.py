@@ -31,7 +31,7 @@ def vocabulary_logits(model: Model, point: HookSite, neuron: int) -> Float[Tenso
 
     Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
     """
-    unembedding = getattr(getattr(model, "unembed", None), "W_U", None)
+    unembedding = model.unembedding
     if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
     w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron][None, None]

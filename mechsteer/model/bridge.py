@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from mechsteer.errors import ModelError
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
@@ -28,7 +30,8 @@ class BridgeModel(Model):
     @property
     def original_model(self) -> HuggingFaceModel:
         """The Hugging Face model that the bridge wraps."""
-        return self.module.original_model
+        wrapped: HuggingFaceModel = self.module.original_model
+        return wrapped
 
     @property
     def cfg(self) -> Any:
@@ -39,6 +42,11 @@ class BridgeModel(Model):
     def hook_dict(self) -> dict[str, Any]:
         """See ``Model``."""
         return {**self.module.hook_dict, **self._added}
+
+    @property
+    def unembedding(self) -> Tensor | None:
+        """See ``Model``."""
+        return getattr(getattr(self.module, "unembed", None), "W_U", None)
 
     @property
     def source(self) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Literal, TypeVar
 
+from torch import Tensor
+
 from mechsteer.model.facts import Facts
 from mechsteer.model.hugging_face import HuggingFaceModel
 
@@ -68,6 +70,11 @@ class View(ABC):
         Raises:
             ModelError: the bridge is in compatibility mode.
         """
+
+    @property
+    @abstractmethod
+    def unembedding(self) -> Tensor | None:
+        """``[d_model, token]``, None where nothing turns the residual stream into words."""
 
     @property
     @abstractmethod

@@ -16,6 +16,7 @@ import transformers
 from torch import Tensor, nn
 
 import mechsteer as ms
+from mechsteer.cards.writes import vocabulary_logits
 from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.model import adapters
 from mechsteer.model.bridge import BridgeModel
@@ -124,6 +125,13 @@ def test_what_is_predicted_and_fitted_is_equal(model, reference, corpus) -> None
 
     fitted = [fit(each, corpus, make) for each in (model, reference)]
     assert torch.equal(fitted[0].b, fitted[1].b)
+
+
+def test_what_neurons_write_is_equal(model, reference) -> None:
+    point = find_site(reference).points[1]
+    found, wanted = (vocabulary_logits(as_model(each), point, 7) for each in (model, reference))
+    assert found is not None
+    assert torch.equal(found, wanted)
 
 
 def test_every_form_passes_its_self_test(model) -> None:

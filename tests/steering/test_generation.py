@@ -11,7 +11,7 @@ from torch import Tensor
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
-from mechsteer.steering.generation import generating
+from mechsteer.steering.generation import Call, forget, watch
 from tests.steering.test_positions import PROMPT, observe, padded, shift_of
 
 LONG = torch.tensor([[1, 20, 30, 40, 20, 30, 40, 50, 20, 30]])
@@ -217,8 +217,9 @@ def test_a_loop_that_says_it_generates_counts_a_filled_cache(
         _, cache = model(PROMPT, return_type="logits_and_cache", use_cache=True)
 
     def run() -> None:
-        with generating(model):
+        with watch(model).running(Call()):
             model(torch.tensor([[7, 8]]), past_key_values=cache)
             model(torch.tensor([[9]]), past_key_values=cache)
+        forget(model)
 
     assert observe(model, positions, run) == [[[0, int(positions == "last")]], [[1]]]

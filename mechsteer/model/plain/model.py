@@ -87,6 +87,12 @@ class PlainModel(Model):
         return {**self._points, **self._added}
 
     @property
+    def unembedding(self) -> Tensor | None:
+        """See ``Model``; the heads of encoders do more than that."""
+        head = self._plain.get_output_embeddings() if self.is_causal else None
+        return None if head is None else head.weight.T
+
+    @property
     def source(self) -> str:
         """See ``Model``."""
         return str(getattr(self._plain.config, "_name_or_path", ""))
