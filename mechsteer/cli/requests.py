@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +26,7 @@ class ScoreRequest(ScoreOptions):
     split: str | None = option(
         None, "Split to read, for example dev.", word("the name of a split"), flag="--split"
     )
-    languages: tuple[str, ...] = option(
+    languages: Sequence[str] = option(
         (), "Comma-separated; all by default.", CODES, flag="--languages", many="comma", least=0
     )
     labelled: bool = option(
@@ -48,7 +49,7 @@ class ScoreRequest(ScoreOptions):
 class StudyRequest(StudyOptions):
     """What ``mechsteer study`` is asked, beside the run."""
 
-    edits: tuple[str, ...] = option(
+    edits: Sequence[str] = option(
         ("clamp",),
         "clamp (to the median), clamp-mean, damp, zero, aura, shift (of mean-pooled scores), or a "
         "file that `mechsteer edit` wrote; repeat it for several.",
@@ -77,7 +78,7 @@ class StudyRequest(StudyOptions):
 class CardsRequest(Options):
     """What ``mechsteer cards`` is asked, beside the run."""
 
-    neurons: tuple[str, ...] = option(
+    neurons: Sequence[str] = option(
         (), "A neuron LAYER:NEURON that gets a card too; repeat it for more.",
         word("a neuron as LAYER:NEURON"), flag="--neuron", many="repeat", least=0,
     )  # fmt: skip

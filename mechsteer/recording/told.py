@@ -20,12 +20,13 @@ _KEPT = "_mechsteer_real"  # where a model keeps it while the pass runs
 @contextmanager
 def telling(model: Model, real: Bool[Tensor, "sentence token"]) -> Iterator[None]:
     """Within, the model reads a batch whose real tokens are these."""
-    kept = vars(model.original_model)
-    kept[_KEPT] = real
-    try:
-        yield
-    finally:
-        del kept[_KEPT]
+    with model.facts.lock:  # threads that read one model take turns
+        kept = vars(model.original_model)
+        kept[_KEPT] = real
+        try:
+            yield
+        finally:
+            del kept[_KEPT]
 
 
 def told(model: Model) -> Bool[Tensor, "sentence token"] | None:

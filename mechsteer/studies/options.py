@@ -6,6 +6,7 @@ command that makes the run again is written from them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -27,7 +28,7 @@ class ScoreOptions(Reading):
         "max", "Over a sentence's real tokens.", one_of("max", "mean", "last"),
         flag="--pooling",
     )  # fmt: skip
-    negative_only: tuple[str, ...] = option(
+    negative_only: Sequence[str] = option(
         (), "Languages that count as negatives and get no score.", CODES,
         flag="--negative-only", many="comma", least=0,
     )  # fmt: skip
@@ -42,15 +43,15 @@ class ScoreOptions(Reading):
 class StudyOptions(Options):
     """What a study tries, chooses and measures."""
 
-    targets: tuple[str, ...] = option(
+    targets: Sequence[str] = option(
         (), "Languages to steer to; all that were scored by default.", CODES,
         flag="--target", many="comma", least=0,
     )  # fmt: skip
-    ks: tuple[int | float, ...] = option(
+    ks: Sequence[int | float] = option(
         (100,), "Numbers of experts, or fractions of all neurons.", K,
         flag="--k", many="comma", read=read_k, show=repr,
     )  # fmt: skip
-    strengths: tuple[int | float, ...] = option(
+    strengths: Sequence[int | float] = option(
         (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
         flag="--strength", many="comma", read=float, show=repr,
     )  # fmt: skip
@@ -59,7 +60,7 @@ class StudyOptions(Options):
         flag="--by",
     )  # fmt: skip
     controls: bool = option(True, "Whether to run random neurons and centring.", YES_OR_NO)
-    seeds: tuple[int, ...] = option(
+    seeds: Sequence[int] = option(
         (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
         flag="--seeds", many="count", least=0,
     )  # fmt: skip

@@ -208,3 +208,13 @@ def state_of(model: Any) -> tuple[Any, ...]:
     ]
     config = model.original_model.config
     return hooks, config.to_dict(), config._experts_implementation, sorted(model.hook_dict)
+
+
+def test_threads_that_embed_with_one_model_get_what_each_would_alone(bridge, corpus) -> None:
+    model = bridge("llama")
+    one = ms.embed(model, corpus, batch_tokens=64, progress=False)
+    with ThreadPoolExecutor(3) as pool:
+        runs = [
+            pool.submit(ms.embed, model, corpus, batch_tokens=64, progress=False) for _ in range(3)
+        ]
+        assert all(torch.equal(run.result()[name], one[name]) for run in runs for name in one)
