@@ -87,7 +87,7 @@ def top_and_bottom(
     top, bottom = ranking[:count], ranking[len(ranking) - count :]
     index = np.concatenate([top, bottom]).tolist()
     cuts = (top[-1], bottom[0]) if count else ()
-    tied = sum(scores.tied_with(cut, language, by) for cut in cuts)
+    tied = sum(scores.tied_with(int(cut), language, by) for cut in cuts)
     selection = f"top and bottom {count} by {by}"
     return scores.take(language, index, selection=selection, tied=tied)
 

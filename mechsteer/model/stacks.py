@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from mechsteer.errors import SiteError
 
 _BLOCKS = {"": "blocks", "encoder": "encoder_blocks", "decoder": "decoder_blocks"}
@@ -24,7 +26,7 @@ class Stack:
     """
 
     name: str
-    blocks: Sequence[Any]
+    blocks: Sequence[Any] | nn.ModuleList
     norm: tuple[str, Any] | None
 
     def component(self, kind: str) -> str:
