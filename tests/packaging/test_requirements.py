@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("mechsteer", "kernels")
 BESIDE = ("tests", "experiments", "benchmarks", "docs", "setup.py")
 OURS = {"mechsteer", "kernels", "tests", "experiments", "benchmarks"}
-NOT_INSTALLED = {"faiss": "faiss-cpu"}  # modules of other names than their optional packages
+# modules of other names than their packages, where these are not installed or do not say so
+ALIASES = {"faiss": "faiss-cpu", "sklearn": "scikit-learn"}
+STANDARD = {*sys.stdlib_module_names, "tomllib"}  # which Python 3.10 lacks
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
@@ -44,8 +46,8 @@ def imported(places: tuple[str, ...]) -> frozenset[str]:
     siblings = {file.stem for place in BESIDE for file in (ROOT / place).rglob("*.py")}
     known = packages_distributions()
     return frozenset(
-        name_of(known.get(module, [NOT_INSTALLED.get(module, module)])[0])
-        for module in modules - OURS - set(sys.stdlib_module_names)
+        name_of(known.get(module, [ALIASES.get(module, module)])[0])
+        for module in modules - OURS - STANDARD
         if module in known or module not in siblings
     )
 
