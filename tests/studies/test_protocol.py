@@ -12,7 +12,8 @@ from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 from mechsteer.interventions import clamp, damp
 from mechsteer.recording import Reading
-from mechsteer.studies.edit_factory import ByTarget
+from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.edit_factory import ByTarget, EditFactory
 from mechsteer.studies.measurements import measure
 from tests.made import LANGUAGES, made_scores
 from tests.studies.made import LAYERS, Model, N, made_study, renamed, text
@@ -118,6 +119,19 @@ def test_two_edits_whose_names_look_alike_on_disk_are_two(tmp_path: Path) -> Non
         own = study.results[study.results["edit"] == name].reset_index(drop=True)
         expected = alone[alone["edit"] == name].reset_index(drop=True)
         pd.testing.assert_frame_equal(own, expected)
+
+
+def test_a_condition_without_experts_or_edit_is_refused_by_name() -> None:
+    factory = EditFactory(made_scores(), {"clamp": clamp})
+    for condition in (
+        Condition("edit", "clamp", None, 5, 1.0),
+        Condition("edit", "clamp", "fra_Latn", None, 1.0),
+    ):
+        with pytest.raises(MechsteerError, match="has no experts"):
+            factory.experts(condition)
+    for condition in (BASE, CENTRING):
+        with pytest.raises(MechsteerError, match="has no edit"):
+            factory.edit(condition)
 
 
 def test_an_edit_without_a_name_is_refused() -> None:
