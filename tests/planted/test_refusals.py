@@ -149,7 +149,7 @@ def test_a_space_that_cannot_be_measured_is_refused(name: str, hazard: str) -> N
         ON_SPACES[name](made)
 
 
-@pytest.mark.parametrize("name", [*FITTED, "map_to", "retrieval", "pair_distances"])
+@pytest.mark.parametrize("name", [*sorted(FITTED), "map_to", "retrieval", "pair_distances"])
 def test_no_language_at_all_is_refused(name: str) -> None:
     with pytest.raises(MechsteerError):
         ON_SPACES[name]({})
