@@ -23,7 +23,6 @@ from torch import Tensor
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError
 
-SCHEMA = 2  # 2 has digests
 _NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
 _CHECKSUM = "checksum"
 

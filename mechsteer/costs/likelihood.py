@@ -11,8 +11,8 @@ from torch import Tensor
 from mechsteer.costs.windows import WindowBatch
 from mechsteer.errors import ModelError
 from mechsteer.model.interface import Model
+from mechsteer.recording.counted import counting
 from mechsteer.recording.finite import remedy
-from mechsteer.recording.told import telling
 
 _CHUNK = 1 << 24  # float64 logits at a time: 128 MB
 
@@ -34,7 +34,7 @@ def logits_of(model: Model, batch: WindowBatch) -> Float[Tensor, "window token w
     """The model's logits on every window of a batch."""
     device = model.input_device
     ids, mask = batch.ids.to(device), batch.mask.to(device)
-    with telling(model, batch.real):
+    with counting(model, batch.real):
         logits: Tensor = model(ids, attention_mask=mask, return_type="logits", use_cache=False)
     return logits
 

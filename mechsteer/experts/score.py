@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
-from mechsteer.experts.scores import TABLES, NeuronScores
+from mechsteer.experts.scores import STATISTICS, NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.identity import ModelIdentity
@@ -80,10 +80,10 @@ def score_recording(
     if unknown:
         raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
     targets = [i for i, name in enumerate(recording.languages) if name not in negative_only]
-    columns: dict[str, list[Tensor]] = {name: [] for name in TABLES}
+    columns: dict[str, list[Tensor]] = {name: [] for name in STATISTICS}
     for point in progress(recording.site.points, "scoring", "layer"):
         scores = score_columns(recording.activations(point, pooling=pooling), recording.labels)
-        for name in TABLES:
+        for name in STATISTICS:
             columns[name].append(getattr(scores, name)[targets].cpu())
     counts = torch.bincount(recording.labels, minlength=len(recording.languages)).tolist()
     return NeuronScores(
@@ -107,7 +107,7 @@ def save_scores(scores: NeuronScores, path: Path) -> None:
     for component in dict.fromkeys(point.component for point in scores.site.points):
         prefix = "" if component == "post" else f"{component}."
         spans = _spans(scores.site, component)
-        for name in TABLES:
+        for name in STATISTICS:
             parts = [getattr(scores, name)[:, span] for span in spans.values()]
             if len({part.shape[1] for part in parts}) == 1:
                 tensors[prefix + name] = torch.stack(parts, dim=1)
@@ -126,12 +126,12 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
     site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
     tensors, _ = read_tensors(path)
     shape = (len(record["languages"]), site.n_neurons)
-    tables = {name: torch.empty(shape) for name in TABLES}
+    tables = {name: torch.empty(shape) for name in STATISTICS}
     try:
         for component in dict.fromkeys(point.component for point in site.points):
             prefix = "" if component == "post" else f"{component}."
             for position, (layer, span) in enumerate(_spans(site, component).items()):
-                for name in TABLES:
+                for name in STATISTICS:
                     key = prefix + name
                     whole = tensors.get(key)
                     part = tensors[f"{key}.{layer}"] if whole is None else whole[:, position]

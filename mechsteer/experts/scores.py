@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
 Criterion = Literal["ap", "auroc"]
-TABLES = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
+STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 
-SCHEMA = 1
+EDIT_SCHEMA = 1
 
 _KINDS: dict[str, type[NeuronEdit] | type[ResidualEdit]]
 _KINDS = {"neuron": NeuronEdit, "residual": ResidualEdit}
@@ -103,7 +103,12 @@ def load_edits(source: str | Path) -> tuple[Edit, ...]:
 
 
 def _serialised(tensors: Mapping[str, Tensor], described: Sequence[Mapping[str, Any]]) -> bytes:
-    content = {"sha256": _UNHASHED, "schema": SCHEMA, "version": __version__, "edits": described}
+    content = {
+        "sha256": _UNHASHED,
+        "schema": EDIT_SCHEMA,
+        "version": __version__,
+        "edits": described,
+    }
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
@@ -139,10 +144,10 @@ def _parsed(path: Path, data: bytes) -> tuple[list[Any], dict[str, Tensor]]:
         schema, edits = content["schema"], content["edits"]
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path} is not an edit that mechsteer saved: {error}") from None
-    if schema != SCHEMA:
+    if schema != EDIT_SCHEMA:
         raise ArtifactError(
             f"{path} has schema {schema!r} (mechsteer {content.get('version')}), this mechsteer "
-            f"({__version__}) reads {SCHEMA}: use the version that wrote it"
+            f"({__version__}) reads {EDIT_SCHEMA}: use the version that wrote it"
         )
     return list(edits), tensors
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.experts.scores import TABLES, Experts
+from mechsteer.experts.scores import STATISTICS, Experts
 from mechsteer.kernels import Pooling, effect_size, score
 from mechsteer.recording import Recording
 
@@ -62,7 +62,7 @@ def rescored(experts: Experts, recording: Recording, *, pooling: Pooling | None 
     """
     how = pooling or experts.pooling
     row = int(recording.labels[rows_in(recording, experts.language)][0])
-    found: dict[str, Any] = {name: torch.empty(len(experts)) for name in TABLES}
+    found: dict[str, Any] = {name: torch.empty(len(experts)) for name in STATISTICS}
     for places, values in samples(experts, recording, how):
         scores = score(values.float(), recording.labels)  # recorded in float32 or less: exact
         for name, column in found.items():

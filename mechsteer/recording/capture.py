@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mechsteer.artifacts.files import SCHEMA, content_hash
+from mechsteer.artifacts.files import content_hash
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity
@@ -35,6 +35,8 @@ from mechsteer.recording.store import Memory, Recording, Store, by_language
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
+
+RECORDING_SCHEMA = 2  # of the plan and its shards: 2 has a digest of every tensor
 
 
 def record(
@@ -178,7 +180,7 @@ def _inputs(
     device = model.input_device.type
     libraries = ("torch", "transformers", "transformer-lens")
     return {
-        "schema": SCHEMA,
+        "schema": RECORDING_SCHEMA,
         "corpus": corpus.fingerprint,
         "model": {key: value for key, value in asdict(who).items() if key != "name"},
         "points": content_hash([[asdict(point), how] for point, how in read.items()]),

@@ -17,11 +17,11 @@ from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, require_once, require_tokens, require_width
 from mechsteer.recording.batches import Batch, BatchPlan, source_of
+from mechsteer.recording.counted import counting
 from mechsteer.recording.finite import remedy
 from mechsteer.recording.firing import FIRING, fires
 from mechsteer.recording.points import PointPoolings
 from mechsteer.recording.store import Pooled, Store
-from mechsteer.recording.told import telling
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -70,7 +70,7 @@ def _pooled(model: Model, points: PointPoolings, batch: Batch) -> Pooled:
         return pool_activation
 
     readers = {point.hook: reader(point, poolings) for point, poolings in points.items()}
-    with telling(model, batch.real):
+    with counting(model, batch.real):
         read(model, batch.ids, batch.mask, readers)
     return pooled
 

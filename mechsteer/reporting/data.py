@@ -16,7 +16,7 @@ from mechsteer.studies.conditions import Arm, names
 from mechsteer.studies.results import COLUMNS, arms_of
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
+REPORT_TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -188,7 +188,7 @@ def _compact(data: ReportData) -> ReportData:
     A name repeats in every row of every table, so that one of 100,000 characters would fill the
     page; the manifest has it whole.
     """
-    frames = {name: frame for name in TABLES if (frame := getattr(data, name)) is not None}
+    frames = {name: frame for name in REPORT_TABLES if (frame := getattr(data, name)) is not None}
     cards = data.cards.tables if data.cards else {}
     short = briefs(texts_of([*frames.values(), *cards.values()]))
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mechsteer.model.sites import Site, require_once, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
-from mechsteer.selftest.plain import Plain, tap
+from mechsteer.selftest.plain import Plain, plain_point
 from mechsteer.selftest.reference import LOGITS, Reference
 from mechsteer.selftest.subject import Subject, activations
 
@@ -78,7 +78,7 @@ def _in_place(subject: Subject, plain: Plain, site: Site) -> Check:
     kept: dict[str, Tensor] = {}
     with ExitStack() as scope:
         for point in site.points:
-            if (place := tap(subject.model, plain, point)) is not None:
+            if (place := plain_point(subject.model, plain, point)) is not None:
                 scope.enter_context(place.reading(partial(kept.__setitem__, point.hook)))
         subject.logits()
     if not kept:

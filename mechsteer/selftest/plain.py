@@ -46,7 +46,7 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Tap:
+class PlainPoint:
     """Where a hook point lies in the plain model: before or after a module, or a part of that."""
 
     module: nn.Module
@@ -121,7 +121,7 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
     return module
 
 
-def tap(model: Model, plain: Plain, point: HookSite) -> Tap | None:
+def plain_point(model: Model, plain: Plain, point: HookSite) -> PlainPoint | None:
     """Find a hook point in the plain model, by the name of its module or, fused, by its weights.
 
     None where no module takes or gives its neurons.
@@ -134,12 +134,12 @@ def tap(model: Model, plain: Plain, point: HookSite) -> Tap | None:
         return None
     _, before = _PLACES[point.kind]
     if plain.copy is None:
-        return Tap(module, before)
+        return PlainPoint(module, before)
     names = {id(part): name for name, part in model.original_model.named_modules()}
     modules = dict(plain.copy.named_modules())
     name = names.get(id(module), "").replace(_WRAPPED, "")
     if name in modules:
-        return Tap(modules[name], before)
+        return PlainPoint(modules[name], before)
     return _fused(modules, module, point)
 
 
@@ -179,7 +179,7 @@ def _same_weights(copy: nn.Module, wrapped: HuggingFaceModel, *, leave_out: set[
     )
 
 
-def _fused(modules: Mapping[str, nn.Module], part: nn.Module, point: HookSite) -> Tap:
+def _fused(modules: Mapping[str, nn.Module], part: nn.Module, point: HookSite) -> PlainPoint:
     """The columns of a wider module's output whose weights are those of ``part``."""
     weight: Tensor = part.weight  # type: ignore[assignment]
     for module in modules.values():
@@ -189,7 +189,7 @@ def _fused(modules: Mapping[str, nn.Module], part: nn.Module, point: HookSite) -
         for start in range(0, len(whole) - len(weight) + 1, len(weight)):
             columns = start, start + len(weight)
             if torch.equal(whole[slice(*columns)], weight):
-                return Tap(module, before=False, columns=columns)
+                return PlainPoint(module, before=False, columns=columns)
     raise SiteError(f"{point.hook} has no counterpart in the plain model")
 
 

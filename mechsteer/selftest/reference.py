@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, residual_points
 from mechsteer.selftest.check import Gap, relative
-from mechsteer.selftest.plain import Plain, Tap, rebuilt, tap
+from mechsteer.selftest.plain import Plain, PlainPoint, plain_point, rebuilt
 from mechsteer.selftest.subject import Subject
 
 _ROUNDINGS = 4.0
@@ -37,7 +37,7 @@ class Reference:
         self.plain = plain
         self.subject = subject
         self._copy: nn.Module = plain.copy
-        found = {p.hook: tap(subject.model, plain, p) for p in subject.points}
+        found = {p.hook: plain_point(subject.model, plain, p) for p in subject.points}
         self._taps = {hook: place for hook, place in found.items() if place is not None}
 
     @cached_property
@@ -89,13 +89,13 @@ def _rows(model: Model) -> tuple[HookSite, ...]:
 @torch.inference_mode()
 def _read(
     copy: nn.Module,
-    taps: Mapping[str, Tap],
+    points: Mapping[str, PlainPoint],
     inputs: Mapping[str, Tensor],
     rows: tuple[HookSite, ...],
 ) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
     with ExitStack() as scope:
-        for hook, place in taps.items():
+        for hook, place in points.items():
             scope.enter_context(place.reading(partial(values.__setitem__, hook)))
         stateless = (
             {"use_cache": False} if "use_cache" in signature(copy.forward).parameters else {}

@@ -14,8 +14,8 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.recording.counted import counted_tokens
 from mechsteer.recording.tokens import special_ids
-from mechsteer.recording.told import told
 from mechsteer.steering.generation import Call, Generation, forget, watch
 
 Positions = Literal["all", "content", "last", "generated"]
@@ -83,7 +83,7 @@ class Where:
         past: int,
     ) -> Bool[Tensor, "batch token"]:
         """Real tokens: those that whoever runs this pass counts, or else told by their ids."""
-        real = told(self._model)
+        real = counted_tokens(self._model)
         if real is None:
             real = _words(tokens, mask, self._special)
             if self._stack == "decoder" and past == 0:

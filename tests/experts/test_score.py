@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts.score import (
-    TABLES,
+    STATISTICS,
     describe,
     load_scores,
     save_scores,
@@ -126,7 +126,7 @@ def test_scores_come_back_from_their_file(embedded: Recording, tmp_path: Path) -
         scores.site,
         scores.model,
     )
-    assert all(torch.equal(getattr(again, name), getattr(scores, name)) for name in TABLES)
+    assert all(torch.equal(getattr(again, name), getattr(scores, name)) for name in STATISTICS)
     with pytest.raises(ArtifactError, match="does not match"):
         load_scores(path, describe(scores) | {"languages": ["eng_Latn"]})
 

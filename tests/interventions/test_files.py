@@ -178,7 +178,7 @@ def test_an_intact_file_of_nonsense_is_refused(
 def test_a_file_of_a_newer_schema_names_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "SCHEMA", 2)
+    monkeypatch.setattr(files, "EDIT_SCHEMA", 2)
     monkeypatch.setattr(files, "__version__", "9.9")
     ms.save_edit(neuron(), tmp_path / "x.edit")
     monkeypatch.undo()
