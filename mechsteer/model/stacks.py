@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from mechsteer.errors import SiteError
 
 _BLOCKS = {"": "blocks", "encoder": "encoder_blocks", "decoder": "decoder_blocks"}
@@ -26,7 +24,7 @@ class Stack:
     """
 
     name: str
-    blocks: Sequence[Any] | nn.ModuleList
+    blocks: Sequence[Any]
     norm: tuple[str, Any] | None
 
     def component(self, kind: str) -> str:
@@ -46,7 +44,7 @@ def find_stacks(owner: Any, architecture: str) -> tuple[Stack, ...]:
     """
     found = {name: getattr(owner, blocks, None) for name, blocks in _BLOCKS.items()}
     stacks = tuple(
-        Stack(name, blocks, _final_norm(owner, name))
+        Stack(name, tuple(blocks), _final_norm(owner, name))
         for name, blocks in found.items()
         if blocks is not None
     )
