@@ -14,7 +14,7 @@ from torch import Tensor
 from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
-LayerEmbeddings = Mapping[str, Float[Tensor, "*layer sentence d"]]
+LayerEmbeddings = Mapping[str, Float[Tensor, "*layer _sentence d"]]
 Means = Mapping[str, Float[Tensor, "*layer 1 d"]]
 
 
@@ -30,7 +30,7 @@ def language_means(dev: LayerEmbeddings) -> dict[str, Float[Tensor, "*layer 1 d"
     return {language: x.double().mean(-2, keepdim=True) for language, x in dev.items()}
 
 
-def centre(test: LayerEmbeddings, means: Means) -> dict[str, Float[Tensor, "*layer sentence d"]]:
+def centre(test: LayerEmbeddings, means: Means) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
     """Take each language's fitted mean away: ``x - mu_language``; dtype kept.
 
     Raises:
@@ -45,7 +45,7 @@ def centre(test: LayerEmbeddings, means: Means) -> dict[str, Float[Tensor, "*lay
 
 def shift_to(
     test: LayerEmbeddings, means: Means, *, target: str
-) -> dict[str, Float[Tensor, "*layer sentence d"]]:
+) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
     """Move each language onto the target's mean: ``x - mu_language + mu_target``; dtype kept.
 
     Raises:

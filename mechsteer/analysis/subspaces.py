@@ -56,7 +56,7 @@ def lsar_basis(dev: LayerEmbeddings, rank: int) -> Basis:
 
 def remove(
     test: LayerEmbeddings, basis: Mapping[str, Basis] | Basis
-) -> dict[str, Float[Tensor, "*layer sentence d"]]:
+) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
     """Take a subspace away: ``x - U U' x``, each language's own or one for all; dtype kept.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 Span = tuple[int, int, float]
 
@@ -11,7 +11,7 @@ _JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
-def spans(text: str, offsets: Iterable[tuple[int, int]], values: Iterable[float]) -> list[Span]:
+def spans(text: str, offsets: Iterable[Sequence[int]], values: Iterable[float]) -> list[Span]:
     """Stretches of a text with one activation each: start, end (exclusive), value.
 
     Byte-level tokenizers cut characters: tokens whose characters overlap become one span, and so do

@@ -172,7 +172,7 @@ def require_text(texts: Sequence[str]) -> None:
 
 def _scored(
     asked: Bool[np.ndarray, " token"], start: int, end: int, first: int
-) -> Bool[Tensor, " token"]:
+) -> Bool[Tensor, " position"]:
     """Which positions of a window predict a token that is asked for, from ``first`` on."""
     here = asked[start:end].copy()
     here[: first - start] = False

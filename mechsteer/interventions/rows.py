@@ -22,7 +22,7 @@ Layers = int | Sequence[int]
 
 def chosen_rows(
     model: Model, embeddings: LayerEmbeddings, layers: Layers
-) -> tuple[tuple[HookSite, ...], dict[str, Float[Tensor, "point sentence d"]]]:
+) -> tuple[tuple[HookSite, ...], dict[str, Float[Tensor, "point _sentence d"]]]:
     """Hook points of the wanted rows, and the embeddings of just those.
 
     Raises:

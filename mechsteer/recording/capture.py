@@ -128,7 +128,7 @@ def embed(
     reading: Reading = DEFAULT_READING,
     progress: bool = True,
     **options: Unpack[ReadingOptions],
-) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
     Row 0 is the embedding layer, row l the output of block l, the last row the final norm; of an

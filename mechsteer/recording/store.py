@@ -124,7 +124,7 @@ class Recording:
             raise ArtifactError("embeddings were not recorded: record with embeddings=True")
         return embeddings
 
-    def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+    def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
         """``embeddings`` of each language's sentences, in their order."""
         return by_language(self.embeddings, self.labels, self.languages)
 
@@ -133,7 +133,7 @@ def by_language(
     embeddings: Float[Tensor, "layer sentence d_model"],
     labels: Int[Tensor, " sentence"],
     languages: Sequence[str],
-) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
     """Divide embeddings by language, as views: a corpus keeps a language's sentences together."""
     counts = torch.bincount(labels, minlength=len(languages)).tolist()
     return dict(zip(languages, torch.split(embeddings, counts, dim=1), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -12,7 +12,11 @@ from mechsteer.studies.conditions import CENTRING, Arm
 from mechsteer.studies.results import NO_EDIT, of_arm, series
 
 FEW = 4  # languages; up to here a sentence names them all
-Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[float]")
+if TYPE_CHECKING:
+    Numbers = pd.Series[float]
+else:
+    Numbers = pd.Series  # which has no parameter at run time
+Rows = TypeVar("Rows", pd.DataFrame, Numbers)
 NOTABLE = 0.05  # distances have no interval: a change is spoken of from this share of them
 
 

@@ -114,7 +114,7 @@ def _displacement(
     v: Tensor,
     left: Tensor | None = None,
     right: Tensor | None = None,
-) -> Float[Tensor, "batch token d"]:
+) -> Float[Tensor, "*position d"]:
     """``W x + v`` at every position, ``W = left @ right.T`` (or ``left`` alone)."""
     v = v.to(x.dtype)
     if left is None:

@@ -28,7 +28,7 @@ def embed_steered(
     reading: Reading = DEFAULT_READING,
     progress: bool = True,
     **options: Unpack[ReadingOptions],
-) -> dict[str, Float[Tensor, "layer sentence d_model"]]:
+) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
     """``mechsteer.embed`` under edits, each language's sentences in a scope that names it.
 
     ``embed`` alone divides a corpus into batches by length, across languages; here a batch has one

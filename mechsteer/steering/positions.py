@@ -139,7 +139,7 @@ def _reader(model: HuggingFaceModel, stack: str) -> Any:
     return getattr(model, f"get_{stack}")() if stack else model
 
 
-def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "batch seen"] | None:
+def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "_batch _seen"] | None:
     mask = given.get("attention_mask")
     if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2):
         shape = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__

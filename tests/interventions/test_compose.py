@@ -15,7 +15,8 @@ N = SITE.n_neurons
 
 def made(seed: int, index: list[int] | None = None, *, window: bool = False) -> NeuronEdit:
     random = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(N, generator=random)[:12] if index is None else torch.tensor(index)
+    drawn = torch.randperm(N, generator=random)[:12]
+    chosen = drawn if index is None else torch.tensor(index, dtype=torch.int64)
     a, b, low, gap = torch.randn(4, len(chosen), generator=random)
     a[:3] = 0  # holds some neurons at a value
     ends = (low - 1, low + gap.abs()) if window else (None, None)
