@@ -28,7 +28,7 @@ from ..common.triton_sorting import (
     sort_network,
     tree_of,
 )
-from ..scoring.backend_torch import pieces
+from ..scoring.torch_sort import pieces
 
 __all__ = ["LAUNCHES", "fill", "serves"]
 

@@ -20,12 +20,12 @@ from torch import Tensor
 from ..common.grouping import Grouping
 from ..common.triton_launch import Launch, jit, tl
 from ..common.triton_sorting import half, pair, reciprocal, run_starts, sort_network
-from . import backend_torch, ranks_triton
-from .backend_torch import pieces
+from . import ranks_triton, torch_sort
 from .moments_triton import fill_moments
 from .ranks_triton import rank
 from .sort_blocks import FORMS, ClassLayout, lay_out
 from .table import ScoreTable
+from .torch_sort import pieces
 
 __all__ = ["LAUNCHES", "fill", "fill_ranks"]
 
@@ -169,7 +169,7 @@ def fill_ranks(
     """
     m, n = rows.shape
     if n > ranks_triton.MAX_SENTENCES:
-        return backend_torch.fill_ranks(tables, rows, order, counts)
+        return torch_sort.fill_ranks(tables, rows, order, counts)
     device = rows.device
     layout = lay_out(counts, n)
     laid = [torch.from_numpy(array).to(device) for array in layout[1:]]

@@ -57,7 +57,7 @@ def score(
 
     Any strides; fastest when each neuron's sentences are contiguous (``x`` is the transpose of a
     ``[neuron, sentence]`` tensor). The cost does not depend on the number of classes. On a CPU
-    about 10 ns per element and core with numba, of which the sort takes 4; memory beyond ``x`` and
+    about 6 ns per element and core with numba, of which the sort takes 4; memory beyond ``x`` and
     the result is a few MB a thread.
 
     Args:

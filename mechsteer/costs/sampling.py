@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
-from mechsteer.model.cached import require_cached
+from mechsteer.model.cached import require_correct_cache
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.model.writing import write
@@ -86,7 +86,7 @@ def sample(
     numbers = torch.Generator().manual_seed(seed)
     uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
     ends = _ends(model, tokenizer)
-    require_cached(model)
+    require_correct_cache(model)
     tokens: list[tuple[int, ...]] = []
     for first in range(0, n, batch_size):
         rows = uniform[first : first + batch_size]

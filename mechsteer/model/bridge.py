@@ -63,10 +63,10 @@ class BridgeModel(Model):
         Raises:
             ModelError: with a cache it writes something else than without.
         """
-        from mechsteer.model.cached import keeps_cache, require_cached
+        from mechsteer.model.cached import keeps_cache, require_correct_cache
 
         if keeps_cache(self, args, options):
-            require_cached(self, self.writer)
+            require_correct_cache(self, self.writer)
         return self.module.generate(*args, **options)
 
     def require_raw(self) -> None:

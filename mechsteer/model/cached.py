@@ -29,7 +29,7 @@ _INSTEAD = {
 }
 
 
-def require_cached(model: Model, writer: Writer = "transformers") -> None:
+def require_correct_cache(model: Model, writer: Writer = "transformers") -> None:
     """Refuse generation with a cache where it is not what the model writes without one.
 
     Logits of three steps must agree within ``√eps`` of the weights' dtype, relative to the largest

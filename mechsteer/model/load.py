@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from mechsteer.errors import ModelError
-from mechsteer.model.adapters import base_of, is_adapter_folder, merge, with_words
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
@@ -22,6 +21,7 @@ from mechsteer.model.checkpoint import (
 from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
+from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, tokenizer_source
 from mechsteer.model.views import keep, view_of
 from mechsteer.model.weights import origin
 
@@ -100,7 +100,7 @@ def _open(
 
     known = {"revision": options["revision"], "trust_remote_code": False}
     config = AutoConfig.from_pretrained(name, **known)
-    words = name if adapter is None else with_words(adapter, name)
+    words = name if adapter is None else tokenizer_source(adapter, name)
     tokenizer = AutoTokenizer.from_pretrained(words, **known)
     options["dtype"] = dtype or default_dtype(config, usual)
     if adapter is None:

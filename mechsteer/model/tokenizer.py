@@ -48,7 +48,7 @@ def copied(tokenizer: Any) -> Any:
 
 
 def settled(tokenizer: Any) -> Any:
-    """The same tokenizer, padding on the right with a token that fills space."""
+    """The same tokenizer, padding on the right with a token there is."""
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

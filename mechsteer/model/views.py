@@ -15,13 +15,13 @@ from typing import Any
 from torch import nn
 
 from mechsteer.errors import ModelError
-from mechsteer.model.adapters import adapted, is_adapted, require_heard
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.peft_models import adapted, is_adapted, require_hooks_called
 from mechsteer.model.plain import PlainModel
-from mechsteer.model.recognise import recognised
 from mechsteer.model.tokenizer import load_tokenizer
+from mechsteer.model.weight_origin import recognised
 
 _VIEW = "_mechsteer"  # where a module keeps its view, so that what was verified once stays so
 
@@ -80,7 +80,7 @@ def _hooked(model: HuggingFaceModel, name: str, tokenizer: Any, outer: Any = Non
     if any(part.training for part in model.modules()):
         raise ModelError("the model is in train mode, where dropout is random: call model.eval()")
     if outer is not None:
-        require_heard(outer, model)
+        require_hooks_called(outer, model)
     try:
         return PlainModel(model, name, outer=outer)
     except ModelError:

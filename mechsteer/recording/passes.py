@@ -12,9 +12,9 @@ from tqdm.auto import tqdm
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling, pool_tokens
 from mechsteer.model.decoder import decoder_real
-from mechsteer.model.hidden import require_hidden
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
+from mechsteer.model.masking import require_masking
 from mechsteer.model.sites import HookSite, require_once, require_tokens, require_width
 from mechsteer.recording.batches import Batch, BatchPlan, source_of
 from mechsteer.recording.counted import counting
@@ -41,7 +41,7 @@ def fill(
     Raises:
         ModelError: a value is not finite; layer, file and line are named.
     """
-    require_hidden(model)
+    require_masking(model)
     require_once(model, points)
     device = model.input_device
     with store.writing():

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import ModelError
-from mechsteer.model.cached import require_cached
+from mechsteer.model.cached import require_correct_cache
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable
 from mechsteer.selftest.locality import shifted
 from mechsteer.selftest.subject import Subject
@@ -29,7 +29,7 @@ def generation(subject: Subject) -> Iterator[Check]:
         yield from (not_applicable(name, _COMPARED, reason) for name in names)
         return
     try:
-        require_cached(subject.model)
+        require_correct_cache(subject.model)
     except ModelError as refusal:
         yield from (Check(name, _COMPARED, "failed", reason=str(refusal)) for name in names)
         return

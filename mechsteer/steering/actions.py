@@ -15,12 +15,12 @@ from mechsteer.errors import MechsteerError
 from mechsteer.interventions import NeuronEdit, ResidualEdit
 from mechsteer.kernels import PreparedEdit
 from mechsteer.model.sites import HookSite
-from mechsteer.steering.positions import Where
+from mechsteer.steering.positions import PositionMask
 
 Action = Callable[[Tensor], Tensor]
 
 
-def neuron_actions(edit: NeuronEdit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
+def neuron_actions(edit: NeuronEdit, where: Mapping[str, PositionMask]) -> dict[HookSite, Action]:
     """One action for each point of the site that holds neurons of the edit; ``where`` by stack."""
     actions: dict[HookSite, Action] = {}
     for place, offset in zip(edit.site.points, edit.site.offsets, strict=True):
@@ -33,7 +33,9 @@ def neuron_actions(edit: NeuronEdit, where: Mapping[str, Where]) -> dict[HookSit
     return actions
 
 
-def residual_actions(edit: ResidualEdit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
+def residual_actions(
+    edit: ResidualEdit, where: Mapping[str, PositionMask]
+) -> dict[HookSite, Action]:
     """One action for each layer of an edit that ``by_row`` gave; ``where`` by stack."""
     actions: dict[HookSite, Action] = {}
     for number, point in enumerate(edit.points):
@@ -77,7 +79,7 @@ def by_row(edit: ResidualEdit, languages: str | Sequence[str] | None) -> Residua
     )
 
 
-def _neuron_action(edit: PreparedEdit, where: Where) -> Action:
+def _neuron_action(edit: PreparedEdit, where: PositionMask) -> Action:
     on = cache(edit.to)  # copied to each device once: layers may live on different ones
 
     def act(z: Tensor) -> Tensor:
@@ -87,7 +89,7 @@ def _neuron_action(edit: PreparedEdit, where: Where) -> Action:
 
 
 def _residual_action(
-    values: dict[str, Tensor], restore_norm: bool, where: Where, n_rows: int | None
+    values: dict[str, Tensor], restore_norm: bool, where: PositionMask, n_rows: int | None
 ) -> Action:
     @cache  # as above
     def on(device: torch.device) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
-from mechsteer.model.cached import keeps_cache, require_cached
+from mechsteer.model.cached import keeps_cache, require_correct_cache
 from mechsteer.model.decoder import is_encoder_decoder
 from mechsteer.model.interface import Model
 from mechsteer.model.view import Writer
@@ -121,7 +121,7 @@ def _whole(
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Any:
         if keeps_cache(model, args, kwargs):
-            require_cached(model, writer)
+            require_correct_cache(model, writer)
         call = told(*args, **kwargs) if told and generation.counting else Call()
         with generation.running(call):
             return generate(*args, **kwargs)
@@ -135,7 +135,7 @@ def _stream(
     @wraps(generate)
     def generating(*args: Any, **kwargs: Any) -> Iterator[Any]:
         if keeps_cache(model, args, kwargs):
-            require_cached(model, model.writer)
+            require_correct_cache(model, model.writer)
         call, steps = Call(), generate(*args, **kwargs)
         while True:  # the caller may run the model between two steps
             with generation.running(call):

@@ -21,7 +21,7 @@ from mechsteer.steering.generation import Call, Generation, forget, watch
 Positions = Literal["all", "content", "last", "generated"]
 
 
-class Where:
+class PositionMask:
     """The positions that edits of one scope act on, renewed at each forward pass of a stack.
 
     It listens at the module that every path runs through (``forward``, ``run_with_hooks``,

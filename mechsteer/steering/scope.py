@@ -19,7 +19,7 @@ from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
-from mechsteer.steering.positions import Positions, Where
+from mechsteer.steering.positions import PositionMask, Positions
 
 Hook = Callable[..., Tensor | None]
 
@@ -122,7 +122,7 @@ class Steering:
         self.model = model
         self._installed: list[tuple[Any, Any]] = []
         self._fired: dict[str, bool] = {}
-        self._where: dict[str, Where] = {}
+        self._where: dict[str, PositionMask] = {}
         self._opened = ExitStack()
 
     def watch(self, model: Model) -> None:
@@ -135,7 +135,7 @@ class Steering:
     ) -> None:
         """Hook edits that act at some positions, one hook a point that they move anything at."""
         for stack in {place.stack for edit in edits for place in _places(edit)}:
-            self._where[stack] = Where(model, stack, positions, tokenizer)
+            self._where[stack] = PositionMask(model, stack, positions, tokenizer)
         hooks = [place.hook for edit in edits for place in _places(edit)]
         self._opened.enter_context(opened(model, hooks))
         points = model.hook_dict
@@ -149,7 +149,7 @@ class Steering:
                 hook = self._hook(place.hook, act, self._where[place.stack])
                 self._installed.append((point, point.add_hook(hook)))
 
-    def _hook(self, name: str, act: Action, where: Where) -> Hook:
+    def _hook(self, name: str, act: Action, where: PositionMask) -> Hook:
         self._fired[name] = False
 
         def edit(z: Tensor, hook: Any) -> Tensor | None:
@@ -185,7 +185,7 @@ def _places(edit: Edit) -> tuple[HookSite, ...]:
     return edit.site.points if isinstance(edit, NeuronEdit) else edit.points
 
 
-def _actions(edit: Edit, where: Mapping[str, Where]) -> dict[HookSite, Action]:
+def _actions(edit: Edit, where: Mapping[str, PositionMask]) -> dict[HookSite, Action]:
     if isinstance(edit, NeuronEdit):
         return neuron_actions(edit, where)
     return residual_actions(edit, where)

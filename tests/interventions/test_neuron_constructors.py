@@ -244,7 +244,7 @@ def test_every_edit_of_no_experts_or_no_strength_changes_nothing() -> None:
 
 
 def test_the_edits_of_the_command_line_are_made_from_experts_alone() -> None:
-    from mechsteer.cli.do.study import EDITS
+    from mechsteer.cli.edit_names import EDITS
 
     experts = made_scores(pooling="mean").top("fra_Latn", 6)
     made = {name: make(experts) for name, make in EDITS.items()}

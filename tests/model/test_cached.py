@@ -10,7 +10,7 @@ import torch
 import mechsteer as ms
 from mechsteer.costs.sampling import sample
 from mechsteer.errors import ModelError
-from mechsteer.model.cached import require_cached
+from mechsteer.model.cached import require_correct_cache
 from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
 from mechsteer.model.writing import write
@@ -105,9 +105,9 @@ def test_a_right_one_is_looked_at_once(bridge, family: str) -> None:
     model.facts.cached.clear()
     passes: list[int] = []
     handle = model.original_model.register_forward_pre_hook(lambda *_: passes.append(1))
-    require_cached(model)
+    require_correct_cache(model)
     first = len(passes)
-    require_cached(model)
+    require_correct_cache(model)
     handle.remove()
     assert first == len(passes) > 0
 

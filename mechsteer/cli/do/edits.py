@@ -10,7 +10,7 @@ from typing import get_args
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import open_model
 from mechsteer.cli.do.score import run_scores
-from mechsteer.cli.do.study import EDITS
+from mechsteer.cli.edit_names import EDITS
 from mechsteer.corpus.languages import canonical
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError

@@ -11,26 +11,17 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.edit_names import EDITS
 from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
-from mechsteer.interventions import aura, clamp, damp, load_edit, shift, zero
-from mechsteer.studies.edit_factory import EditFactory, MakeEdit, Studied
+from mechsteer.interventions import load_edit
+from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.files import save_study
 from mechsteer.studies.findings import Study
 from mechsteer.studies.protocol import Inputs, Scored
 from mechsteer.studies.protocol import run as run_protocol
 from mechsteer.studies.run import model_functions
-
-# what scores alone can make; percentiles and transport need the recording, and Python
-EDITS: dict[str, MakeEdit] = {
-    "clamp": clamp,
-    "clamp-mean": lambda experts: clamp(experts, value="mean"),
-    "damp": damp,
-    "zero": zero,
-    "aura": aura,
-    "shift": shift,
-}
 
 
 def study_command(path: Path, request: StudyRequest) -> Study:

@@ -17,7 +17,7 @@ from mechsteer.model.linear import features
 from mechsteer.model.mixtures import MIXED, expert_width, has_experts
 from mechsteer.model.sites.contribution import unaccounted
 from mechsteer.model.sites.isolation import other_tokens
-from mechsteer.model.sites.offers import offered
+from mechsteer.model.sites.mixture_hint import offered
 from mechsteer.model.sites.points import HookSite, Site
 from mechsteer.model.stacks import Stack
 from mechsteer.model.wrap import ModelLike, as_model

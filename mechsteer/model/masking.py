@@ -21,7 +21,7 @@ _LAST = "mlp.hook_post", "hook_resid_post"
 _KEPT, _READ, _TOKENS = 3, 5, 8  # of a sentence: what stays, what is no padding, and all
 
 
-def require_hidden(model: Model) -> None:
+def require_masking(model: Model) -> None:
     """Refuse a model that sees what the mask, or the future, hides from it.
 
     A sentence of 5 tokens and 3 of padding runs with other padding, with none, and, where the model

@@ -53,7 +53,7 @@ def adapted(module: Any) -> tuple[Any, str]:
     return model, " + ".join([base, *_active(module)])
 
 
-def require_heard(outer: nn.Module, model: HuggingFaceModel) -> None:
+def require_hooks_called(outer: nn.Module, model: HuggingFaceModel) -> None:
     """Refuse a PEFT that runs its model around PyTorch's hooks, by which padding is told.
 
     Raises:
@@ -105,7 +105,7 @@ def base_of(folder: Path) -> str:
     return base
 
 
-def with_words(folder: Path, base: str) -> str:
+def tokenizer_source(folder: Path, base: str) -> str:
     """Where the tokenizer lies: beside the adapter if one was saved there, else with the base."""
     return str(folder) if any(folder.glob("tokenizer*")) else base
 
