@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraint
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
 
-# A worker a core, with one thread each: torch's threads only get in each other's way.
+# pytest-xdist runs a worker a core, with one thread each: more only get in each other's way.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 

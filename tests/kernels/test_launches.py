@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 pytest.importorskip("triton", reason="without Triton there is nothing to launch")
 
@@ -86,6 +87,9 @@ def test_every_form_names_each_argument_of_its_kernel_once(module):
     ],
 )
 def test_every_form_compiles_for_every_gpu_without_spills(module):
+    triton = pytest.importorskip("triton")
+    if Version(triton.__version__) < Version("3.9"):
+        pytest.skip("the forms are tuned for Triton 3.9, which `make aot` compiles them with")
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
         [sys.executable, "benchmarks/aot.py", module],
