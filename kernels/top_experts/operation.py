@@ -60,8 +60,8 @@ def top_experts(
     then the column. It is the order of scoring everything and sorting, ties included: what is left
     out is proven to be worse than the cut. A constant column scores the prevalence.
 
-    Any strides; fastest when each neuron's sentences are contiguous. On a CPU about 1.1 ns an
-    element and core with numba (1.2 sentence-major), beside scoring the neurons that are left: the
+    Any strides; fastest when each neuron's sentences are contiguous. On a CPU about 1.2 ns an
+    element and core with numba, beside scoring the neurons that are left: the
     k best and those within the bounds' width of the cut, which is every neuron where all tie.
     Memory beyond ``x`` stays below about 300 MB.
 
