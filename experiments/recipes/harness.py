@@ -12,7 +12,8 @@ from lm_eval.tasks import TaskManager
 
 import mechsteer as ms
 from mechsteer.costs import sample
-from mechsteer.costs.windows import opening, read
+from mechsteer.costs.windows import opening
+from mechsteer.recording.tokens import tokenize
 
 
 class Bridge(LM):
@@ -41,8 +42,8 @@ class Bridge(LM):
     def _continuation(self, before: str, text: str) -> tuple[float, bool]:
         # as the harness does: spaces between the two belong to the continuation
         kept = before.rstrip()
-        both = read(self.words, before + text)
-        start = len(read(self.words, kept)) if kept else 0
+        both = self._ids(before + text)
+        start = len(self._ids(kept)) if kept else 0
         ids = (opening(self.words) + both)[-self.context :]
         asked = ids[len(ids) - len(both) + start :]
         with torch.inference_mode():
@@ -50,6 +51,12 @@ class Bridge(LM):
         logp = logits[-len(asked) :].double().log_softmax(-1).cpu()
         found = logp.gather(1, torch.tensor(asked)[:, None]).sum().item()
         return found, logp.argmax(-1).tolist() == asked
+
+    def _ids(self, text: str) -> list[int]:
+        """A text's tokens, without those that the tokenizer's template adds."""
+        tokens = next(iter(tokenize([text], self.words)))
+        found: list[int] = tokens.ids[~tokens.added].tolist()
+        return found
 
     def _written(self, prompt: str, options: dict[str, Any]) -> str:
         text = sample(
