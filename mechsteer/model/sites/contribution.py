@@ -87,9 +87,11 @@ def _unaccounted(model: Model, blocks: dict[Layer, Parts]) -> Iterator[tuple[Lay
     if len(bare) < len(blocks):
         bare += _explained(model, blocks, (ones, others), (seen, beside), mixers)
     for at, parts in blocks.items():
-        if _overflows(seen[at]):  # whoever records it says where, and what to type
+        if not _are_tensors(seen[at]):
+            yield at, f"layer {at[1]}: the modules of its MLP give more than an activation"
+        elif _overflows(seen[at]):  # whoever records it says where, and what to type
             continue
-        if not _is_written(parts, seen[at]):
+        elif not _is_written(parts, seen[at]):
             yield at, f"layer {at[1]}: its MLP writes something else than W_out times its neurons"
         elif at not in bare:
             yield at, _reason(at[1], parts.block)
@@ -176,6 +178,11 @@ def _explained(
             )
         )
     ]
+
+
+def _are_tensors(seen: Seen) -> bool:
+    """Whether neurons and outputs are plain activations, without scales beside them (I-BERT)."""
+    return all(x is None or isinstance(x, Tensor) for x in (seen.neurons, seen.written))
 
 
 def _overflows(seen: Seen) -> bool:
