@@ -1,0 +1,10 @@
+from . import sites as sites
+from .identity import ModelIdentity as ModelIdentity
+from .interface import Model as Model
+from .load import load_model as load_model
+from .sites import HookSite as HookSite
+from .sites import Site as Site
+from .sites import find_site as find_site
+from .sites import site_table as site_table
+from .wrap import ModelLike as ModelLike
+from .wrap import wrap as wrap
