@@ -18,7 +18,6 @@ from torch import Tensor, nn
 import mechsteer as ms
 from mechsteer.cards.writes import vocabulary_logits
 from mechsteer.errors import ArtifactError, ModelError
-from mechsteer.model import adapters
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
@@ -399,7 +398,7 @@ def adapter_folder(path: Path, base: Any) -> Path:
 
 
 def test_an_adapter_folder_without_peft_says_what_to_type(folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(adapters, "find_spec", lambda name: None)
+    monkeypatch.setattr(peft_models, "find_spec", lambda name: None)
     path = adapter_folder(tmp_path / "adapter", str(folder))
     for source in (path, str(path)):
         with pytest.raises(ModelError, match=r"adapter of .*pip install peft, or save the merged"):
