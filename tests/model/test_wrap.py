@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import mechsteer as ms
 from mechsteer.cards.writes import vocabulary_logits
 from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.model import peft_models
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
