@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
 from mechsteer.model.folder import flaw
 from mechsteer.model.interface import Model
+from mechsteer.model.loaders import nothing_installed
 from mechsteer.model.plain import PlainModel
 
 # layouts TransformerLens reads, under names it does not know
@@ -111,12 +109,13 @@ def _bridge(name: str, architecture: str | None, **options: Any) -> Any:
     known = _READ_AS.get(architecture or "")
     config = AutoConfig.from_pretrained(name, revision=options.get("revision"))
     config.__dict__.update({"architectures": [known]} if known else {})
-    return TransformerBridge.boot_transformers(
-        name,
-        hf_config_overrides={"architectures": [known]} if known else None,
-        model_class=_Whole(class_for(determined(config))),
-        **options,
-    )
+    with nothing_installed():
+        return TransformerBridge.boot_transformers(
+            name,
+            hf_config_overrides={"architectures": [known]} if known else None,
+            model_class=_Whole(class_for(determined(config))),
+            **options,
+        )
 
 
 def _plain(name: str, architecture: str | None, **options: Any) -> PlainModel:
@@ -182,21 +181,6 @@ def require_faithful(model: Model, name: str, *, revision: str | None = None) ->
             f"transformers: logits differ by {float((got - wanted).abs().max()):.3g} of "
             f"{float(wanted.abs().max()):.3g}; please report it, with both versions"
         )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the loaders' prints and progress bars off the terminal."""
-    from transformers.utils import logging
-
-    barred = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        if barred:
-            logging.enable_progress_bar()
 
 
 def default_dtype(config: Any, device: torch.device) -> torch.dtype:

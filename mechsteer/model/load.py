@@ -13,7 +13,6 @@ from mechsteer.model.checkpoint import (
     default_dtype,
     local_folder,
     open_checkpoint,
-    quiet,
     reason_of,
     require_faithful,
     whole_model,
@@ -21,6 +20,7 @@ from mechsteer.model.checkpoint import (
 from mechsteer.model.folder import require_whole
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
+from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, tokenizer_source
 from mechsteer.model.views import keep, view_of
 from mechsteer.model.weights import origin

@@ -18,6 +18,7 @@ from mechsteer.errors import ModelError
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.loaders import nothing_installed
 from mechsteer.model.peft_models import adapted, is_adapted, require_hooks_called
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.tokenizer import load_tokenizer
@@ -105,7 +106,8 @@ def _bridged(model: HuggingFaceModel, name: str, tokenizer: Any) -> Any:
     words = tokenizer or load_tokenizer(name, revision=getattr(model.config, "_commit_hash", None))
     if model.config.architectures is None:
         model.config.architectures = [type(model).__name__]
-    bridge = TransformerBridge.boot_transformers(
-        name, hf_model=model, tokenizer=words, device=model.device, dtype=model.dtype
-    )
+    with nothing_installed():
+        bridge = TransformerBridge.boot_transformers(
+            name, hf_model=model, tokenizer=words, device=model.device, dtype=model.dtype
+        )
     return bridge.eval()

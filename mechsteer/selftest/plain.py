@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mechsteer.errors import SiteError
-from mechsteer.model.checkpoint import quiet
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.loaders import quiet
 from mechsteer.model.mixtures import shared_projection
 from mechsteer.model.sites import HookSite
 
