@@ -112,14 +112,13 @@ def test_importing_the_kernels_needs_neither_triton_nor_numba() -> None:
     run("-c", code, cwd=ROOT)
 
 
+def code_of(file: Path) -> str:
+    """A source without the one harmless mention: a suffix of files that are refused as text."""
+    return file.read_text().replace('".pickle"', "")
+
+
 def test_nothing_is_ever_unpickled() -> None:
     sources = [*(ROOT / "mechsteer").rglob("*.py"), *(ROOT / "kernels").rglob("*.py")]
-    for word in (
-        "import pickle",
-        "pickle.load",
-        "torch.load(",
-        "allow_pickle=True",
-        "trust_remote_code=True",
-    ):
-        guilty = [file.name for file in sources if word in file.read_text()]
+    for word in ("pickle", "torch.load(", "allow_pickle=True", "trust_remote_code=True"):
+        guilty = [file.name for file in sources if word in code_of(file)]
         assert not guilty, f"{word} in {guilty}"
