@@ -61,8 +61,17 @@ def read_signed(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing, no JSON object, or not as it was written.
     """
-    content = read_json(path)
-    if content.pop(_CHECKSUM, None) != content_hash(content):
+    return verified(read_json(path), path)
+
+
+def verified(signed: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """A signed object that was read from ``path``, without the checksum.
+
+    Raises:
+        ArtifactError: it is not as it was written.
+    """
+    content = {name: value for name, value in signed.items() if name != _CHECKSUM}
+    if signed.get(_CHECKSUM) != content_hash(content):
         raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
     return content
 

@@ -16,7 +16,7 @@ from mechsteer.artifacts.files import (
     explain_difference,
     file_hash,
     read_json,
-    read_signed,
+    verified,
     write_signed,
 )
 from mechsteer.errors import ArtifactError
@@ -68,18 +68,19 @@ class Run:
         Raises:
             ArtifactError: there is none, or a newer mechsteer wrote it.
         """
-        if not (path / "manifest.json").is_file():
+        file = path / "manifest.json"
+        if not file.is_file():
             raise ArtifactError(
                 f"expected a run folder at {path} (one that holds manifest.json): "
                 "make one with `mechsteer score MODEL --corpus DIR -o RUN`"
             )
-        manifest = read_json(path / "manifest.json")
+        manifest = read_json(file)
         if manifest.get("schema") != RUN_SCHEMA:
             raise ArtifactError(
                 f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
                 f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
-        return cls(path, _checked(path, read_signed(path / "manifest.json")))
+        return cls(path, _checked(path, verified(manifest, file)))
 
     def stage(self, name: str) -> dict[str, Any]:
         """What a finished stage recorded, its files checked against their hashes.
