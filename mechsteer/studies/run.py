@@ -13,7 +13,7 @@ from mechsteer.experts.score import score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
-from mechsteer.recording import DEFAULT_READING, Reading, embed, record
+from mechsteer.recording import DEFAULT_READING, Reading, Recording, embed, record
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies import protocol
 from mechsteer.studies.edit_factory import EditFactory, Studied
@@ -86,11 +86,11 @@ def study(
     )
 
 
-def score_for_study(
+def record_for_study(
     model: ModelLike, dev: LabelledCorpus, options: ScoreOptions, *, directory: Path | None = None
-) -> Scored:
-    """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
-    recording = record(
+) -> Recording:
+    """Record neurons and layer embeddings of a corpus; what a folder holds already is read."""
+    return record(
         model,
         dev,
         site=options.site,
@@ -99,6 +99,13 @@ def score_for_study(
         directory=directory,
         reading=options.reading,
     )
+
+
+def score_for_study(
+    model: ModelLike, dev: LabelledCorpus, options: ScoreOptions, *, directory: Path | None = None
+) -> Scored:
+    """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
+    recording = record_for_study(model, dev, options, directory=directory)
     scores = score_recording(
         recording, pooling=options.pooling, negative_only=options.negative_only
     )

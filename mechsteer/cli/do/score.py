@@ -21,10 +21,11 @@ from mechsteer.experts.score import describe, load_scores, save_scores
 from mechsteer.experts.scores import Criterion, Experts, NeuronScores
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
-from mechsteer.recording import Recording, record
-from mechsteer.studies.run import score_for_study
+from mechsteer.recording import Recording
+from mechsteer.studies.run import record_for_study, score_for_study
 
 SCORES = "scores.safetensors"
+RECORDING = "recording"
 
 
 def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScores:
@@ -64,7 +65,7 @@ def _score(
     find_site(opened, request.site)
     run = Run.create(output, inputs, languages=scored)
     with run.timed("score"):
-        found = score_for_study(opened, text, request, directory=output / "recording").scores
+        found = score_for_study(opened, text, request, directory=output / RECORDING).scores
         save_scores(found, output / SCORES)
     run.finish("score", files=[SCORES], **describe(found))
     if opened.origin is not None:  # it has times in it, so no hash covers it
@@ -91,15 +92,7 @@ def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:
         ArtifactError: the model or the corpus is not the one that was scored.
     """
     asked, dev, model = asked_of(run), scored_text(run), model_of(run)
-    recording = record(
-        model,
-        dev,
-        site=asked.site,
-        pooling=asked.pooling,
-        embeddings=True,
-        directory=run.path / "recording",
-        reading=asked.reading,
-    )
+    recording = record_for_study(model, dev, asked, directory=run.path / RECORDING)
     return model, dev, recording
 
 
