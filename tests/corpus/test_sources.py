@@ -19,19 +19,12 @@ from hypothesis import strategies as st
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
 from mechsteer.corpus.text import read_lines
 from mechsteer.errors import CorpusError, CorpusWarning
+from tests.corpus.written import write
 
 pytestmark = pytest.mark.filterwarnings("ignore::mechsteer.errors.CorpusWarning")
 
 FRENCH, GERMAN = ("Bonjour.", "Merci."), ("Hallo.", "Danke.")
 BOTH = {"deu_Latn": GERMAN, "fra_Latn": FRENCH}
-
-
-def write(folder: Path, files: dict[str, str | bytes]) -> Path:
-    for name, text in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode() if isinstance(text, str) else text)
-    return folder
 
 
 def lines(sentences: tuple[str, ...], end: str = "\n") -> str:

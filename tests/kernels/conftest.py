@@ -21,6 +21,15 @@ SCORERS = ("reference", "cpu", "numpy")
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 
+def triton_device() -> torch.device:
+    """Where Triton's kernels run; skips the test where they cannot."""
+    if INTERPRETED:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        pytest.skip("Triton needs a CUDA device or TRITON_INTERPRET=1")
+    return torch.device("cuda")
+
+
 @pytest.fixture(params=SCORERS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -36,13 +45,18 @@ def fast_backend(request: pytest.FixtureRequest) -> str:
 )
 def kernel_backend(request: pytest.FixtureRequest) -> str:
     """Every backend of an operation that has Triton kernels."""
-    if request.param == "triton" and not (INTERPRETED or torch.cuda.is_available()):
-        pytest.skip("Triton needs a CUDA device or TRITON_INTERPRET=1")
+    if request.param == "triton":
+        triton_device()
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def device(kernel_backend: str) -> torch.device:
     """Where the tensors of ``kernel_backend`` live."""
-    native = kernel_backend == "triton" and not INTERPRETED
-    return torch.device("cuda" if native else "cpu")
+    return triton_device() if kernel_backend == "triton" else torch.device("cpu")
+
+
+@pytest.fixture
+def place() -> torch.device:
+    """Where Triton's kernels run."""
+    return triton_device()

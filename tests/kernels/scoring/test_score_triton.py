@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields, replace
 
 import numpy as np
@@ -16,15 +15,6 @@ from mechsteer.kernels.scoring.sort_blocks import FORMS, lay_out
 pytestmark = pytest.mark.triton
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32)
-
-
-@pytest.fixture
-def place() -> torch.device:
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        pytest.skip("Triton needs a CUDA device or TRITON_INTERPRET=1")
-    return torch.device("cuda")
 
 
 def activations(kind: str, n: int, m: int, dtype: torch.dtype) -> Tensor:

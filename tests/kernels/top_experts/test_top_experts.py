@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 
 import numpy as np
@@ -205,15 +204,6 @@ def test_labels_of_which_the_positives_are_no_class_are_refused(labels: list[int
 def test_no_columns_have_no_experts() -> None:
     found = top_experts(torch.zeros(4, 0), torch.arange(4) < 2, 0)
     assert len(found.index) == found.tied_at_cut == found.n_scored == 0
-
-
-@pytest.fixture
-def place() -> torch.device:
-    if os.environ.get("TRITON_INTERPRET") == "1":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        pytest.skip("Triton needs a CUDA device or TRITON_INTERPRET=1")
-    return torch.device("cuda")
 
 
 @pytest.mark.triton
