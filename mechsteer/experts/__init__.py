@@ -3,7 +3,7 @@
 from mechsteer.experts.controls import displacements, null_like, random_like
 from mechsteer.experts.lape import FiringRates, firing_rates, lape
 from mechsteer.experts.score import load_scores, save_scores, score_recording
-from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.experts.select import (
     difference,
     intersection,
@@ -17,13 +17,16 @@ from mechsteer.experts.select import (
 )
 from mechsteer.experts.significance import Significance, by_significance, significance_of
 from mechsteer.experts.top import top_of_recording
+from mechsteer.options.ranking import Criterion, Ranking, Within
 
 __all__ = [
     "Criterion",
     "Experts",
     "FiringRates",
     "NeuronScores",
+    "Ranking",
     "Significance",
+    "Within",
     "by_significance",
     "difference",
     "displacements",

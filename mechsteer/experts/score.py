@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
+from mechsteer.experts.among import Among, by_script, everyone
 from mechsteer.experts.scores import STATISTICS, NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
@@ -75,34 +76,76 @@ def score(
 def score_recording(
     recording: Recording, *, pooling: Pooling = "max", negative_only: Sequence[str] = ()
 ) -> NeuronScores:
-    """Score what was recorded, one hook point at a time, so that memory holds one layer."""
+    """Score what was recorded, one hook point at a time, so that memory holds one layer.
+
+    Each language is held against all others and, where others share its script, against those alone
+    (``NeuronScores.scripts``): two sorts of a layer, whatever the number of languages and scripts.
+    """
     unknown = set(negative_only) - set(recording.languages)
     if unknown:
         raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
-    targets = [i for i, name in enumerate(recording.languages) if name not in negative_only]
-    columns: dict[str, list[Tensor]] = {name: [] for name in STATISTICS}
+    whole = _Columns(everyone(recording), negative_only)
+    scripts = {script: _Columns(own, negative_only) for script, own in by_script(recording).items()}
+    scripts = {script: own for script, own in scripts.items() if own.targets}
+    parts = [own for own in scripts.values() if own.count < whole.count]
     for point in progress(recording.site.points, "scoring", "layer"):
-        scores = score_columns(recording.activations(point, pooling=pooling), recording.labels)
+        x = recording.activations(point, pooling=pooling)
+        for columns in (whole, *parts):
+            columns.add(x)
+    scores = whole.scores(recording, pooling)
+    found = {
+        script: own.scores(recording, pooling) if own in parts else scores
+        for script, own in scripts.items()
+    }
+    return replace(scores, scripts=found)
+
+
+class _Columns:
+    """Scores of some languages, told apart from each other only, hook point by hook point."""
+
+    def __init__(self, languages: Among, negative_only: Sequence[str]) -> None:
+        names = languages.languages
+        self._among = languages
+        self.targets = [i for i, name in enumerate(names) if name not in negative_only]
+        self.count = len(languages.rows)
+        self._tables: dict[str, list[Tensor]] = {name: [] for name in STATISTICS}
+
+    def add(self, x: Tensor) -> None:
+        """Score the next hook point, from the activations of all sentences."""
+        scores = score_columns(self._among.pick(x), self._among.labels)
         for name in STATISTICS:
-            columns[name].append(getattr(scores, name)[targets].cpu())
-    counts = torch.bincount(recording.labels, minlength=len(recording.languages)).tolist()
-    return NeuronScores(
-        languages=tuple(recording.languages[i] for i in targets),
-        site=recording.site,
-        pooling=pooling,
-        counts=tuple(counts[i] for i in targets),
-        n_sentences=sum(counts),
-        model=recording.model,
-        **{name: torch.cat(parts, dim=1) for name, parts in columns.items()},
-    )
+            self._tables[name].append(getattr(scores, name)[self.targets].cpu())
+
+    def scores(self, recording: Recording, pooling: Pooling) -> NeuronScores:
+        """What was gathered."""
+        names = self._among.languages
+        counts = torch.bincount(self._among.labels, minlength=len(names)).tolist()
+        return NeuronScores(
+            languages=tuple(names[i] for i in self.targets),
+            site=recording.site,
+            pooling=pooling,
+            counts=tuple(counts[i] for i in self.targets),
+            n_sentences=self.count,
+            model=recording.model,
+            **{name: torch.cat(parts, dim=1) for name, parts in self._tables.items()},
+        )
 
 
 def save_scores(scores: NeuronScores, path: Path) -> None:
     """Write ``[language, layer, neuron]`` tensors, one a table and component.
 
     The component ``post`` goes without a prefix (``ap``), others with theirs (``up.ap``). Where the
-    layers of a component differ in width there is one tensor a layer (``ap.3``).
+    layers of a component differ in width there is one tensor a layer (``ap.3``). Scores among the
+    languages of one script have it in front (``script.Latn.ap``), unless all are of that script.
     """
+    tensors = _tensors(scores)
+    for script, own in scores.scripts.items():
+        if own.n_sentences < scores.n_sentences:
+            tensors |= {f"script.{script}.{key}": x for key, x in _tensors(own).items()}
+    write_tensors(path, tensors)
+
+
+def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for component in dict.fromkeys(point.component for point in scores.site.points):
         prefix = "" if component == "post" else f"{component}."
@@ -114,7 +157,7 @@ def save_scores(scores: NeuronScores, path: Path) -> None:
             else:
                 layers = zip(spans, parts, strict=True)
                 tensors |= {f"{prefix}{name}.{layer}": part for layer, part in layers}
-    write_tensors(path, tensors)
+    return tensors
 
 
 def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
@@ -125,19 +168,32 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
     """
     site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
     tensors, _ = read_tensors(path)
-    shape = (len(record["languages"]), site.n_neurons)
-    tables = {name: torch.empty(shape) for name in STATISTICS}
     try:
-        for component in dict.fromkeys(point.component for point in site.points):
-            prefix = "" if component == "post" else f"{component}."
-            for position, (layer, span) in enumerate(_spans(site, component).items()):
-                for name in STATISTICS:
-                    key = prefix + name
-                    whole = tensors.get(key)
-                    part = tensors[f"{key}.{layer}"] if whole is None else whole[:, position]
-                    tables[name][:, span] = part
+        whole = _scores_of(tensors, record, site, "")
+        scripts = {
+            script: _scores_of(tensors, record | own, site, f"script.{script}.")
+            if own["n_sentences"] < record["n_sentences"]
+            else whole
+            for script, own in record["scripts"].items()
+        }
     except (KeyError, RuntimeError, IndexError) as error:
         raise ArtifactError(f"{path} does not match its manifest ({error}): score again") from None
+    return replace(whole, scripts=scripts)
+
+
+def _scores_of(
+    tensors: Mapping[str, Tensor], record: Mapping[str, Any], site: Site, start: str
+) -> NeuronScores:
+    shape = (len(record["languages"]), site.n_neurons)
+    tables = {name: torch.empty(shape) for name in STATISTICS}
+    for component in dict.fromkeys(point.component for point in site.points):
+        prefix = start if component == "post" else f"{start}{component}."
+        for position, (layer, span) in enumerate(_spans(site, component).items()):
+            for name in STATISTICS:
+                key = prefix + name
+                whole = tensors.get(key)
+                part = tensors[f"{key}.{layer}"] if whole is None else whole[:, position]
+                tables[name][:, span] = part
     return NeuronScores(
         languages=tuple(record["languages"]),
         site=site,
@@ -152,13 +208,20 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
 def describe(scores: NeuronScores) -> dict[str, Any]:
     """What the tensors alone do not say, as JSON for the manifest."""
     return {
-        "languages": list(scores.languages),
+        **_counted(scores),
+        "scripts": {script: _counted(own) for script, own in scores.scripts.items()},
         "site": scores.site.name,
         "points": [asdict(point) for point in scores.site.points],
         "pooling": scores.pooling,
+        "model": asdict(scores.model) if scores.model else None,
+    }
+
+
+def _counted(scores: NeuronScores) -> dict[str, Any]:
+    return {
+        "languages": list(scores.languages),
         "counts": list(scores.counts),
         "n_sentences": scores.n_sentences,
-        "model": asdict(scores.model) if scores.model else None,
     }
 
 

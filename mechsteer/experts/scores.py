@@ -6,10 +6,10 @@ choose from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest
+from mechsteer.corpus.languages import closest, script_of
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.among import alone, require_within
 from mechsteer.kernels import Pooling, effect_size
 from mechsteer.model.sites import Site
+from mechsteer.options.ranking import Criterion, Within
 
 if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
-Criterion = Literal["ap", "auroc"]
 STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
@@ -37,7 +38,8 @@ class NeuronScores:
     ``site.points``, layer by layer. ``mean``, ``median`` and ``std`` (ddof 1) describe the pooled
     activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
     ``counts`` are sentences of each language, ``n_sentences`` all of them, those of negative-only
-    languages included.
+    languages included. ``scripts`` has, by script (ISO 15924), the scores among the languages of
+    that script alone, negative-only ones included; scripts of a single language are absent.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -56,15 +58,37 @@ class NeuronScores:
     rest_mean: Float[Tensor, "language neuron"]
     rest_std: Float[Tensor, "language neuron"]
     model: ModelIdentity | None = None
+    scripts: Mapping[str, NeuronScores] = field(default_factory=dict)
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
         """Cohen's d, see ``mechsteer.kernels.effect_size``."""
         return effect_size(self.mean, self.std, self.rest_mean, self.rest_std)
 
-    def prevalence(self, language: str) -> float:
+    def prevalence(self, language: str, *, within: Within = "all") -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""
-        return self.counts[self.row(language)] / self.n_sentences
+        own = self.among(language, within)
+        return own.counts[own.row(language)] / own.n_sentences
+
+    def has_peers(self, language: str) -> bool:
+        """Whether another language of its script was recorded, so that it is scored among these."""
+        own = self.scripts.get(script_of(language))
+        return own is not None and language in own.languages
+
+    def among(self, language: str, within: Within = "all") -> NeuronScores:
+        """The scores that hold ``language`` against all others, or against those of its script.
+
+        Raises:
+            MechsteerError: a language that was not scored, another word for ``within``, or no other
+                language of its script.
+        """
+        self.row(language)
+        require_within(within)
+        if within == "all":
+            return self
+        if not self.has_peers(language):
+            raise MechsteerError(alone(language))
+        return self.scripts[script_of(language)]
 
     def row(self, language: str) -> int:
         """Row of ``language`` in every tensor.
@@ -77,7 +101,9 @@ class NeuronScores:
             raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
         return self.languages.index(language)
 
-    def top(self, language: str, k: int | float, *, by: Criterion = "ap") -> Experts:
+    def top(
+        self, language: str, k: int | float, *, by: Criterion = "ap", within: Within = "all"
+    ) -> Experts:
         """The k neurons that detect ``language`` best.
 
         Order: score, descending; effect size, descending; then layer, then neuron. Scores saturate
@@ -87,14 +113,19 @@ class NeuronScores:
             language: canonical code, one of ``self.languages``.
             k: a number of neurons (int), or a fraction of all neurons (float below 1).
             by: the criterion, ``"ap"`` or ``"auroc"``.
+            within: whom the language is told from: ``"all"`` others, or those of its own
+                ``"script"``.
 
         Raises:
-            MechsteerError: unknown language or criterion, or k outside ``[0, number of neurons]``.
+            MechsteerError: unknown language or criterion, no other language of the script, or k
+                outside ``[0, number of neurons]``.
         """
         count = self.resolve_k(k)
-        chosen = self.ranking(language, by)[:count]
-        tied = self.tied_with(int(chosen[-1]), language, by) if count else 0
-        return self.take(language, chosen.tolist(), selection=f"top {count} by {by}", tied=tied)
+        judged = self.among(language, within)
+        chosen = judged.ranking(language, by)[:count]
+        tied = judged.tied_with(int(chosen[-1]), language, by) if count else 0
+        selection = f"top {count} by {by}{whom(language, within)}"
+        return self.take(language, chosen.tolist(), selection=selection, tied=tied)
 
     def ranking(self, language: str, by: Criterion = "ap") -> np.ndarray:
         """Flat numbers of all neurons, best first, in the order of ``top``.
@@ -127,12 +158,20 @@ class NeuronScores:
             )
         row = self.row(language)
         columns = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
+        if self.has_peers(language):
+            own = self.among(language, "script")
+            columns["script_ap"] = own.ap[own.row(language), flat]
         return Experts(
             language, self.site, self.pooling, flat, selection, tied, model=self.model, **columns
         )
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
+
+
+def whom(language: str, within: Within) -> str:
+    """What a selection says of whom its language was told from; nothing for all."""
+    return f" among languages in {script_of(language)}" if within == "script" else ""
 
 
 def resolve_k(k: int | float, total: int) -> int:
@@ -157,6 +196,8 @@ class Experts:
     """Chosen neurons of one language, in rank order, with what their edits need.
 
     ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``.
+    ``script_ap`` is the average precision among languages of one script, None where the language
+    is the only one of its script.
     """
 
     language: str
@@ -172,6 +213,7 @@ class Experts:
     median: Float[Tensor, " expert"]
     std: Float[Tensor, " expert"]
     model: ModelIdentity | None = None
+    script_ap: Float[Tensor, " expert"] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -180,7 +222,9 @@ class Experts:
         """Some of the experts, by their places in rank order."""
         kept = torch.tensor(list(rows), dtype=torch.int64)
         columns = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
-        return replace(self, selection=selection or self.selection, **columns)
+        script_ap = None if self.script_ap is None else self.script_ap[kept]
+        selection = selection or self.selection
+        return replace(self, selection=selection, script_ap=script_ap, **columns)
 
     def in_layer(self, layer: int) -> Experts:
         """The experts of one layer, in rank order; there may be none."""
@@ -189,11 +233,16 @@ class Experts:
         return self.pick(rows, selection=f"{self.selection}, layer {layer}")
 
     def table(self) -> pd.DataFrame:
-        """One row an expert: language, rank, component, layer, neuron, scores and statistics."""
+        """One row an expert: language, rank, component, layer, neuron, scores and statistics.
+
+        ``script_ap``, the average precision among languages of one script, is the last column; it
+        is not there where the language is the only one of its script.
+        """
         places = [self.site.locate(flat) for flat in self.index.tolist()]
         components, layers, neurons = zip(*places, strict=True) if places else ((), (), ())
         head = {"language": self.language, "rank": range(1, len(self) + 1)}
         where = {"component": components, "layer": layers, "neuron": neurons}
-        return pd.DataFrame(
-            head | where | {name: getattr(self, name).numpy() for name in PER_EXPERT}
-        )
+        columns = {name: getattr(self, name).numpy() for name in PER_EXPERT}
+        if self.script_ap is not None:
+            columns["script_ap"] = self.script_ap.numpy()
+        return pd.DataFrame(head | where | columns)

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mechsteer.corpus.languages import script_of
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
+from mechsteer.experts.among import among, by_script
+from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k, whom
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
+from mechsteer.options.ranking import Within
 from mechsteer.progress import progress
 
 if TYPE_CHECKING:
@@ -20,12 +23,17 @@ if TYPE_CHECKING:
 
 
 def top_of_recording(
-    recording: Recording, language: str, k: float, *, pooling: Pooling = "max"
+    recording: Recording,
+    language: str,
+    k: float,
+    *,
+    pooling: Pooling = "max",
+    within: Within = "all",
 ) -> Experts:
     """The k neurons that detect ``language`` best, by average precision.
 
-    The same experts as ``score_recording(recording, pooling=pooling).top(language, k)``, ties
-    included, at a fraction of its time and memory: most neurons are only bounded, see
+    The same experts as ``score_recording(recording, pooling=pooling).top(language, k, within=…)``,
+    ties included, at a fraction of its time and memory: most neurons are only bounded, see
     ``mechsteer.kernels.top_experts``. For one language; where several are wanted, score once.
 
     Args:
@@ -33,6 +41,7 @@ def top_of_recording(
         language: canonical code, one of the recording's.
         k: a number of neurons (int), or a fraction of all neurons (float below 1).
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
 
     Raises:
         MechsteerError: a language or pooling that was not recorded, or k outside ``[0, neurons]``.
@@ -48,12 +57,13 @@ def top_of_recording(
             f"{language!r}"
         )
     count, label = resolve_k(k, recording.site.n_neurons), recording.languages.index(language)
-    positive = recording.labels == label
+    judged = among(recording, language, within)
+    positive = judged.labels == judged.languages.index(language)
     found: list[TopExperts] = []
     for point in progress(recording.site.points, "searching", "layer"):
-        x = recording.activations(point, pooling=pooling)
+        x = judged.pick(recording.activations(point, pooling=pooling))
         most = min(count, x.shape[1])
-        found.append(top_experts(x, positive, most, labels=recording.labels))
+        found.append(top_experts(x, positive, most, labels=judged.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
     ap, d = (
@@ -66,7 +76,7 @@ def top_of_recording(
         recording.site,
         pooling,
         best,
-        f"top {count} by ap",
+        f"top {count} by ap{whom(language, within)}",
         tied,
         model=recording.model,
         **_statistics(recording, best, label, pooling),
@@ -89,15 +99,22 @@ def _statistics(
 ) -> dict[str, Tensor]:
     """What an edit needs of each expert, scored layer by layer."""
     columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in PER_EXPERT}
+    language = recording.languages[label]
+    if peers := by_script(recording).get(script_of(language)):
+        columns["script_ap"] = torch.empty(len(experts), dtype=torch.float32)
     for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
         here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
         if not len(here):
             continue
         x = recording.activations(point, pooling=pooling)
-        scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
+        own = x[:, (experts[here] - at).to(x.device)]
+        if peers:
+            ap = score_columns(peers.pick(own), peers.labels, moments=False).ap
+            columns["script_ap"][here] = ap[peers.languages.index(language)].cpu()
+        scores = score_columns(own, recording.labels)
         moments = (scores.mean, scores.std, scores.rest_mean, scores.rest_std)
         d = effect_size(*(table for table in moments if table is not None))
-        for name, values in columns.items():
+        for name in PER_EXPERT:
             table = d if name == "effect_size" else getattr(scores, name)
-            values[here] = table[label].cpu()
+            columns[name][here] = table[label].cpu()
     return columns

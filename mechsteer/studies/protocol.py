@@ -197,8 +197,8 @@ def _tables(
     return {
         "results": tabulate(measured, languages, targets=targets, pairs_at={best, n_layers}),
         "experts": _experts(inputs.factory, chosen),
-        "counts": experts_per_layer(scores, k, by=options.by),
-        "overlap": expert_overlap(scores, k, by=options.by),
+        "counts": experts_per_layer(scores, k, options),
+        "overlap": expert_overlap(scores, k, options),
         "projection": projection_table(measured, shown, languages, projection),
         "hubness": hubness_table(measured, best),
     }

@@ -42,7 +42,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 scored,
                 dev,
                 test,
-                EditFactory(scored.scores, edits, options.by),
+                EditFactory(scored.scores, edits, options),
                 reading,
                 text=text,
                 folder=path / "states",

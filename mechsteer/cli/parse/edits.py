@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import number_of_neurons
+from mechsteer.cli.parse.flags import flags, number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.options.ranking import Ranking
 
 
 @cli.command()
@@ -21,14 +22,14 @@ from mechsteer.cli.show.terminal import print_table
 @click.option(
     "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
 )
-@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@flags(Ranking)
 @click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
-def edit(run: Path, output: Path, k: float, **options: Any) -> None:
+def edit(run: Path, output: Path, k: float, by: Any, within: Any, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
     from mechsteer.cli.do.edits import edit_command
 
-    made = edit_command(run, output, k=k, **options)
+    made = edit_command(run, output, k=k, how=Ranking(by=by, within=within), **options)
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
 
 

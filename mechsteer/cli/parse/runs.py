@@ -11,11 +11,12 @@ from mechsteer.cli.parse.flags import flags, number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
+from mechsteer.options.ranking import Ranking
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mechsteer.experts.scores import Criterion, Experts
+    from mechsteer.experts.scores import Experts
 
 
 @cli.command()
@@ -63,7 +64,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     "--draws", default=1000, show_default=True, type=click.IntRange(1),
     help="With --fdr: relabellings of the test.",
 )  # fmt: skip
-@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@flags(Ranking)
 def select(
     run: Path,
     language: str,
@@ -72,18 +73,19 @@ def select(
     fdr: float | None,
     min_effect: float,
     draws: int,
-    by: Criterion,
+    **options: Any,
 ) -> None:
     """Select the experts of a language: the k best, or all that are significant."""
+    how = Ranking(**options)
     if fdr is None and k is not None:
         from mechsteer.cli.do.score import select_command
 
-        experts, file = select_command(run, language, k, by)
+        experts, file = select_command(run, language, k, how)
     elif fdr is not None and k is None:
         from mechsteer.cli.do.significance import significance_command
 
         experts, file = significance_command(
-            run, language, fdr, by=by, min_effect=min_effect, draws=draws
+            run, language, fdr, how, min_effect=min_effect, draws=draws
         )
     else:
         raise click.UsageError("expected either --k or --fdr")
