@@ -12,11 +12,9 @@ stand side by side, and "same word as before" is all it takes to recognise them.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,6 +32,7 @@ from ..common.radix_sort import (
     tiles,
     value,
 )
+from ..common.threads import first_bad
 from .table import ScoreTable, rest_moments
 
 _u32 = np.uint32
@@ -55,8 +54,7 @@ def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Gr
         return int(score_tile(tile, first, tagged, offsets, arrays))
 
     starts = range(0, len(bits), step)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return next((bad for bad in pool.map(run, starts) if bad >= 0), -1)
+    return first_bad(run, starts)
 
 
 @compiled
