@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from mechsteer.model.words import tokenizer_hash
 from mechsteer.model.weights import CHECKPOINT, MEMORY, Origin, weights_hash
+from mechsteer.model.words import tokenizer_hash
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
