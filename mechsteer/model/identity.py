@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mechsteer.model.weights import CHECKPOINT, MEMORY, Origin, weights_hash
+from mechsteer.model.words import tokenizer_hash
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
@@ -110,7 +111,7 @@ def identify(print_: Fingerprint, cfg: Any, dtype: torch.dtype, tokenizer: Any) 
         d_model=int(cfg.d_model),
         config_hash=print_.config_hash,
         weights_hash=print_.weights_hash,
-        tokenizer_hash=_tokenizer_hash(tokenizer),
+        tokenizer_hash=tokenizer_hash(tokenizer),
         dtype=str(dtype).removeprefix("torch."),
     )
 
@@ -125,17 +126,6 @@ def _settled(content: Any) -> Any:
     if isinstance(content, dict):
         return {str(k): _settled(v) for k, v in content.items() if k not in _VOLATILE}
     return [_settled(v) for v in content] if isinstance(content, (list, tuple)) else content
-
-
-def _tokenizer_hash(tokenizer: Any) -> str:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    state = json.loads(backend.to_str()) if backend is not None else {}
-    # what a call leaves behind, and a token that only ever fills space
-    for passing in ("padding", "truncation"):
-        state.pop(passing, None)
-    special = {k: str(v) for k, v in tokenizer.special_tokens_map.items() if k != "pad_token"}
-    content = [tokenizer.get_vocab(), special, state]
-    return _sha256(json.dumps(content, sort_keys=True).encode())
 
 
 def _sha256(data: bytes) -> str:
