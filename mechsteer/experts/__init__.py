@@ -16,7 +16,9 @@ from mechsteer.experts.select import (
     union,
 )
 from mechsteer.experts.significance import Significance, by_significance, significance_of
+from mechsteer.experts.survival import Survival, survival
 from mechsteer.experts.top import top_of_recording
+from mechsteer.experts.two_scripts import script_overlap
 from mechsteer.options.ranking import Criterion, Ranking, Within
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "NeuronScores",
     "Ranking",
     "Significance",
+    "Survival",
     "Within",
     "by_significance",
     "difference",
@@ -42,7 +45,9 @@ __all__ = [
     "random_like",
     "save_scores",
     "score_recording",
+    "script_overlap",
     "significance_of",
+    "survival",
     "threshold",
     "top_and_bottom",
     "top_of_recording",

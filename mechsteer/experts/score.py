@@ -120,6 +120,7 @@ class _Columns:
         """What was gathered."""
         names = self._among.languages
         counts = torch.bincount(self._among.labels, minlength=len(names)).tolist()
+        tables: Any = {name: torch.cat(parts, dim=1) for name, parts in self._tables.items()}
         return NeuronScores(
             languages=tuple(names[i] for i in self.targets),
             site=recording.site,
@@ -127,7 +128,7 @@ class _Columns:
             counts=tuple(counts[i] for i in self.targets),
             n_sentences=self.count,
             model=recording.model,
-            **{name: torch.cat(parts, dim=1) for name, parts in self._tables.items()},
+            **tables,
         )
 
 
@@ -185,7 +186,7 @@ def _scores_of(
     tensors: Mapping[str, Tensor], record: Mapping[str, Any], site: Site, start: str
 ) -> NeuronScores:
     shape = (len(record["languages"]), site.n_neurons)
-    tables = {name: torch.empty(shape) for name in STATISTICS}
+    tables: Any = {name: torch.empty(shape) for name in STATISTICS}
     for component in dict.fromkeys(point.component for point in site.points):
         prefix = start if component == "post" else f"{start}{component}."
         for position, (layer, span) in enumerate(_spans(site, component).items()):

@@ -45,6 +45,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
         print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        click.echo(_beside(top))
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -94,6 +95,7 @@ def select(
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     if k is not None:
         click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
+    click.echo(_beside(experts))
     click.echo(f"experts: {file}")
 
 
@@ -141,4 +143,15 @@ def report(run: Path, output: Path | None, show: bool) -> None:
 def _brief(experts: Experts) -> pd.DataFrame:
     """What fits on a terminal of 80 columns; the files have everything."""
     table = experts.table().rename(columns={"effect_size": "d"})
-    return table[["rank", "component", "layer", "neuron", "ap", "auroc", "d", "median"]]
+    aps = [name for name in ("ap", "script_ap") if name in table]
+    return table[["rank", "component", "layer", "neuron", *aps, "auroc", "d", "median"]]
+
+
+def _beside(experts: Experts) -> str:
+    """What ``script_ap`` is, or why there is none."""
+    from mechsteer.corpus.languages import script_of
+
+    script = script_of(experts.language)
+    if experts.script_ap is None:
+        return f"no other language in {script} was scored: no AP among languages of one script"
+    return f"script_ap: AP among the languages in {script} alone"
