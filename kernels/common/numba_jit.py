@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from numba import njit
 
+from .numba_cache import CheckedCache, warn_once
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -22,26 +24,10 @@ def reassociated(function: _F) -> _F:
 
 
 def _compile(function: _F, *, fastmath: bool | set[str]) -> _F:
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     function = inspect.unwrap(function)  # a runtime type checker may have wrapped it
+    kernel: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
     try:
-        kernel: _F = njit(cache=True, **options)(function)
-        _drop_stale_cache(kernel)
-    except (RuntimeError, OSError):  # no folder to keep the code in: a read-only installation
-        kernel = njit(**options)(function)
-    return kernel
-
-
-def _drop_stale_cache(kernel: Any) -> None:
-    """Empty the kernel's cache where its index cannot be read.
-
-    The index names the classes of the arguments. One left by an older version may name a class
-    that is gone, and numba would raise at the first call instead of compiling anew.
-    """
-    index = getattr(kernel._cache, "_cache_file", None)
-    if index is None:
-        return
-    try:
-        index._load_index()
-    except Exception:  # whatever reading a name that is gone raises
-        kernel._cache.flush()
+        kernel._cache = CheckedCache(function)
+    except (RuntimeError, OSError) as error:  # no folder to keep the code in
+        warn_once(str(error))
+    return kernel  # type: ignore[no-any-return]

@@ -36,7 +36,7 @@ def top_of_recording(
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
 
     Raises:
-        MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, or an
+        MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
             activation that is not finite.
     """
     if len(recording.languages) < 2:

@@ -94,7 +94,7 @@ def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
 
 
 WRITERS = [
-    ["score", "embedded", "--corpus", "embedded", "-o", "first"],
+    ["score", "embedded", "--corpus", "embedded", "--split", "dev", "-o", "first"],
     ["select", "first", "--language", "fra_Latn", "--k", "3"],
     ["select", "first", "--language", "fra_Latn", "--fdr", "0.1"],
     ["study", "first", "--test", "embedded"],
