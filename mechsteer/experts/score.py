@@ -22,6 +22,7 @@ from mechsteer.model.sites import HookSite, Site
 from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.finite import naming
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def score_recording(
     """Score what was recorded, one hook point at a time, so that memory holds one layer.
 
     Neurons are scored by one pooling; of every other that was recorded the moments are kept.
+
+    Raises:
+        MechsteerError: an unknown language, or what cannot be scored; the layer is named.
     """
     unknown = set(negative_only) - set(recording.languages)
     if unknown:
@@ -93,7 +97,9 @@ def score_recording(
     wanted = _columns(pooling, [how for how in recording.pooling if how != pooling])
     for point in progress(recording.site.points, "scoring", "layer"):
         for how, names in wanted.items():
-            scores = score_columns(recording.activations(point, pooling=how), recording.labels)
+            activations = recording.activations(point, pooling=how)
+            with naming(point):
+                scores = score_columns(activations, recording.labels)
             for column, name in names.items():
                 columns.setdefault(column, []).append(getattr(scores, name)[targets].cpu())
     counts = torch.bincount(recording.labels, minlength=len(recording.languages)).tolist()
