@@ -1,8 +1,9 @@
 """Which neurons detect which language: scores, selections of experts, controls, significance."""
 
 from mechsteer.experts.controls import displacements, null_like, random_like
+from mechsteer.experts.files import load_scores, save_scores
 from mechsteer.experts.lape import FiringRates, firing_rates, lape
-from mechsteer.experts.score import load_scores, save_scores, score_recording
+from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.experts.select import (
     difference,

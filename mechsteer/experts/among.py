@@ -87,6 +87,11 @@ def require_within(within: str) -> None:
         raise MechsteerError(f"expected within='all' or within='script', got {within!r}")
 
 
+def whom(language: str, within: Within) -> str:
+    """What a selection says of whom its language was told from; nothing for all."""
+    return f" among languages in {script_of(language)}" if within == "script" else ""
+
+
 def alone(language: str) -> str:
     """What is said of a language that no other shares its script with."""
     return (

@@ -1,9 +1,9 @@
-"""From recorded activations to a score of every neuron for every language, and back from a file."""
+"""From recorded activations to a score of every neuron for every language."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
-from mechsteer.artifacts.files import read_tensors, write_tensors
-from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
+from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.among import Among, by_script, everyone
-from mechsteer.experts.scores import STATISTICS, NeuronScores
+from mechsteer.experts.files import tables_of, together
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
-from mechsteer.model.identity import ModelIdentity
-from mechsteer.model.sites import HookSite, Site
+from mechsteer.model.sites import HookSite
 from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.finite import naming
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def score(
     *,
     site: str = "post",
     pooling: Pooling = "max",
+    also_pooling: Pooling | Sequence[Pooling] = "mean",
     negative_only: Sequence[str] = (),
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
@@ -47,6 +48,8 @@ def score(
         corpus: sentences by language; they need not be parallel.
         site: where neurons are read, see ``mechsteer.model.sites.find_site``.
         pooling: ``"max"``, ``"mean"`` or ``"last"`` over a sentence's real tokens.
+        also_pooling: recorded in the same pass, so that edits can hold experts at values of it too;
+            none saves the memory of it (a float32 for each neuron and sentence).
         negative_only: languages that count as negatives but get no score of their own.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
@@ -65,7 +68,7 @@ def score(
         model,
         corpus,
         site=site,
-        pooling=pooling,
+        pooling=all_poolings(pooling, also_pooling),
         tokenizer=tokenizer,
         reading=reading.changed(options),
         directory=directory,
@@ -78,49 +81,65 @@ def score_recording(
 ) -> NeuronScores:
     """Score what was recorded, one hook point at a time, so that memory holds one layer.
 
-    Each language is held against all others and, where others share its script, against those alone
+    Neurons are scored by one pooling; of every other that was recorded the moments are kept. Each
+    language is held against all others and, where others share its script, against those alone
     (``NeuronScores.scripts``): two sorts of a layer, whatever the number of languages and scripts.
+
+    Raises:
+        MechsteerError: an unknown language, or what cannot be scored; the layer is named.
     """
     unknown = set(negative_only) - set(recording.languages)
     if unknown:
         raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
-    whole = _Columns(everyone(recording), negative_only)
-    scripts = {script: _Columns(own, negative_only) for script, own in by_script(recording).items()}
-    scripts = {script: own for script, own in scripts.items() if own.targets}
-    parts = [own for own in scripts.values() if own.count < whole.count]
-    for point in progress(recording.site.points, "scoring", "layer"):
-        x = recording.activations(point, pooling=pooling)
-        for columns in (whole, *parts):
-            columns.add(x)
-    scores = whole.scores(recording, pooling)
-    found = {
-        script: own.scores(recording, pooling) if own in parts else scores
-        for script, own in scripts.items()
+    beside = [how for how in recording.pooling if how != pooling]
+    whole = _Columns(everyone(recording), negative_only, tables_of(pooling, beside))
+    groups = {
+        script: _Columns(own, negative_only, tables_of(pooling, ()))
+        for script, own in by_script(recording).items()
     }
-    return replace(scores, scripts=found)
+    groups = {script: own for script, own in groups.items() if own.targets}
+    parts = [own for own in groups.values() if own.count < whole.count]
+    for point in progress(recording.site.points, "scoring", "layer"):
+        with naming(point):
+            for columns in (whole, *parts):
+                columns.add(recording, point)
+    scores = whole.scores(recording, pooling)
+    scripts = {
+        script: own.scores(recording, pooling) if own in parts else scores
+        for script, own in groups.items()
+    }
+    return replace(scores, scripts=scripts)
 
 
 class _Columns:
     """Scores of some languages, told apart from each other only, hook point by hook point."""
 
-    def __init__(self, languages: Among, negative_only: Sequence[str]) -> None:
+    def __init__(
+        self,
+        languages: Among,
+        negative_only: Sequence[str],
+        wanted: Mapping[Pooling, Mapping[str, str]],
+    ) -> None:
         names = languages.languages
-        self._among = languages
+        self._among, self._wanted = languages, wanted
         self.targets = [i for i, name in enumerate(names) if name not in negative_only]
         self.count = len(languages.rows)
-        self._tables: dict[str, list[Tensor]] = {name: [] for name in STATISTICS}
+        self._tables: dict[str, list[Tensor]] = {}
 
-    def add(self, x: Tensor) -> None:
-        """Score the next hook point, from the activations of all sentences."""
-        scores = score_columns(self._among.pick(x), self._among.labels)
-        for name in STATISTICS:
-            self._tables[name].append(getattr(scores, name)[self.targets].cpu())
+    def add(self, recording: Recording, point: HookSite) -> None:
+        """Score the next hook point."""
+        for how, names in self._wanted.items():
+            x = self._among.pick(recording.activations(point, pooling=how))
+            scores = score_columns(x, self._among.labels)
+            for column, name in names.items():
+                self._tables.setdefault(column, []).append(
+                    getattr(scores, name)[self.targets].cpu()
+                )
 
     def scores(self, recording: Recording, pooling: Pooling) -> NeuronScores:
         """What was gathered."""
         names = self._among.languages
         counts = torch.bincount(self._among.labels, minlength=len(names)).tolist()
-        tables: Any = {name: torch.cat(parts, dim=1) for name, parts in self._tables.items()}
         return NeuronScores(
             languages=tuple(names[i] for i in self.targets),
             site=recording.site,
@@ -128,109 +147,10 @@ class _Columns:
             counts=tuple(counts[i] for i in self.targets),
             n_sentences=self.count,
             model=recording.model,
-            **tables,
+            **together({name: torch.cat(parts, dim=1) for name, parts in self._tables.items()}),
         )
 
 
-def save_scores(scores: NeuronScores, path: Path) -> None:
-    """Write ``[language, layer, neuron]`` tensors, one a table and component.
-
-    The component ``post`` goes without a prefix (``ap``), others with theirs (``up.ap``). Where the
-    layers of a component differ in width there is one tensor a layer (``ap.3``). Scores among the
-    languages of one script have it in front (``script.Latn.ap``), unless all are of that script.
-    """
-    tensors = _tensors(scores)
-    for script, own in scores.scripts.items():
-        if own.n_sentences < scores.n_sentences:
-            tensors |= {f"script.{script}.{key}": x for key, x in _tensors(own).items()}
-    write_tensors(path, tensors)
-
-
-def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for component in dict.fromkeys(point.component for point in scores.site.points):
-        prefix = "" if component == "post" else f"{component}."
-        spans = _spans(scores.site, component)
-        for name in STATISTICS:
-            parts = [getattr(scores, name)[:, span] for span in spans.values()]
-            if len({part.shape[1] for part in parts}) == 1:
-                tensors[prefix + name] = torch.stack(parts, dim=1)
-            else:
-                layers = zip(spans, parts, strict=True)
-                tensors |= {f"{prefix}{name}.{layer}": part for layer, part in layers}
-    return tensors
-
-
-def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
-    """Read what ``save_scores`` wrote; ``record`` is ``describe(scores)``, from the manifest.
-
-    Raises:
-        ArtifactError: the tensors are not those the record speaks of.
-    """
-    site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
-    tensors, _ = read_tensors(path)
-    try:
-        whole = _scores_of(tensors, record, site, "")
-        scripts = {
-            script: _scores_of(tensors, record | own, site, f"script.{script}.")
-            if own["n_sentences"] < record["n_sentences"]
-            else whole
-            for script, own in record["scripts"].items()
-        }
-    except (KeyError, RuntimeError, IndexError) as error:
-        raise ArtifactError(f"{path} does not match its manifest ({error}): score again") from None
-    return replace(whole, scripts=scripts)
-
-
-def _scores_of(
-    tensors: Mapping[str, Tensor], record: Mapping[str, Any], site: Site, start: str
-) -> NeuronScores:
-    shape = (len(record["languages"]), site.n_neurons)
-    tables: Any = {name: torch.empty(shape) for name in STATISTICS}
-    for component in dict.fromkeys(point.component for point in site.points):
-        prefix = start if component == "post" else f"{start}{component}."
-        for position, (layer, span) in enumerate(_spans(site, component).items()):
-            for name in STATISTICS:
-                key = prefix + name
-                whole = tensors.get(key)
-                part = tensors[f"{key}.{layer}"] if whole is None else whole[:, position]
-                tables[name][:, span] = part
-    return NeuronScores(
-        languages=tuple(record["languages"]),
-        site=site,
-        pooling=record["pooling"],
-        counts=tuple(record["counts"]),
-        n_sentences=record["n_sentences"],
-        model=ModelIdentity(**record["model"]) if record["model"] else None,
-        **tables,
-    )
-
-
-def describe(scores: NeuronScores) -> dict[str, Any]:
-    """What the tensors alone do not say, as JSON for the manifest."""
-    return {
-        **_counted(scores),
-        "scripts": {script: _counted(own) for script, own in scores.scripts.items()},
-        "site": scores.site.name,
-        "points": [asdict(point) for point in scores.site.points],
-        "pooling": scores.pooling,
-        "model": asdict(scores.model) if scores.model else None,
-    }
-
-
-def _counted(scores: NeuronScores) -> dict[str, Any]:
-    return {
-        "languages": list(scores.languages),
-        "counts": list(scores.counts),
-        "n_sentences": scores.n_sentences,
-    }
-
-
-def _spans(site: Site, component: str) -> dict[int, slice]:
-    """Columns of each layer of a component in the flat numbering."""
-    places = zip(site.points, site.offsets, strict=True)
-    return {
-        point.layer: slice(offset, offset + point.width)
-        for point, offset in places
-        if point.component == component
-    }
+def all_poolings(pooling: Pooling, also: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:
+    """The scored pooling, then the others, each once."""
+    return tuple(dict.fromkeys((pooling, *((also,) if isinstance(also, str) else also))))

@@ -7,19 +7,20 @@ choose from them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.corpus.languages import closest, script_of
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.among import alone, require_within
+from mechsteer.experts.among import alone, require_within, whom
+from mechsteer.experts.chosen import PER_EXPERT, Experts
+from mechsteer.experts.moments import Beside, each
 from mechsteer.kernels import Pooling, effect_size
 from mechsteer.model.sites import Site
 from mechsteer.options.ranking import Criterion, Within
@@ -27,6 +28,7 @@ from mechsteer.options.ranking import Criterion, Within
 if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
+__all__ = ["PER_EXPERT", "STATISTICS", "Experts", "NeuronScores", "resolve_k"]
 STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
@@ -37,9 +39,11 @@ class NeuronScores:
     All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of
     ``site.points``, layer by layer. ``mean``, ``median`` and ``std`` (ddof 1) describe the pooled
     activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
-    ``counts`` are sentences of each language, ``n_sentences`` all of them, those of negative-only
-    languages included. ``scripts`` has, by script (ISO 15924), the scores among the languages of
-    that script alone, negative-only ones included; scripts of a single language are absent.
+    ``beside`` has such moments of every other pooling that was recorded in the same pass, for edits
+    that hold neurons at them. ``counts`` are sentences of each language, ``n_sentences`` all of
+    them, those of negative-only languages included. ``scripts`` has, by script (ISO 15924), the
+    scores among the languages of that script alone, negative-only ones included; scripts of a
+    single language are absent.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -58,6 +62,7 @@ class NeuronScores:
     rest_mean: Float[Tensor, "language neuron"]
     rest_std: Float[Tensor, "language neuron"]
     model: ModelIdentity | None = None
+    beside: Beside = field(default_factory=dict)
     scripts: Mapping[str, NeuronScores] = field(default_factory=dict)
 
     @cached_property
@@ -157,21 +162,18 @@ class NeuronScores:
                 f"expected distinct neuron numbers from 0 to {self.site.n_neurons - 1}"
             )
         row = self.row(language)
-        columns = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
+        columns: Any = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
         if self.has_peers(language):
             own = self.among(language, "script")
             columns["script_ap"] = own.ap[own.row(language), flat]
+        beside = each(self.beside, lambda table: table[row, flat])
         return Experts(
-            language, self.site, self.pooling, flat, selection, tied, model=self.model, **columns
-        )
+            language, self.site, self.pooling, flat, selection, tied,
+            model=self.model, beside=beside, **columns,
+        )  # fmt: skip
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
-
-
-def whom(language: str, within: Within) -> str:
-    """What a selection says of whom its language was told from; nothing for all."""
-    return f" among languages in {script_of(language)}" if within == "script" else ""
 
 
 def resolve_k(k: int | float, total: int) -> int:
@@ -186,63 +188,3 @@ def resolve_k(k: int | float, total: int) -> int:
             f"expected k as a number of neurons (0 to {total}) or a fraction below 1, got {k!r}"
         )
     return int(count)
-
-
-PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
-
-
-@dataclass(frozen=True)
-class Experts:
-    """Chosen neurons of one language, in rank order, with what their edits need.
-
-    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``.
-    ``script_ap`` is the average precision among languages of one script, None where the language
-    is the only one of its script.
-    """
-
-    language: str
-    site: Site
-    pooling: Pooling
-    index: Int[Tensor, " expert"]
-    selection: str
-    tied_at_cut: int
-    ap: Float[Tensor, " expert"]
-    auroc: Float[Tensor, " expert"]
-    effect_size: Float[Tensor, " expert"]
-    mean: Float[Tensor, " expert"]
-    median: Float[Tensor, " expert"]
-    std: Float[Tensor, " expert"]
-    model: ModelIdentity | None = None
-    script_ap: Float[Tensor, " expert"] | None = None
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def pick(self, rows: Sequence[int], *, selection: str | None = None) -> Experts:
-        """Some of the experts, by their places in rank order."""
-        kept = torch.tensor(list(rows), dtype=torch.int64)
-        columns = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
-        script_ap = None if self.script_ap is None else self.script_ap[kept]
-        selection = selection or self.selection
-        return replace(self, selection=selection, script_ap=script_ap, **columns)
-
-    def in_layer(self, layer: int) -> Experts:
-        """The experts of one layer, in rank order; there may be none."""
-        places = [self.site.locate(flat)[1] for flat in self.index.tolist()]
-        rows = [row for row, place in enumerate(places) if place == layer]
-        return self.pick(rows, selection=f"{self.selection}, layer {layer}")
-
-    def table(self) -> pd.DataFrame:
-        """One row an expert: language, rank, component, layer, neuron, scores and statistics.
-
-        ``script_ap``, the average precision among languages of one script, is the last column; it
-        is not there where the language is the only one of its script.
-        """
-        places = [self.site.locate(flat) for flat in self.index.tolist()]
-        components, layers, neurons = zip(*places, strict=True) if places else ((), (), ())
-        head = {"language": self.language, "rank": range(1, len(self) + 1)}
-        where = {"component": components, "layer": layers, "neuron": neurons}
-        columns = {name: getattr(self, name).numpy() for name in PER_EXPERT}
-        if self.script_ap is not None:
-            columns["script_ap"] = self.script_ap.numpy()
-        return pd.DataFrame(head | where | columns)

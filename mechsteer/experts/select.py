@@ -15,7 +15,9 @@ import pandas as pd
 import torch
 
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.scores import PER_EXPERT, Experts, NeuronScores, resolve_k, whom
+from mechsteer.experts.among import whom
+from mechsteer.experts.moments import joined
+from mechsteer.experts.scores import PER_EXPERT, Experts, NeuronScores, resolve_k
 from mechsteer.options.ranking import Criterion, Within
 
 
@@ -152,6 +154,7 @@ def union(first: Experts, *others: Experts) -> Experts:
         selection=" ∪ ".join(one.selection for one in everyone),
         tied_at_cut=0,
         model=first.model,
+        beside=joined([one.beside for one in everyone], torch.from_numpy(kept)),
         **columns,
     )
 

@@ -16,11 +16,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.among import Among, among
-from mechsteer.experts.scores import whom
+from mechsteer.experts.among import Among, among, whom
 from mechsteer.kernels import permutation_test
 from mechsteer.options.ranking import Criterion, Within
 from mechsteer.progress import progress
+from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
     from mechsteer.experts.scores import Experts, NeuronScores
@@ -140,7 +140,7 @@ def significance_of(
 
     def p_of(point: HookSite) -> Float[Tensor, " neuron"]:
         x = recording.activations(point, pooling=how)
-        try:
+        with naming(point):
             found = permutation_test(
                 judged.pick(x),
                 judged.labels,
@@ -152,8 +152,6 @@ def significance_of(
                 statistic=by,
                 fdr=level,
             )
-        except ValueError as error:
-            raise MechsteerError(f"layer {point.layer}, {point.component}: {error}") from None
         return found.p[0]
 
     p = torch.cat([p_of(point) for point in progress(recording.site.points, "testing", "layer")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from mechsteer.corpus.languages import script_of
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.among import among, by_script
-from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k, whom
+from mechsteer.experts.among import among, by_script, whom
+from mechsteer.experts.moments import MOMENTS, Moments
+from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
 from mechsteer.options.ranking import Within
 from mechsteer.progress import progress
+from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
     from mechsteer.kernels import Pooling
@@ -44,7 +47,8 @@ def top_of_recording(
         within: told from ``"all"`` other languages, or from those of its own ``"script"``.
 
     Raises:
-        MechsteerError: a language or pooling that was not recorded, or k outside ``[0, neurons]``.
+        MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
+            activation that is not finite.
     """
     if len(recording.languages) < 2:
         raise MechsteerError(
@@ -63,13 +67,15 @@ def top_of_recording(
     for point in progress(recording.site.points, "searching", "layer"):
         x = judged.pick(recording.activations(point, pooling=pooling))
         most = min(count, x.shape[1])
-        found.append(top_experts(x, positive, most, labels=judged.labels))
+        with naming(point):
+            found.append(top_experts(x, positive, most, labels=judged.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
     ap, d = (
         torch.cat([getattr(part, name).cpu() for part in found]) for name in ("ap", "effect_size")
     )
     best = flat[torch.from_numpy(np.lexsort((flat, -d, -ap))[:count])]
+    others = [how for how in recording.pooling if how != pooling]
     tied = _tied_at(ap.sort(descending=True).values[count - 1], found) if count else 0
     return Experts(
         language,
@@ -79,8 +85,28 @@ def top_of_recording(
         f"top {count} by ap{whom(language, within)}",
         tied,
         model=recording.model,
+        beside={how: _moments(recording, best, label, how) for how in others},
+        script_ap=_script_ap(recording, best, language, pooling),
         **_statistics(recording, best, label, pooling),
     )
+
+
+def _script_ap(
+    recording: Recording, experts: Tensor, language: str, pooling: Pooling
+) -> Tensor | None:
+    """Average precision of each expert among the languages of one script, where there are any."""
+    peers = by_script(recording).get(script_of(language))
+    if peers is None:
+        return None
+    found = torch.empty(len(experts), dtype=torch.float32)
+    for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
+        here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
+        if len(here):
+            x = peers.pick(recording.activations(point, pooling=pooling))
+            own = x[:, (experts[here] - at).to(x.device)]
+            ap = score_columns(own, peers.labels, moments=False).ap
+            found[here] = ap[peers.languages.index(language)].cpu()
+    return found
 
 
 def _tied_at(cut: Tensor, found: list[TopExperts]) -> int:
@@ -94,27 +120,30 @@ def _tied_at(cut: Tensor, found: list[TopExperts]) -> int:
     )
 
 
+def _moments(recording: Recording, experts: Tensor, label: int, pooling: Pooling) -> Moments:
+    """What an edit needs of each expert under another pooling."""
+    return Moments(**_statistics(recording, experts, label, pooling, MOMENTS))
+
+
 def _statistics(
-    recording: Recording, experts: Tensor, label: int, pooling: Pooling
+    recording: Recording,
+    experts: Tensor,
+    label: int,
+    pooling: Pooling,
+    names: Sequence[str] = PER_EXPERT,
 ) -> dict[str, Tensor]:
     """What an edit needs of each expert, scored layer by layer."""
-    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in PER_EXPERT}
-    language = recording.languages[label]
-    if peers := by_script(recording).get(script_of(language)):
-        columns["script_ap"] = torch.empty(len(experts), dtype=torch.float32)
+    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in names}
     for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
         here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
         if not len(here):
             continue
         x = recording.activations(point, pooling=pooling)
-        own = x[:, (experts[here] - at).to(x.device)]
-        if peers:
-            ap = score_columns(peers.pick(own), peers.labels, moments=False).ap
-            columns["script_ap"][here] = ap[peers.languages.index(language)].cpu()
-        scores = score_columns(own, recording.labels)
+        with naming(point):
+            scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
         moments = (scores.mean, scores.std, scores.rest_mean, scores.rest_std)
         d = effect_size(*(table for table in moments if table is not None))
-        for name in PER_EXPERT:
+        for name, values in columns.items():
             table = d if name == "effect_size" else getattr(scores, name)
-            columns[name][here] = table[label].cpu()
+            values[here] = table[label].cpu()
     return columns

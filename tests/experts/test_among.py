@@ -13,7 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import mechsteer as ms
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.score import describe, load_scores, save_scores, score_recording
+from mechsteer.experts.files import describe, load_scores, save_scores
+from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import STATISTICS, NeuronScores
 from mechsteer.experts.significance import significance_of
 from mechsteer.experts.top import top_of_recording

@@ -17,7 +17,7 @@ from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.experts.score import describe, load_scores, save_scores
+from mechsteer.experts.files import describe, load_scores, save_scores
 from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
@@ -68,9 +68,9 @@ def _score(
     with run.timed("score"):
         found = score_for_study(opened, text, request, directory=output / RECORDING).scores
         save_scores(found, output / SCORES)
-    run.finish("score", files=[SCORES], **describe(found))
     if opened.origin is not None:  # it has times in it, so no hash covers it
         write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
+    run.finish("score", files=[SCORES], **describe(found))
     return found
 
 
