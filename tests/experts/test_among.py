@@ -161,6 +161,7 @@ def test_significance_within_a_script_is_that_of_its_sentences_alone() -> None:
         recording,
         languages=("deu_Latn", "fra_Latn"),
         labels=recording.labels[rows] // 2,
+        n_tokens=recording.n_tokens[rows],
         _store=replace(recording._store, tables=tables),  # type: ignore[type-var]
     )
     expected = significance_of(alone, "fra_Latn", pooling="max", draws=199)
