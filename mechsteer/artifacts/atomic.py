@@ -30,13 +30,42 @@ def write_bytes(path: Path, data: bytes) -> None:
         if path.is_file() and not path.is_symlink():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
         _remove(part)
-        shown = str(path) if len(str(path)) < 200 else f"{str(path)[:200]}…"
-        raise ArtifactError(f"cannot write {shown}: {error.strerror or error}") from error
+        raise ArtifactError(f"cannot write {_short(path)}: {_reason(error)}") from error
     except BaseException:
         _remove(part)
         raise
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no regular file, without opening it: a pipe would block for ever.
+
+    Raises:
+        ArtifactError: it is missing, a folder, a pipe, a device, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ArtifactError(f"expected a file {path}, found none") from None
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
+        raise ArtifactError(f"cannot read {_short(path)}: {_reason(error)}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise ArtifactError(f"expected a file, got {kind}: {path}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        ArtifactError: there is none, or it cannot be read.
+    """
+    require_regular(path)
+    try:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise ArtifactError(f"cannot read {path}: {_reason(error)}") from None
 
 
 def clear_torn(folder: Path) -> None:
@@ -50,8 +79,16 @@ def is_torn(path: Path) -> bool:
     return path.name.endswith(_MARK)
 
 
+def _short(path: Path, limit: int = 200) -> str:
+    return str(path) if len(str(path)) < limit else f"{str(path)[:limit]}…"
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def _remove(part: Path) -> None:
-    with suppress(OSError):  # where it cannot be, it is not
+    with suppress(OSError, ValueError):  # where it cannot be, it is not
         part.unlink()
 
 

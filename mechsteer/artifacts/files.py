@@ -20,8 +20,8 @@ import torch
 import xxhash
 from torch import Tensor
 
-from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.errors import ArtifactError
+from mechsteer.artifacts.atomic import read_bytes, require_regular, write_bytes
+from mechsteer.errors import ArtifactError, shown
 
 _NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
 _CHECKSUM = "checksum"
@@ -40,14 +40,18 @@ def read_json(path: Path) -> dict[str, Any]:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(read_bytes(path), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, ArtifactError):
+            raise
         raise ArtifactError(f"{path} is not JSON ({error}): delete it and run again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds a JSON {type(content).__name__}, expected an object")
     return content
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_signed(path: Path, content: Mapping[str, Any]) -> None:
@@ -71,7 +75,11 @@ def verified(signed: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ArtifactError: it is not as it was written.
     """
     content = {name: value for name, value in signed.items() if name != _CHECKSUM}
-    if signed.get(_CHECKSUM) != content_hash(content):
+    try:
+        intact = signed.get(_CHECKSUM) == content_hash(content)
+    except (ValueError, RecursionError):  # NaN, lone surrogates, deeper than is ever written
+        intact = False
+    if not intact:
         raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
     return content
 
@@ -95,22 +103,21 @@ def read_tensors(
         ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
             a tensor is not as it was written.
     """
+    require_regular(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
             tensors = {name: file.get_tensor(name) for name in wanted}
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        digests, metadata = dict(notes["digests"]), dict(notes["metadata"])
+    except Exception as error:  # safetensors, JSON and torch each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
-    digests = notes.get("digests", {}) if isinstance(notes, dict) else {}
     for name, tensor in tensors.items():
         if digests.get(name) != _digest(tensor):
             raise ArtifactError(
                 f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
             )
-    return tensors, notes["metadata"]
+    return tensors, metadata
 
 
 def _digest(tensor: Tensor) -> str:
@@ -131,11 +138,10 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
+    require_regular(path)
     try:
         return pd.read_parquet(path, engine="pyarrow")
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (OSError, ValueError, MemoryError) as error:
+    except Exception as error:  # pyarrow and pandas each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
 
 
@@ -157,9 +163,4 @@ def content_hash(content: Any) -> str:
 def explain_difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Name the keys in which two records differ, with both values, for an error message."""
     keys = sorted(k for k in {*expected, *found} if expected.get(k) != found.get(k))
-    return "; ".join(f"{k}: {_short(found.get(k))} ≠ {_short(expected.get(k))}" for k in keys)
-
-
-def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return "; ".join(f"{k}: {shown(found.get(k))} ≠ {shown(expected.get(k))}" for k in keys)

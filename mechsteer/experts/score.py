@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.experts.scores import STATISTICS, NeuronScores
@@ -123,10 +124,49 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
     Raises:
         ArtifactError: the tensors are not those the record speaks of.
     """
-    site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
+    told = described(
+        _Described, {k: v for k, v in record.items() if k != "files"}, f"scores of {path}"
+    )
+    site = Site(told.site, told.points)
+    counts = told.counts
+    if (
+        len(set(told.languages)) != len(counts)
+        or min(counts, default=0) < 1
+        or (sum(counts) > told.n_sentences)
+    ):
+        raise ArtifactError(f"{path}: languages and counts of its manifest disagree: score again")
+    tables = _tables(path, site, len(counts))
+    return NeuronScores(
+        languages=told.languages,
+        site=site,
+        pooling=told.pooling,
+        counts=counts,
+        n_sentences=told.n_sentences,
+        model=told.model,
+        **tables,
+    )
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the tensors alone do not say, as the manifest has it."""
+
+    languages: tuple[str, ...]
+    site: str
+    points: tuple[HookSite, ...]
+    pooling: Pooling
+    counts: tuple[int, ...]
+    n_sentences: int
+    model: ModelIdentity | None
+
+
+def _tables(path: Path, site: Site, n_languages: int) -> dict[str, Tensor]:
+    """Every statistic ``[language, neuron]``, put together from a file's tensors."""
     tensors, _ = read_tensors(path)
-    shape = (len(record["languages"]), site.n_neurons)
-    tables = {name: torch.empty(shape) for name in STATISTICS}
+    held = sum(tensor.numel() for tensor in tensors.values())
+    if held != len(STATISTICS) * n_languages * site.n_neurons:
+        raise ArtifactError(f"{path} does not match its manifest ({held} numbers): score again")
+    tables = {name: torch.empty(n_languages, site.n_neurons) for name in STATISTICS}
     try:
         for component in dict.fromkeys(point.component for point in site.points):
             prefix = "" if component == "post" else f"{component}."
@@ -138,15 +178,9 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
                     tables[name][:, span] = part
     except (KeyError, RuntimeError, IndexError) as error:
         raise ArtifactError(f"{path} does not match its manifest ({error}): score again") from None
-    return NeuronScores(
-        languages=tuple(record["languages"]),
-        site=site,
-        pooling=record["pooling"],
-        counts=tuple(record["counts"]),
-        n_sentences=record["n_sentences"],
-        model=ModelIdentity(**record["model"]) if record["model"] else None,
-        **tables,
-    )
+    if not all(table.isfinite().all() for table in tables.values()):
+        raise ArtifactError(f"{path} holds scores that are not finite: score again")
+    return tables
 
 
 def describe(scores: NeuronScores) -> dict[str, Any]:

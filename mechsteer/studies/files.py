@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
+from mechsteer.errors import ArtifactError
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.findings import Study, table_names
 
@@ -30,7 +32,22 @@ def load_study(run: Run) -> Study:
     Raises:
         ArtifactError: the study has not finished, or a file of it was changed.
     """
-    facts = run.stage("study")
-    facts["chosen"] = tuple(Condition(**condition) for condition in facts["chosen"])
-    facts |= {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
-    return Study(**{f.name: facts[f.name] for f in fields(Study)})
+    stage = run.stage("study")
+    own = {f.name: stage.get(f.name) for f in fields(_Facts)}
+    facts = described(_Facts, own, f"study of {run.path}")
+    missing = [name for name in table_names() if f"{name}.parquet" not in stage["files"]]
+    if missing:
+        raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
+    tables = {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
+    return Study(**tables, **vars(facts))
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the tables alone do not say, as the manifest has it."""
+
+    best_layer: int
+    chosen: tuple[Condition, ...]
+    n_layers: int
+    n_sentences: int
+    provenance: Mapping[str, Any]
