@@ -7,6 +7,7 @@ from typing import Any
 
 import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
+from mechsteer.corpus import ParallelCorpus
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
 from mechsteer.studies import ByTarget, Study, study
@@ -26,7 +27,6 @@ def clamps(fitted: Fitted) -> EditFactory:
 def main_study(fitted: Fitted) -> Study:
     """The clamp at every k and λ on dev, at the chosen ones on test, beside all controls."""
     settings = fitted.settings
-    step = max(1, fitted.dev.n_sentences // settings.predicted)
     return study(
         fitted.model,
         **_common(fitted),
@@ -35,10 +35,16 @@ def main_study(fitted: Fitted) -> Study:
         strengths=settings.strengths,
         by=settings.by,  # type: ignore[arg-type]
         seeds=range(settings.seeds),
-        text=fitted.dev.rows(range(0, fitted.dev.n_sentences, step)),
+        text=_predicted(fitted),
         quality=True,
         directory=fitted.work / "clamp",
     )
+
+
+def _predicted(fitted: Fitted) -> ParallelCorpus | None:
+    """Some of dev, from all of its documents, for bits per byte; encoders predict no text."""
+    n, wanted = fitted.dev.n_sentences, fitted.settings.predicted
+    return fitted.dev.rows(range(0, n, max(1, n // wanted))) if wanted else None
 
 
 def variants(fitted: Fitted, dose: Condition) -> Study:

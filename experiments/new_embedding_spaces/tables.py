@@ -165,33 +165,33 @@ def sweep(doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int) -> pd.Data
     """The choice of k: on dev, means over targets at λ = 1 and the base (k = 0).
 
     Columns k, share (of all neurons), best, last (top-1 at either layer), bits_per_byte, language
-    (probability of the target language of what the model writes).
+    (probability of the target language of what the model writes); the last two are not there for
+    an encoder.
     """
     at = doses[doses["strength"] == 1.0]
     top1 = at[at["metric"] == "retrieval_top1"].groupby(["k", "layer"])["value"].mean().unstack()
     top1.columns = ["best", "last"] if len(top1.columns) == 2 else ["best"]
     bits = at[at["metric"] == "bits_per_byte"].groupby("k")["value"].mean()
     spoken = written.groupby("k")["value"].mean()
-    table = top1.assign(bits_per_byte=bits, language=spoken).reset_index()
+    written_too = {} if written.empty else {"bits_per_byte": bits, "language": spoken}
+    table = top1.assign(**written_too).reset_index()
     table.insert(1, "share", table["k"] / n_neurons)
     return table
 
 
 def sweep_table(table: pd.DataFrame, chosen: Condition) -> str:
     """Markdown of the choice of k, the chosen one marked."""
-    heads = ["k", "of all neurons", "top-1, best layer", "top-1, last", "bits per byte", "language"]
-    rows = [
-        [
-            f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
-            f"{100 * row.share:.2f} %",
-            f"{100 * row.best:.1f}",
-            f"{100 * getattr(row, 'last', np.nan):.1f}",
-            f"{row.bits_per_byte:.3f}",
-            f"{100 * row.language:.1f} %",
-        ]
-        for row in table.itertuples()
-    ]
-    return markdown(heads, rows)
+    shown = {
+        "k": lambda row: f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
+        "of all neurons": lambda row: f"{100 * row.share:.2f} %",
+        "top-1, best layer": lambda row: f"{100 * row.best:.1f}",
+        "top-1, last": lambda row: f"{100 * getattr(row, 'last', np.nan):.1f}",
+    }
+    if "language" in table:
+        shown["bits per byte"] = lambda row: f"{row.bits_per_byte:.3f}"
+        shown["language"] = lambda row: f"{100 * row.language:.1f} %"
+    rows = [[show(row) for show in shown.values()] for row in table.itertuples()]
+    return markdown([*shown], rows)
 
 
 def english_table(pairs: pd.DataFrame) -> str:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import safetensors
 import safetensors.torch
 import torch
 import xxhash
 from torch import Tensor
 
-from mechsteer.artifacts.atomic import read_bytes, require_regular, write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError, shown
 
 _NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
@@ -39,19 +41,14 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
+    data = read_bytes(path)
     try:
-        content = json.loads(read_bytes(path), parse_constant=_no_number)
+        content = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, ArtifactError):
-            raise
         raise ArtifactError(f"{path} is not JSON ({error}): delete it and run again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds a JSON {type(content).__name__}, expected an object")
     return content
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_signed(path: Path, content: Mapping[str, Any]) -> None:
@@ -77,7 +74,7 @@ def verified(signed: Mapping[str, Any], path: Path) -> dict[str, Any]:
     content = {name: value for name, value in signed.items() if name != _CHECKSUM}
     try:
         intact = signed.get(_CHECKSUM) == content_hash(content)
-    except (ValueError, RecursionError):  # NaN, lone surrogates, deeper than is ever written
+    except (ValueError, RecursionError):  # NaN, or half a character, which nothing here writes
         intact = False
     if not intact:
         raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
@@ -103,21 +100,28 @@ def read_tensors(
         ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
             a tensor is not as it was written.
     """
-    require_regular(path)
+    _require_file(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
             tensors = {name: file.get_tensor(name) for name in wanted}
-        digests, metadata = dict(notes["digests"]), dict(notes["metadata"])
     except Exception as error:  # safetensors, JSON and torch each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+    digests, metadata = _notes(notes)
     for name, tensor in tensors.items():
         if digests.get(name) != _digest(tensor):
             raise ArtifactError(
                 f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
             )
     return tensors, metadata
+
+
+def _notes(notes: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Digests and metadata of a file; both empty where another program wrote it."""
+    parts = [notes.get(key) if isinstance(notes, dict) else None for key in ("digests", "metadata")]
+    digests, metadata = (part if isinstance(part, dict) else {} for part in parts)
+    return digests, metadata
 
 
 def _digest(tensor: Tensor) -> str:
@@ -138,11 +142,45 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    require_regular(path)
+    _require_file(path)
     try:
         return pd.read_parquet(path, engine="pyarrow")
-    except Exception as error:  # pyarrow and pandas each have their own
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        what = str(error).partition("\n")[0]
+        raise ArtifactError(f"{path} is damaged ({what}): delete it and run again") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        ArtifactError: there is none, or it cannot be read.
+    """
+    _require_file(path)
+    try:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise ArtifactError(f"cannot read {path}: {_why(error)}") from None
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is no file before it is opened: a pipe would block for ever."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ArtifactError(f"expected a file {path}, found none") from None
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
+        raise ArtifactError(f"cannot read {str(path)[:200]}: {_why(error)}") from None
+    if not stat.S_ISREG(mode):
+        raise ArtifactError(f"expected a file {path}, found something else")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def file_hash(path: Path) -> str:

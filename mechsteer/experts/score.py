@@ -22,6 +22,7 @@ from mechsteer.model.sites import HookSite, Site
 from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
+from mechsteer.recording.finite import naming
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 if TYPE_CHECKING:
@@ -76,14 +77,20 @@ def score(
 def score_recording(
     recording: Recording, *, pooling: Pooling = "max", negative_only: Sequence[str] = ()
 ) -> NeuronScores:
-    """Score what was recorded, one hook point at a time, so that memory holds one layer."""
+    """Score what was recorded, one hook point at a time, so that memory holds one layer.
+
+    Raises:
+        MechsteerError: an unknown language, or what cannot be scored; the layer is named.
+    """
     unknown = set(negative_only) - set(recording.languages)
     if unknown:
         raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
     targets = [i for i, name in enumerate(recording.languages) if name not in negative_only]
     columns: dict[str, list[Tensor]] = {name: [] for name in STATISTICS}
     for point in progress(recording.site.points, "scoring", "layer"):
-        scores = score_columns(recording.activations(point, pooling=pooling), recording.labels)
+        activations = recording.activations(point, pooling=pooling)
+        with naming(point):
+            scores = score_columns(activations, recording.labels)
         for name in STATISTICS:
             columns[name].append(getattr(scores, name)[targets].cpu())
     counts = torch.bincount(recording.labels, minlength=len(recording.languages)).tolist()

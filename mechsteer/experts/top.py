@@ -13,6 +13,7 @@ from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
 from mechsteer.progress import progress
+from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
     from mechsteer.kernels import Pooling
@@ -35,7 +36,8 @@ def top_of_recording(
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
 
     Raises:
-        MechsteerError: a language or pooling that was not recorded, or k outside ``[0, neurons]``.
+        MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
+            activation that is not finite.
     """
     if len(recording.languages) < 2:
         raise MechsteerError(
@@ -53,7 +55,8 @@ def top_of_recording(
     for point in progress(recording.site.points, "searching", "layer"):
         x = recording.activations(point, pooling=pooling)
         most = min(count, x.shape[1])
-        found.append(top_experts(x, positive, most, labels=recording.labels))
+        with naming(point):
+            found.append(top_experts(x, positive, most, labels=recording.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
     ap, d = (
@@ -94,7 +97,8 @@ def _statistics(
         if not len(here):
             continue
         x = recording.activations(point, pooling=pooling)
-        scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
+        with naming(point):
+            scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
         moments = (scores.mean, scores.std, scores.rest_mean, scores.rest_std)
         d = effect_size(*(table for table in moments if table is not None))
         for name, values in columns.items():

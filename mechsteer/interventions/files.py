@@ -20,8 +20,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mechsteer import __version__
-from mechsteer.artifacts.atomic import read_bytes, write_bytes
+from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.described import described, value
+from mechsteer.artifacts.files import read_bytes
 from mechsteer.errors import ArtifactError, MechsteerError, shown
 from mechsteer.interventions.download import fetch
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
@@ -80,6 +81,11 @@ def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
     Raises:
         MechsteerError: no edit, or a provenance that JSON cannot hold.
     """
+    write_bytes(Path(path), edit_bytes(edits))
+
+
+def edit_bytes(edits: Edit | Sequence[Edit]) -> bytes:
+    """What ``save_edit`` writes."""
     edits = [edits] if isinstance(edits, NeuronEdit | ResidualEdit) else list(edits)
     if not edits:
         raise MechsteerError("expected an edit to save, got none")
@@ -90,7 +96,7 @@ def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
         texts.append({"kind": kind} | _description(edit, kind))
         kept = {name: getattr(edit, name) for name in _TENSORS[kind]}
         tensors |= {f"{number}.{name}": t for name, t in kept.items() if t is not None}
-    write_bytes(Path(path), _serialised(tensors, texts))
+    return _serialised(tensors, texts)
 
 
 def load_edit(source: str | Path) -> Edit:
