@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from mechsteer.artifacts.described import described
+from mechsteer.artifacts.described import described, value
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import ArtifactError
@@ -38,6 +38,8 @@ def load_study(run: Run) -> Study:
     missing = [name for name in table_names() if f"{name}.parquet" not in stage["files"]]
     if missing:
         raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
+    for part in ("model", "dev", "test"):
+        value(str, value(dict, facts.provenance.get(part), part).get("name"), f"{part}.name")
     tables = {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
     return Study(**tables, **vars(facts))
 
