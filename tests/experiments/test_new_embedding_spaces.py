@@ -127,12 +127,12 @@ def test_distances_are_the_papers_three_before_and_after(results, spaces) -> Non
     assert table.loc["others to target", "before"] == pytest.approx(np.mean(to_target), abs=1e-5)
     spread = np.std(to_target, ddof=1) / np.sqrt(2)
     assert table.loc["others to target", "before_sem"] == pytest.approx(spread, abs=1e-5)
-    assert "→" in tables.distance_table(table.reset_index())
+    assert "→" in tables.distance_table(table.reset_index(), "final_norm")
 
 
 def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> None:
-    table = tables.effects(results, {"best": 0, "last": 1})
-    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last'")
+    table = tables.effects(results, {"best_layer": 0, "last_block": 1})
+    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last_block'")
     asked = asked[asked["metric"] == "retrieval_top1"].set_index("language")["value"]
     base = measure(spaces[BASE]).top1[1].float().mean(2)
     for code in TARGETS:
@@ -141,7 +141,7 @@ def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> N
         assert asked[code] == pytest.approx(expected, abs=1e-6)
     means = tables.over_targets(table).set_index(["edit", "place", "pairs", "metric"])["value"]
     mean = np.mean([asked[code] for code in TARGETS])
-    assert means["none", "last", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
+    assert means["none", "last_block", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
     page = tables.effect_table(table, "query")
     assert page.count("\n") == 1 + len({"none", "centring", "clamp", "random"})
 
