@@ -80,7 +80,7 @@ class Bench:
         return bits / n_bytes
 
     def hits(self, *edits: Edit) -> dict[str, Tensor]:
-        """Per sentence and ordered pair: top-1 and MEXA hits at the best layer and the final norm."""
+        """Top-1 and MEXA hits by sentence and ordered pair: best layer and final norm."""
         return self.judged(embed_steered(self.model, self.test, *edits, **READING))
 
     def judged(self, embeddings: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -70,7 +70,13 @@ def doses(sweep: pd.DataFrame) -> plt.Figure:
     moved, base = sweep[sweep["k"] > 0], sweep[sweep["k"] == 0]
     for axes, (title, columns) in zip(panels, shown.items(), strict=True):
         for column, line in zip(columns, ("-", "--", ":"), strict=False):
-            axes.plot(moved["k"], moved[column], "o" + line, color=COLOURS[PLAIN], label=column.replace("_", " "))
+            axes.plot(
+                moved["k"],
+                moved[column],
+                "o" + line,
+                color=COLOURS[PLAIN],
+                label=column.replace("_", " "),
+            )
             axes.axhline(base[column].iloc[0], color="black", ls=line, lw=0.9)
         axes.set(title=title, xlabel="experts clamped (k)", xscale="log", ylim=(0, None))
     panels[0].legend(frameon=False, fontsize=8)

@@ -124,8 +124,8 @@ def page(
     lines, _ = summary(found)
     chosen = (
         f"Chosen on dev: k = {dose.k} of {fitted.main_scores.site.n_neurons:,} neurons, "
-        f"λ = {dose.strength:g} (the best top-1 at {spoken(fitted.settings.choose_at)}). Rows of the "
-        f"residual stream: {_listed(layers)}. Mean AUROC of the experts "
+        f"λ = {dose.strength:g} (the best top-1 at {spoken(fitted.settings.choose_at)}). Rows of "
+        f"the residual stream: {_listed(layers)}. Mean AUROC of the experts "
         f"{experts.mean():.3f} (paper: 0.97 Aya, 0.99 BLOOM, 0.83 PolyLM). "
         f"{found.n_sentences} test sentences; values in per cent, changes from no edit in points "
         "with 95 % intervals over sentences, means over targets (and seeds)."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from experiments.new_embedding_spaces import published
@@ -213,7 +212,14 @@ def english_table(pairs: pd.DataFrame) -> str:
     """Markdown of Table 7: the target against English where the paper reads, before and after."""
     place = paper_place(pairs["place"])
     at = pairs[(pairs["place"] == place) & (pairs["query"] == "language")]
-    heads = [f"pair ({_words(place)})", "none → clamp", "random", "centring", "margin alone", "best layer alone"]
+    heads = [
+        f"pair ({_words(place)})",
+        "none → clamp",
+        "random",
+        "centring",
+        "margin alone",
+        "best layer alone",
+    ]
     heads += list(published.MODELS.values())
     rows = []
     for (benchmark, language), rows_ in at.groupby(["benchmark", "language"], sort=False):

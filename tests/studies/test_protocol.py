@@ -250,3 +250,24 @@ def test_the_reading_is_part_of_every_key(tmp_path: Path) -> None:
     after = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in before)
+
+
+def test_a_model_without_a_final_norm_has_two_places() -> None:
+    model = Model()
+    embed = model.embed
+
+    def repeated(corpus, edit):  # type: ignore[no-untyped-def]
+        return {code: torch.cat((x[:-1], x[-2:-1])) for code, x in embed(corpus, edit).items()}
+
+    model.embed = repeated  # type: ignore[method-assign]
+    study = made_study(model=model, ks=[4, 9], choose_at="final_norm")
+    assert study.final_norm is None
+    assert list(study.places) == ["best_layer", "last_block"]
+    assert set(study.doses["layer"]) == set(study.places.values())
+    usual = made_study()
+    assert usual.places == {
+        "best_layer": usual.best_layer, "last_block": LAYERS - 2, "final_norm": LAYERS - 1,
+    }  # fmt: skip
+    pairs = usual.results[(usual.results["source"] != "*") & (usual.results["target"] != "*")]
+    hits = pairs[pairs["metric"] == "retrieval_top1"]
+    assert set(hits["layer"]) == set(usual.places.values())
