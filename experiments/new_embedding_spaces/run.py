@@ -21,7 +21,7 @@ from experiments.new_embedding_spaces.baselines import compare
 from experiments.new_embedding_spaces.correlations import correlations
 from experiments.new_embedding_spaces.elsewhere import Elsewhere
 from experiments.new_embedding_spaces.fit import Fitted
-from experiments.new_embedding_spaces.settings import HERE, Settings
+from experiments.new_embedding_spaces.settings import CONFIGS, HERE, Settings, config_path
 from experiments.new_embedding_spaces.studied import (
     PLAIN,
     clamps,
@@ -44,16 +44,18 @@ PRECISION = "%.6g"
 def main() -> None:
     """Run what is missing, then write the tables, the figures and the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    names = sorted(path.stem for path in (HERE / "configs").glob("*.yaml"))
-    parser.add_argument("config", choices=names, help="which model")
+    names = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    parser.add_argument("config", help=f"which model: {names}, or a YAML file of your own")
     parser.add_argument("--work", type=Path, default=Path("runs/new_embedding_spaces"))
-    parser.add_argument("--output", type=Path, help="default: results/CONFIG beside this file")
+    parser.add_argument("--output", type=Path, help="default: results/CONFIG here, or in --work")
     parser.add_argument("--quick", action="store_true", help="the same road in minutes")
     options = parser.parse_args()
-    settings = Settings.load(HERE / "configs" / f"{options.config}.yaml")
+    path = config_path(options.config)
+    settings = Settings.load(path)
     settings = settings.quick() if options.quick else settings
-    output = options.output or HERE / "results" / settings.name
-    run(Fitted(settings, options.work / settings.name), output)
+    work = options.work / settings.name
+    ours = HERE if path.parent == CONFIGS else work
+    run(Fitted(settings, work), options.output or ours / "results" / settings.name)
 
 
 def run(fitted: Fitted, output: Path) -> None:

@@ -178,14 +178,16 @@ def sweep(
     """The choice of k: on dev, means over targets at λ = 1 and the base (k = 0).
 
     Columns k, share (of all neurons), top-1 at each place by its name, bits_per_byte, language
-    (probability of the target language of what the model writes).
+    (probability of the target language of what the model writes); the last two are not there for
+    an encoder.
     """
     at = doses[doses["strength"] == 1.0]
     top1 = at[at["metric"] == "retrieval_top1"].groupby(["k", "layer"])["value"].mean().unstack()
     top1 = pd.DataFrame({place: top1[row] for place, row in layers.items()})
     bits = at[at["metric"] == "bits_per_byte"].groupby("k")["value"].mean()
     spoken = written.groupby("k")["value"].mean()
-    table = top1.assign(bits_per_byte=bits, language=spoken).reset_index()
+    written_too = {} if written.empty else {"bits_per_byte": bits, "language": spoken}
+    table = top1.assign(**written_too).reset_index()
     table.insert(1, "share", table["k"] / n_neurons)
     return table
 
@@ -194,14 +196,17 @@ def sweep_table(table: pd.DataFrame, chosen: Condition) -> str:
     """Markdown of the choice of k, the chosen one marked."""
     places = ordered(table.columns)
     heads = ["k", "of all neurons", *(f"top-1, {_words(place)}" for place in places)]
-    heads += ["bits per byte", "language"]
+    heads += ["bits per byte", "language"] if "language" in table else []
     rows = [
         [
             f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
             f"{100 * row.share:.2f} %",
             *(f"{100 * getattr(row, place):.1f}" for place in places),
-            f"{row.bits_per_byte:.3f}",
-            f"{100 * row.language:.1f} %",
+            *(
+                [f"{row.bits_per_byte:.3f}", f"{100 * row.language:.1f} %"]
+                if "language" in table
+                else []
+            ),
         ]
         for row in table.itertuples()
     ]

@@ -9,6 +9,7 @@ from torch import Tensor
 from mechsteer.errors import ModelError
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.norms import spare_norms
 from mechsteer.model.view import Writer
 
 
@@ -26,6 +27,7 @@ class BridgeModel(Model):
 
     def __init__(self, bridge: Any) -> None:
         super().__init__(bridge)
+        spare_norms(bridge)
 
     @property
     def original_model(self) -> HuggingFaceModel:

@@ -13,7 +13,7 @@ from scipy.stats import pearsonr
 from experiments.new_embedding_spaces import published, tables
 from experiments.new_embedding_spaces.correlations import correlations, pearson
 from experiments.new_embedding_spaces.pairs import bucc, english_pairs, paraphrases, shortened
-from experiments.new_embedding_spaces.settings import HERE, Settings
+from experiments.new_embedding_spaces.settings import HERE, Settings, config_path
 from mechsteer.analysis import mean_distances
 from mechsteer.analysis.alignment import medoid
 from mechsteer.corpus import ParallelCorpus
@@ -70,7 +70,8 @@ def test_every_configuration_is_the_papers_but_for_its_model(path: Path) -> None
         "linear", "max", "auroc", "mean",
     )  # fmt: skip
     assert settings.published is None or settings.published in published.MODELS
-    assert len(settings.languages) == (9 if path.stem == "embedded" else 22)
+    known = {"embedded": 9, "smollm2-135m": 7}  # models of fewer languages
+    assert len(settings.languages) == known.get(path.stem, 22)
     assert not {"arb_Arab", "zho_Hans"} & set(settings.languages)
 
 
@@ -82,6 +83,34 @@ def test_a_configuration_with_a_typo_is_refused(tmp_path: Path) -> None:
     path.write_text("model: embedded\n", encoding="utf-8")
     with pytest.raises(MechsteerError, match=r"missing.*'languages'"):
         Settings.load(path)
+
+
+def test_a_configuration_is_found_by_name_and_by_any_path(tmp_path: Path) -> None:
+    assert config_path("embedded") == HERE / "configs" / "embedded.yaml"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("model: embedded\n", encoding="utf-8")
+    assert config_path(str(mine)) == mine
+    with pytest.raises(MechsteerError, match="no configuration 'other': expected a YAML file, or"):
+        config_path("other")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "model: [", "\0"])
+def test_a_file_that_holds_no_settings_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MechsteerError, match=r"mine\.yaml"):
+        Settings.load(path)
+
+
+def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
+    doses = pd.DataFrame(
+        [("k", 5, 1.0, 1, "retrieval_top1", 0.5), ("k", 5, 1.0, 2, "retrieval_top1", 0.25)],
+        columns=["edit", "k", "strength", "layer", "metric", "value"],
+    )
+    table = tables.sweep(doses, pd.DataFrame(columns=["k", "value"]), 100)
+    assert table.to_dict("records") == [{"k": 5, "share": 0.05, "best": 0.5, "last": 0.25}]
+    page = tables.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
+    assert page.splitlines()[-1] == "| **5** | 5.00 % | 50.0 | 25.0 |"
 
 
 def test_quick_is_the_same_protocol_made_small() -> None:
