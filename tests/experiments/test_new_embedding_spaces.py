@@ -107,8 +107,10 @@ def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
         [("k", 5, 1.0, 1, "retrieval_top1", 0.5), ("k", 5, 1.0, 2, "retrieval_top1", 0.25)],
         columns=["edit", "k", "strength", "layer", "metric", "value"],
     )
-    table = tables.sweep(doses, pd.DataFrame(columns=["k", "value"]), 100)
-    assert table.to_dict("records") == [{"k": 5, "share": 0.05, "best": 0.5, "last": 0.25}]
+    written, rows = pd.DataFrame(columns=["k", "value"]), {"best_layer": 1, "last_block": 2}
+    table = tables.sweep(doses, written, 100, rows)
+    expected = {"k": 5, "share": 0.05, "best_layer": 0.5, "last_block": 0.25}
+    assert table.to_dict("records") == [expected]
     page = tables.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
     assert page.splitlines()[-1] == "| **5** | 5.00 % | 50.0 | 25.0 |"
 
