@@ -40,8 +40,9 @@ def load_study(run: Run) -> Study:
         raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
     for part in ("model", "dev", "test"):
         value(str, value(dict, facts.provenance.get(part), part).get("name"), f"{part}.name")
-    tables = {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
-    return Study(**tables, **vars(facts))
+    parts: dict[str, Any] = dict(vars(facts))
+    parts |= {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
+    return Study(**parts)
 
 
 @dataclass(frozen=True)
