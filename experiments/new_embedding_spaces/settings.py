@@ -34,7 +34,8 @@ class Settings:
         site: where neurons are read and moved; the paper's lineage takes every linear module.
         pooling: of activations over a sentence.
         by: criterion of the experts.
-        value: what experts are held at.
+        value: what experts are held at: the mean, say, over the target's sentences,
+        value_pooling: of activations pooled in this way; the paper's are maxima, as it scored them.
         ks: experts moved, as shares of all neurons.
         strengths: λ of the clamp.
         directions: λ tried for DiffMean.
@@ -65,6 +66,7 @@ class Settings:
     pooling: str = "max"
     by: str = "auroc"
     value: str = "mean"
+    value_pooling: str = "max"
     scored: int | None = None
     tune: int = 200
     tested: int | None = None
@@ -117,6 +119,11 @@ class Settings:
             generations=16,
             new_tokens=16,
         )
+
+    @property
+    def poolings(self) -> tuple[str, tuple[str, ...]]:
+        """What is scored, and what experts can be held at beside: means too, in one pass."""
+        return self.pooling, (self.value_pooling, "mean")
 
     @property
     def reading(self) -> Reading:

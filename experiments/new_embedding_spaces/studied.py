@@ -20,7 +20,8 @@ PLAIN = "clamp"
 def clamps(fitted: Fitted) -> EditFactory:
     """The paper's edit of a condition, and the same edit of random neurons."""
     settings = fitted.settings
-    edits = {PLAIN: partial(ms.clamp, value=settings.value)}
+    held = partial(ms.clamp, value=settings.value, pooling=settings.value_pooling)  # type: ignore[arg-type]
+    edits = {PLAIN: held}
     return EditFactory(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
 
 
@@ -94,7 +95,7 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     value = "median" if settings.value == "mean" else "mean"
     shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
     clamped = partial(_clamped, k=k)
-    usual = {"by": settings.by, "value": settings.value}
+    usual = {"by": settings.by, "value": settings.value, "pooling": settings.value_pooling}
     return {
         f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
         f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
@@ -102,5 +103,8 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     }
 
 
-def _clamped(scores: NeuronScores, target: str, *, k: int, by: str, value: str) -> Edit:
-    return ms.clamp(scores.top(target, k, by=by), value=value)  # type: ignore[arg-type]
+def _clamped(
+    scores: NeuronScores, target: str, *, k: int, by: str, value: str, pooling: str
+) -> Edit:
+    experts = scores.top(target, k, by=by)  # type: ignore[arg-type]
+    return ms.clamp(experts, value=value, pooling=pooling)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer import __version__
+from mechsteer.artifacts.atomic import append_line
 from mechsteer.artifacts.files import (
     explain_difference,
     file_hash,
@@ -122,8 +123,7 @@ class Run:
         yield
         line = f"{what}\t{time.perf_counter() - start:.1f} s"
         log.info(line)
-        with (self.path / "run.log").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}\n")
+        append_line(self.path / "run.log", f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}")
 
     def _write(self) -> None:
         write_signed(self.path / "manifest.json", self.manifest)

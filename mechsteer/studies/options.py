@@ -28,6 +28,13 @@ class ScoreOptions(Reading):
         "max", "Over a sentence's real tokens.", one_of("max", "mean", "last"),
         flag="--pooling",
     )  # fmt: skip
+    also_pooling: Sequence[Literal["max", "mean", "last"]] = option(
+        ("mean",),
+        "Recorded in the same pass, so that edits can hold experts at values of it too; the "
+        "--pooling itself records no other.",
+        one_of("max", "mean", "last"),
+        flag="--also-pooling", many="comma", least=0,
+    )  # fmt: skip
     negative_only: Sequence[str] = option(
         (), "Languages that count as negatives and get no score.", CODES,
         flag="--negative-only", many="comma", least=0,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
 from mechsteer.cli.do.report import how_to_repeat
@@ -90,6 +91,29 @@ def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
         json.loads((place / run / "manifest.json").read_text()) for run in ("first", "RUN")
     )
     assert first == second
+
+
+WRITERS = [
+    ["score", "embedded", "--corpus", "embedded", "--split", "dev", "-o", "first"],
+    ["select", "first", "--language", "fra_Latn", "--k", "3"],
+    ["select", "first", "--language", "fra_Latn", "--fdr", "0.1"],
+    ["study", "first", "--test", "embedded"],
+    ["cards", "first", "--top", "1"],
+    ["report", "first"],
+    ["report", "first", "-o", "page.html"],
+]
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_every_command_that_writes_in_a_run_waits_for_no_other_and_says_so(
+    place: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(place)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    with locked(place / "first"):
+        mechsteer(*words, code=1)
+    assert "another mechsteer command is writing in first" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
 OTHER: dict[str, Any] = {  # of every option a value that is not its default
