@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
+from mechsteer.experts.compiling import compiling
 from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import STATISTICS, NeuronScores
 from mechsteer.kernels import Pooling
@@ -98,7 +99,7 @@ def score_recording(
     for point in progress(recording.site.points, "scoring", "layer"):
         for how, names in wanted.items():
             activations = recording.activations(point, pooling=how)
-            with naming(point):
+            with naming(point), compiling():
                 scores = score_columns(activations, recording.labels)
             for column, name in names.items():
                 columns.setdefault(column, []).append(getattr(scores, name)[targets].cpu())
