@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot docs notebooks \
-	protocol families bench recipes data install clean
+	protocol families kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
@@ -103,6 +103,12 @@ notebooks: install
 # The table of supported models in docs/guide/families.md, from self-tests of tiny checkpoints.
 families: install
 	$(BIN)/python -m tests.families.table
+
+# Commands killed outright at chosen and at random moments, then taken up: the same bytes?
+KILLS ?= 20
+
+kills: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(KILLS)
 
 # The whole protocol of the paper, made small; the full one is in the experiment's README.
 protocol: install

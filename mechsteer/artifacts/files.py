@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import safetensors
 import safetensors.torch
 import torch
@@ -39,11 +40,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
+    _require_file(path)
     try:
         content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not JSON ({error}): delete it and run again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds a JSON {type(content).__name__}, expected an object")
@@ -71,7 +73,11 @@ def verified(signed: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ArtifactError: it is not as it was written.
     """
     content = {name: value for name, value in signed.items() if name != _CHECKSUM}
-    if signed.get(_CHECKSUM) != content_hash(content):
+    try:
+        intact = signed.get(_CHECKSUM) == content_hash(content)
+    except (ValueError, RecursionError):  # NaN, or half a character, which nothing here writes
+        intact = False
+    if not intact:
         raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
     return content
 
@@ -95,22 +101,28 @@ def read_tensors(
         ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
             a tensor is not as it was written.
     """
+    _require_file(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
             tensors = {name: file.get_tensor(name) for name in wanted}
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
-    digests = notes.get("digests", {}) if isinstance(notes, dict) else {}
+    digests, metadata = _notes(notes)
     for name, tensor in tensors.items():
         if digests.get(name) != _digest(tensor):
             raise ArtifactError(
                 f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
             )
-    return tensors, notes["metadata"]
+    return tensors, metadata
+
+
+def _notes(notes: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Digests and metadata of a file; both empty where another program wrote it."""
+    parts = [notes.get(key) if isinstance(notes, dict) else None for key in ("digests", "metadata")]
+    digests, metadata = (part if isinstance(part, dict) else {} for part in parts)
+    return digests, metadata
 
 
 def _digest(tensor: Tensor) -> str:
@@ -131,12 +143,19 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
+    _require_file(path)
     try:
         return pd.read_parquet(path, engine="pyarrow")
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (OSError, ValueError, MemoryError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        what = str(error).partition("\n")[0]
+        raise ArtifactError(f"{path} is damaged ({what}): delete it and run again") from None
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is no file before it is opened: a pipe would block for ever."""
+    if not path.is_file():
+        found = "something else" if path.exists() else "none"
+        raise ArtifactError(f"expected a file {path}, found {found}")
 
 
 def file_hash(path: Path) -> str:

@@ -46,6 +46,11 @@ def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
     Raises:
         MechsteerError: no edit, or a provenance that JSON cannot hold.
     """
+    write_bytes(Path(path), edit_bytes(edits))
+
+
+def edit_bytes(edits: Edit | Sequence[Edit]) -> bytes:
+    """What ``save_edit`` writes."""
     edits = [edits] if isinstance(edits, NeuronEdit | ResidualEdit) else list(edits)
     if not edits:
         raise MechsteerError("expected an edit to save, got none")
@@ -56,7 +61,7 @@ def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
         described.append({"kind": kind} | _description(edit, kind))
         kept = {name: getattr(edit, name) for name in _TENSORS[kind]}
         tensors |= {f"{number}.{name}": t for name, t in kept.items() if t is not None}
-    write_bytes(Path(path), _serialised(tensors, described))
+    return _serialised(tensors, described)
 
 
 def load_edit(source: str | Path) -> Edit:

@@ -35,7 +35,8 @@ class ModelIdentity:
     every byte of every tensor of its files, in whatever precision it was loaded; ``memory:`` and
     the hash of all weights as they are, where they are those of no file, or no longer. Weights that
     were quantised while loading are those of no checkpoint, and it says so. ``dtype`` is what the
-    model computes in.
+    model computes in. ``gguf`` names the GGUF file that weights were dequantised from, with the
+    number of its tensors of each type; ``weights_hash`` is that of the file's bytes then.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelIdentity:
     weights_hash: str
     tokenizer_hash: str
     dtype: str
+    gguf: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Fingerprint:
 
     config_hash: str
     weights_hash: str
+    gguf: str = ""
 
 
 def fingerprint(plain: Any, cfg: Any, loaded: Origin | None = None) -> Fingerprint:
@@ -67,7 +70,9 @@ def fingerprint(plain: Any, cfg: Any, loaded: Origin | None = None) -> Fingerpri
     weights = weights_hash(plain, loaded)
     if (how := _quantised(plain)) and weights.startswith(CHECKPOINT):
         weights = f"{how}, {weights}"
-    return Fingerprint(_config_hash(plain, cfg), weights)
+    from_file = loaded is not None and weights == loaded.checkpoint.known
+    gguf = loaded.checkpoint.gguf if loaded is not None and from_file else ""
+    return Fingerprint(_config_hash(plain, cfg), weights, gguf)
 
 
 def difference(own: Fingerprint, expected: ModelIdentity) -> str:
@@ -113,6 +118,7 @@ def identify(print_: Fingerprint, cfg: Any, dtype: torch.dtype, tokenizer: Any) 
         weights_hash=print_.weights_hash,
         tokenizer_hash=tokenizer_hash(tokenizer),
         dtype=str(dtype).removeprefix("torch."),
+        gguf=print_.gguf,
     )
 
 
