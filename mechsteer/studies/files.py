@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, get_type_hints
 
-from mechsteer.artifacts.described import described, value
+from mechsteer.artifacts.described import value
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import ArtifactError
-from mechsteer.studies.conditions import Condition
 from mechsteer.studies.findings import Study, table_names
 
 __all__ = ["load_study", "save_study"]
@@ -32,25 +31,16 @@ def load_study(run: Run) -> Study:
     Raises:
         ArtifactError: the study has not finished, or a file of it was changed.
     """
-    stage = run.stage("study")
-    own = {f.name: stage.get(f.name) for f in fields(_Facts)}
-    facts = described(_Facts, own, f"study of {run.path}")
-    missing = [name for name in table_names() if f"{name}.parquet" not in stage["files"]]
-    if missing:
-        raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
+    stage, hints, tables = run.stage("study"), get_type_hints(Study), table_names()
+    parts: dict[str, Any] = {
+        name: value(hints[name], stage.get(name), f"{name} of the study in {run.path}")
+        for name in (field.name for field in fields(Study))
+        if name not in tables
+    }
     for part in ("model", "dev", "test"):
-        value(str, value(dict, facts.provenance.get(part), part).get("name"), f"{part}.name")
-    parts: dict[str, Any] = dict(vars(facts))
-    parts |= {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
+        named = value(dict, parts["provenance"].get(part), f"provenance.{part}")
+        value(str, named.get("name"), f"provenance.{part}.name")
+    if missing := [name for name in tables if f"{name}.parquet" not in stage["files"]]:
+        raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
+    parts |= {name: read_table(run.path / f"{name}.parquet") for name in tables}
     return Study(**parts)
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What the tables alone do not say, as the manifest has it."""
-
-    best_layer: int
-    chosen: tuple[Condition, ...]
-    n_layers: int
-    n_sentences: int
-    provenance: Mapping[str, Any]
