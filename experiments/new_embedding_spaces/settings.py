@@ -12,8 +12,10 @@ import yaml
 
 from mechsteer.errors import MechsteerError
 from mechsteer.recording import Reading
+from mechsteer.studies.places import Place
 
 HERE = Path(__file__).parent
+CONFIGS = HERE / "configs"
 DATA = Path(os.environ.get("MECHSTEER_DATA", HERE.parents[2] / "shared" / "data"))
 
 
@@ -33,19 +35,22 @@ class Settings:
         site: where neurons are read and moved; the paper's lineage takes every linear module.
         pooling: of activations over a sentence.
         by: criterion of the experts.
-        value: what experts are held at.
+        value: what experts are held at: the mean, say, over the target's sentences,
+        value_pooling: of activations pooled in this way; the paper's are maxima, as it scored them.
         ks: experts moved, as shares of all neurons.
         strengths: λ of the clamp.
         directions: λ tried for DiffMean.
         scored: sentences of dev that experts are found on; all by default.
         tune: sentences of dev on which k, λ and the layer are chosen.
+        choose_at: row at which k and λ are; the paper reads the final norm.
         tested: sentences of devtest; all by default.
         seeds: random controls of each target.
         pairs: sentences of each Tatoeba pair.
-        predicted: dev sentences whose bits per byte are measured.
-        generations: texts written from nothing under each dose.
+        predicted: dev sentences whose bits per byte are measured; none by an encoder (0).
+        generations: texts written from nothing under each dose; none by an encoder (0).
         new_tokens: of each of them.
         batch_tokens: tokens of a batch.
+        prefix: read before every sentence by a model that was trained with one, never counted.
     """
 
     name: str
@@ -63,8 +68,10 @@ class Settings:
     pooling: str = "max"
     by: str = "auroc"
     value: str = "mean"
+    value_pooling: str = "max"
     scored: int | None = None
     tune: int = 200
+    choose_at: Place = "final_norm"
     tested: int | None = None
     seeds: int = 5
     pairs: int = 1000
@@ -72,15 +79,21 @@ class Settings:
     generations: int = 512
     new_tokens: int = 40
     batch_tokens: int = 4096
+    prefix: str = ""
 
     @classmethod
     def load(cls, path: Path) -> Settings:
         """Read a configuration.
 
         Raises:
-            MechsteerError: a key that is unknown, or missing.
+            MechsteerError: no mapping of settings, or a key that is unknown or missing.
         """
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise MechsteerError(f"{path}: {str(error).splitlines()[0]}") from None
+        if not isinstance(content, dict):
+            raise MechsteerError(f"{path}: expected settings, key: value, got {content!r:.60}")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(content.keys() - known):
             raise MechsteerError(f"{path}: unknown {', '.join(unknown)}; known: {sorted(known)}")
@@ -111,9 +124,14 @@ class Settings:
         )
 
     @property
+    def poolings(self) -> tuple[str, tuple[str, ...]]:
+        """What is scored, and what experts can be held at beside: means too, in one pass."""
+        return self.pooling, (self.value_pooling, "mean")
+
+    @property
     def reading(self) -> Reading:
         """How sentences are read, the same everywhere."""
-        return Reading(batch_tokens=self.batch_tokens)
+        return Reading(batch_tokens=self.batch_tokens, prefix=self.prefix)
 
     @property
     def all_languages(self) -> tuple[str, ...]:
@@ -123,6 +141,21 @@ class Settings:
     def facts(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
+
+
+def config_path(config: str) -> Path:
+    """The file of a configuration: one of ours by its name, any other by its path.
+
+    Raises:
+        MechsteerError: neither is there.
+    """
+    ours, given = CONFIGS / f"{config}.yaml", Path(config)
+    if ours.is_file():
+        return ours
+    if given.is_file():
+        return given
+    names = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    raise MechsteerError(f"no configuration {config!r}: expected a YAML file, or one of {names}")
 
 
 def _first(languages: Sequence[str], needed: Sequence[str], n: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import mechsteer as ms
 from experiments.new_embedding_spaces.fit import Fitted
+from mechsteer.corpus import ParallelCorpus
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
 from mechsteer.studies import ByTarget, Study, study
@@ -19,14 +20,14 @@ PLAIN = "clamp"
 def clamps(fitted: Fitted) -> EditFactory:
     """The paper's edit of a condition, and the same edit of random neurons."""
     settings = fitted.settings
-    edits = {PLAIN: partial(ms.clamp, value=settings.value)}
+    held = partial(ms.clamp, value=settings.value, pooling=settings.value_pooling)  # type: ignore[arg-type]
+    edits = {PLAIN: held}
     return EditFactory(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
 
 
 def main_study(fitted: Fitted) -> Study:
     """The clamp at every k and λ on dev, at the chosen ones on test, beside all controls."""
     settings = fitted.settings
-    step = max(1, fitted.dev.n_sentences // settings.predicted)
     return study(
         fitted.model,
         **_common(fitted),
@@ -35,10 +36,16 @@ def main_study(fitted: Fitted) -> Study:
         strengths=settings.strengths,
         by=settings.by,  # type: ignore[arg-type]
         seeds=range(settings.seeds),
-        text=fitted.dev.rows(range(0, fitted.dev.n_sentences, step)),
+        text=_predicted(fitted),
         quality=True,
         directory=fitted.work / "clamp",
     )
+
+
+def _predicted(fitted: Fitted) -> ParallelCorpus | None:
+    """Some of dev, from all of its documents, for bits per byte; encoders predict no text."""
+    n, wanted = fitted.dev.n_sentences, fitted.settings.predicted
+    return fitted.dev.rows(range(0, n, max(1, n // wanted))) if wanted else None
 
 
 def variants(fitted: Fitted, dose: Condition) -> Study:
@@ -67,7 +74,7 @@ def direction(fitted: Fitted, layer: int) -> Study:
 
 
 def _common(fitted: Fitted) -> dict[str, Any]:
-    """The paper reads the last layer, so k and λ are chosen there."""
+    """The paper reads the final norm, so k and λ are chosen there unless a configuration says."""
     settings = fitted.settings
     return {
         "dev": fitted.dev,
@@ -76,7 +83,7 @@ def _common(fitted: Fitted) -> dict[str, Any]:
         "reading": settings.reading,
         "scored": fitted.scored,
         "tune": settings.tune,
-        "choose_at": "last",
+        "choose_at": settings.choose_at,
         "only_chosen": True,
     }
 
@@ -88,7 +95,7 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     value = "median" if settings.value == "mean" else "mean"
     shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
     clamped = partial(_clamped, k=k)
-    usual = {"by": settings.by, "value": settings.value}
+    usual = {"by": settings.by, "value": settings.value, "pooling": settings.value_pooling}
     return {
         f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
         f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
@@ -96,5 +103,8 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     }
 
 
-def _clamped(scores: NeuronScores, target: str, *, k: int, by: str, value: str) -> Edit:
-    return ms.clamp(scores.top(target, k, by=by), value=value)  # type: ignore[arg-type]
+def _clamped(
+    scores: NeuronScores, target: str, *, k: int, by: str, value: str, pooling: str
+) -> Edit:
+    experts = scores.top(target, k, by=by)  # type: ignore[arg-type]
+    return ms.clamp(experts, value=value, pooling=pooling)  # type: ignore[arg-type]

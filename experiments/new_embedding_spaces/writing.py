@@ -23,8 +23,13 @@ TOP_P = 0.9  # section 3.3 of the paper, as is the temperature of 1
 
 
 def language_written(fitted: Fitted, factory: EditFactory) -> pd.DataFrame:
-    """Probability of each target, of what the model writes as it is and at each k (λ = 1)."""
+    """Probability of each target, of what the model writes as it is and at each k (λ = 1).
+
+    No rows for an encoder, which writes nothing.
+    """
     settings = fitted.settings
+    if not settings.generations:
+        return pd.DataFrame(columns=["language", "k", "value", "ci_low", "ci_high", "n"])
     doses = list(factory.conditions(settings.targets, settings.ks, (1.0,)))
     rows: list[dict[str, Any]] = []
     for condition in progress([BASE, *doses], "writing", "condition"):

@@ -31,7 +31,7 @@ class TaggedSentences(NamedTuple):
 def tag_sentences(sentences: Array, tags: Array, form: FloatFormat) -> TaggedSentences:
     """Bring tags to the type of the words."""
     return TaggedSentences(
-        sentences, tags.astype(np.uint32 if form.width == 16 else np.uint64), form
+        sentences.astype(np.uint32), tags.astype(np.uint32 if form.width == 16 else np.uint64), form
     )
 
 

@@ -7,10 +7,7 @@ and label set; 1,024 label sets at a time keep the counts in the fastest cache.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -25,6 +22,7 @@ from ..common.radix_sort import (
     tag_sentences,
     tiles,
 )
+from ..common.threads import first_bad
 
 _TOGETHER = 1024
 
@@ -53,9 +51,7 @@ def fill(
         ap.numpy()[:, first : first + step], auroc.numpy()[:, first : first + step] = part
         return -1
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = pool.map(run, range(0, len(bits), step))
-        return next((bad for bad in found if bad >= 0), -1)
+    return first_bad(run, range(0, len(bits), step))
 
 
 @compiled

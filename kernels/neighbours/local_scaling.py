@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = ["TIE", "LocalScaling", "mean_of_nearest"]
@@ -40,7 +40,7 @@ class LocalScaling:
 
     ratio: bool
     x: Float[Tensor, "query"]
-    y: Float[Tensor, "candidate"]
+    y: Float[Tensor, "*query candidate"]
 
     def level(self) -> Float[Tensor, "query candidate"]:
         """The mean of both ends' means, for every pair."""
@@ -55,3 +55,15 @@ class LocalScaling:
     def part(self, queries: slice, candidates: slice) -> LocalScaling:
         """The scaling of some queries and candidates."""
         return LocalScaling(self.ratio, self.x[queries], self.y[candidates])
+
+    def of(self, queries: slice, index: Int[Tensor, "query kept"]) -> LocalScaling:
+        """The scaling of some queries, each with candidates of its own."""
+        return LocalScaling(self.ratio, self.x[queries], self.y[index])
+
+    def float(self) -> LocalScaling:
+        """The same in float32."""
+        return LocalScaling(self.ratio, self.x.float(), self.y.float())
+
+    def sensitivity(self) -> float:
+        """How far a score moves with its cosine, at most."""
+        return 2 / float(self.x.min() + self.y.min()) if self.ratio else 1.0

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..common.backends import DTYPES, Backend, ChosenBackend, choose_backend
 from .local_scaling import TIE, LocalScaling
+from .rescoring import rescored
 
 __all__ = ["Neighbours", "neighbours"]
 
@@ -22,6 +23,8 @@ Search = Callable[[Tensor, Tensor, int, "LocalScaling | None"], "tuple[Tensor, T
 Metric = Literal["cosine", "margin", "difference", "csls"]
 
 _NEIGHBOURHOOD = {"cosine": 0, "margin": 4, "difference": 4, "csls": 10}
+_SPARE, _KEPT = 7, 32
+"""Candidates kept beyond those asked for, where a kernel has room for them."""
 _CACHED, _LAUNCHED = 1 << 17, 1 << 23
 """Elements normalised at a time: what fits the cache of a core, what keeps a GPU busy."""
 
@@ -30,8 +33,8 @@ _CACHED, _LAUNCHED = 1 << 17, 1 << 23
 class Neighbours:
     """The k best rows of y for each row of x, best first; equal scores by ascending index.
 
-    ``tied`` marks a neighbour whose score is within 1e-6 of the next better or next worse one, the
-    first that was left out included: its rank is not to be relied on.
+    ``tied`` marks a neighbour whose exact score is within 1e-6 of the next better or next worse
+    one, the first that was left out included: its rank is not to be relied on.
     """
 
     index: Int[Tensor, "query k"]
@@ -57,8 +60,9 @@ def neighbours(
     (``difference``, for embeddings whose $r$ may be negative, as after centring) or
     $2c - r_x - r_y$ (``csls``).
 
-    Cosines are float32, right to about 1e-7; the order is that of the exact scores wherever these
-    are more than 1e-6 apart (for ``margin``: times the denominator). No gradient passes.
+    The search multiplies in float32; what it finds is scored again in float64, and a whole row
+    where float32 cannot tell the last of them from the next. So scores are exact scores rounded
+    once, and the order is that of float64 with equal scores by index. No gradient passes.
 
     Args:
         x: Queries, bfloat16, float16 or float32.
@@ -84,12 +88,12 @@ def neighbours(
     chosen = choose_backend(backend, x)
     search = _backend(chosen)
     dtype = torch.float64 if chosen == "reference" else torch.float32
-    x, y = _unit(x.detach(), "x", dtype), _unit(y.detach(), "y", dtype)
+    sides = _Side(x.detach(), "x", dtype), _Side(y.detach(), "y", dtype)
     scaling = None
     if metric != "cosine":
-        scaling = _scaling(x, y, metric, neighbourhood or _NEIGHBOURHOOD[metric], search)
+        scaling = _scaling(*sides, metric, neighbourhood or _NEIGHBOURHOOD[metric], search)
     # One more than asked for, to see whether the last one is tied with it.
-    index, score = search(x, y, min(k + 1, len(y)), scaling)
+    index, score = _search(*sides, min(k + 1, len(y)), scaling, search)
     score = 2 * score if metric == "csls" else score
     close = score[:, :-1] - score[:, 1:] <= TIE
     no = close.new_zeros(len(x), 1)
@@ -140,15 +144,27 @@ def _unit(x: Float[Tensor, "row d"], name: str, dtype: torch.dtype) -> Float[Ten
     return unit
 
 
+class _Side:
+    """Embeddings as they came, and of unit length as a search takes them."""
+
+    def __init__(self, rows: Float[Tensor, "row d"], name: str, dtype: torch.dtype) -> None:
+        self.rows, self.unit = rows, _unit(rows, name, dtype)
+
+
+def _search(
+    x: _Side, y: _Side, k: int, scaling: LocalScaling | None, search: Search
+) -> tuple[Int[Tensor, "query k"], Float[Tensor, "query k"]]:
+    """Index and float64 score of the best k candidates."""
+    width = min(max(k, min(k + _SPARE, _KEPT)), len(y.rows))
+    near = scaling if scaling is None or x.unit.dtype == torch.float64 else scaling.float()
+    return rescored(x.rows, y.rows, search(x.unit, y.unit, width, near), k, scaling)
+
+
 def _scaling(
-    x: Float[Tensor, "query d"],
-    y: Float[Tensor, "candidate d"],
-    metric: Metric,
-    neighbourhood: int,
-    search: Search,
+    x: _Side, y: _Side, metric: Metric, neighbourhood: int, search: Search
 ) -> LocalScaling:
-    r_x = search(x, y, neighbourhood, None)[1].mean(1)
-    r_y = search(y, x, neighbourhood, None)[1].mean(1)
+    r_x = _search(x, y, neighbourhood, None, search)[1].mean(1)
+    r_y = _search(y, x, neighbourhood, None, search)[1].mean(1)
     if metric == "margin" and r_x.min() + r_y.min() <= 0:
         raise ValueError(
             "a margin's denominator (r_x + r_y)/2 must be positive, got "

@@ -25,8 +25,9 @@ def pool(
         if how == "max":
             pooled = _reduce(z, real, columns, (torch.amax, torch.maximum, -torch.inf))
         elif how == "mean":
-            total = _reduce(z, real, columns, (_sum, torch.add, 0.0))
-            pooled = total / real.sum(1, dtype=torch.float32)[:, None]
+            pooled = _mean(z, real, columns, torch.float32)
+            if not (finite := pooled.isfinite()).all():  # a sum may overflow where no mean does
+                pooled = pooled.where(finite, _mean(z, real, columns, torch.float64).float())
         else:
             last = mask.shape[1] - 1 - real.flip(1).int().argmax(1)
             pooled = z[torch.arange(len(z), device=z.device), last]
@@ -57,5 +58,8 @@ def _reduce(
     return functools.reduce(join, parts)
 
 
-def _sum(z: Tensor, dim: int) -> Tensor:
-    return z.sum(dim, dtype=torch.float32)
+def _mean(
+    z: Tensor, real: Tensor, columns: tuple[slice, tuple[slice, ...]], dtype: torch.dtype
+) -> Tensor:
+    total = _reduce(z, real, columns, (functools.partial(torch.sum, dtype=dtype), torch.add, 0.0))
+    return total / real.sum(1, dtype=dtype)[:, None]

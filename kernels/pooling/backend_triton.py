@@ -30,6 +30,7 @@ def _pool_kernel(  # noqa: PLR0917
     n_batch: tl.tensor,
     n_token: tl.tensor,
     n_neuron: tl.tensor,
+    halvings: tl.tensor,
     stride_zb: tl.tensor,
     stride_zt: tl.tensor,
     stride_zn: tl.tensor,
@@ -60,6 +61,8 @@ def _pool_kernel(  # noqa: PLR0917
         top = tl.full([BATCH, NEURON], float("-inf"), tl.float32)
         total = tl.zeros([BATCH, NEURON], tl.float32)
         count = tl.zeros([BATCH], tl.float32)
+        # A power of two that no sum of the tokens can overflow at; it takes no bit from a mean.
+        scale = ((127 - halvings) << 23).to(tl.int32).to(tl.float32, bitcast=True)
         for start in range(0, tl.max(last, 0) + 1, TOKEN):
             # TOKEN loads are in flight at once. Padding is not read; last = -1 past the batch.
             t = start + tl.arange(0, TOKEN).to(tl.int64)
@@ -73,14 +76,14 @@ def _pool_kernel(  # noqa: PLR0917
             if MAX:
                 top = _nan_max(top, tl.reduce(x, 0, _nan_max))
             if MEAN:
-                total += tl.sum(tl.where(real[:, :, None], x, 0.0), 0)
-                count += tl.sum(real.to(tl.float32), 0)
+                total += tl.sum(tl.where(real[:, :, None], x * scale, 0.0), 0)
+                count += tl.sum(tl.where(real, scale, 0.0), 0)
         if MAX:
             p = max_ptr + n[None, :] * stride_max + b[:, None] * stride_max_b
             tl.store(p, top.to(max_ptr.dtype.element_ty), mask=inside)
         if MEAN:
             p = mean_ptr + n[None, :] * stride_mean + b[:, None] * stride_mean_b
-            tl.store(p, tl.div_rn(total, tl.maximum(count, 1.0)[:, None]), mask=inside)
+            tl.store(p, tl.div_rn(total, tl.where(count > 0, count, 1.0)[:, None]), mask=inside)
 
 
 _TILE = {"BATCH": 16, "NEURON": 64, "TOKEN": 4}
@@ -116,7 +119,7 @@ def pool(
         grid,
         *(z, mask, _last_token(mask)),
         *(z if target is None else target for target in targets),  # absent ones are never touched
-        *(*z.shape, *z.stride()),
+        *(*z.shape, (z.shape[1] - 1).bit_length(), *z.stride()),
         *(
             stride
             for target in targets

@@ -45,7 +45,8 @@ def pool_tokens(
         how: ``"max"``, ``"mean"``, ``"last"``, or several of them.
         out: Where to write, one ``[neuron, batch]`` tensor per pooling, of any strides: some
             columns of a ``[neuron, sentence]`` buffer, say. ``max`` and ``last`` have the dtype of
-            ``z``; ``mean`` is float32, accumulated in float32.
+            ``z``; ``mean`` is float32, accumulated in float32 and finite for all
+            finite activations.
         backend: ``"auto"``, ``"triton"``, ``"cpu"`` or ``"reference"``.
 
     Returns:

@@ -12,11 +12,9 @@ stand side by side, and "same word as before" is all it takes to recognise them.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,6 +32,8 @@ from ..common.radix_sort import (
     tiles,
     value,
 )
+from ..common.threads import first_bad
+from .ranks_cpu import ends_type, ranks
 from .table import ScoreTable, rest_moments
 
 _u32 = np.uint32
@@ -52,74 +52,71 @@ def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Gr
 
     def run(first: int) -> int:
         tile = contiguous(bits[first : first + step])
-        return int(score_tile(tile, first, tagged, offsets, arrays))
+        runs = np.empty(rows.shape[1], ends_type(rows.shape[1]))
+        return int(score_tile(tile, first, tagged, offsets, runs, arrays))
 
     starts = range(0, len(bits), step)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return next((bad for bad in pool.map(run, starts) if bad >= 0), -1)
+    return first_bad(run, starts)
 
 
 @compiled
-def _score16(
-    tile: Array, first: int, tagged: TaggedSentences, offsets: Array, table: ScoreTable
+def _score16(  # noqa: PLR0917
+    tile: Array,
+    first: int,
+    tagged: TaggedSentences,
+    offsets: Array,
+    runs: Array,
+    table: ScoreTable,
 ) -> int:
     n = len(tagged.sentences)
     words, spare = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    hits = np.empty(n, np.uint32)
     for row in range(len(tile)):
         if not sort16(tile[row], tagged, words, spare):
             return first + row
-        _ranks(words, spare, offsets, first + row, table)
+        at = first + row
+        ranks(words, runs, hits, offsets, table.ap[:, at], table.auroc[:, at])
         if table.mean.size:
+            _keys_by_class(words, spare, offsets)
             _medians(spare, offsets, tagged.form, first + row, table)
             _moments(_decoded(tile[row], tagged), offsets, first + row, table)
     return -1
 
 
 @compiled
-def _score32(
-    tile: Array, first: int, tagged: TaggedSentences, offsets: Array, table: ScoreTable
+def _score32(  # noqa: PLR0917
+    tile: Array,
+    first: int,
+    tagged: TaggedSentences,
+    offsets: Array,
+    runs: Array,
+    table: ScoreTable,
 ) -> int:
     n = len(tagged.sentences)
     words, spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    hits = np.empty(n, np.uint32)
     for row in range(len(tile)):
         if not sort32(tile[row], tagged, words, spare):
             return first + row
-        _ranks(words, spare, offsets, first + row, table)
+        at = first + row
+        ranks(words, runs, hits, offsets, table.ap[:, at], table.auroc[:, at])
         if table.mean.size:
+            _keys_by_class(words, spare, offsets)
             _medians(spare, offsets, tagged.form, first + row, table)
             _moments(_decoded(tile[row], tagged), offsets, first + row, table)
     return -1
 
 
 @compiled
-def _ranks(words: Array, by_class: Array, offsets: Array, row: int, table: ScoreTable) -> None:
-    """AP and AUROC of every class; ``by_class`` is left with the sorted keys of each class."""
-    n, n_classes = len(words), len(offsets) - 1
+def _keys_by_class(words: Array, by_class: Array, offsets: Array) -> None:
+    """The sorted keys of each class, side by side."""
     shift = words.dtype.type(4 * words.itemsize)
     mask = (words.dtype.type(1) << shift) - words.dtype.type(1)
-    starts = np.empty(n, np.int64)
-    starts[0] = 0
-    for i in range(1, n):
-        starts[i] = starts[i - 1] if words[i] >> shift == words[i - 1] >> shift else i
-    next_slot = offsets[1:].copy()
-    precisions, ranks = np.zeros(n_classes), np.zeros(n_classes, np.int64)
-    end, hits, above = n, 0, ~words[n - 1]
-    for i in range(n - 1, -1, -1):
-        word = words[i]
-        c = word & mask
-        slot = next_slot[c] - 1
-        own = slot - offsets[c] + 1
-        end = end if word >> shift == above >> shift else i + 1
-        hits = hits if word == above else own
-        above = word
-        next_slot[c] = slot
-        by_class[slot] = word >> shift
-        precisions[c] += hits / end
-        ranks[c] += starts[i] + end
-    for c in range(n_classes):
-        size = offsets[c + 1] - offsets[c]
-        table.ap[c, row] = precisions[c] / size
-        table.auroc[c, row] = ((2 * n - size) * size - ranks[c]) / (2.0 * size * (n - size))
+    slots = offsets[:-1].astype(np.uint32)
+    for i in range(len(words)):
+        c = words[i] & mask
+        by_class[slots[c]] = words[i] >> shift
+        slots[c] += _u32(1)
 
 
 @reassociated

@@ -36,8 +36,10 @@ def fill(table: ScoreTable, rows: Float[Tensor, "neuron sentence"], grouping: Gr
         medians = _ranks(part, ordered, classes, grouping)
         if part.mean.size:
             form = FORMATS.get(rows.dtype)
-            part.median[:] = (medians if form is None else values(medians, form)).mean(0)
-            _moments(part, chunk.double().numpy(), grouping)
+            # 0 / 0: one sentence has no deviation. What overflows the operation refuses.
+            with np.errstate(invalid="ignore", over="ignore"):
+                part.median[:] = (medians if form is None else values(medians, form)).mean(0)
+                _moments(part, chunk.double().numpy(), grouping)
     return -1
 
 
@@ -93,6 +95,5 @@ def _moments(part: ScoreTable, activations: _Array, grouping: Grouping) -> None:
     rest_means, rest_squares = np.empty_like(squares), np.empty_like(squares)
     rest_moments(sizes, means.T, squares, rest_means, rest_squares)
     part.mean[:], part.rest_mean[:] = means.T, rest_means
-    with np.errstate(invalid="ignore"):  # 0 / 0: one sentence has no deviation
-        part.std[:] = np.sqrt(squares / (sizes - 1))
-        part.rest_std[:] = np.sqrt(rest_squares / (n - sizes - 1))
+    part.std[:] = np.sqrt(squares / (sizes - 1))
+    part.rest_std[:] = np.sqrt(rest_squares / (n - sizes - 1))

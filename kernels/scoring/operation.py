@@ -74,8 +74,9 @@ def score(
         moments: Whether to compute moments as well.
 
     Raises:
-        ValueError: NaN or infinity (the column is named), a class without sentences, fewer than two
-            classes or sentences, labels or activations of an unsuitable type or shape.
+        ValueError: NaN or infinity, or moments beyond float32 (the column is named), a class
+            without sentences, fewer than two classes or sentences, labels or activations of an
+            unsuitable type or shape.
 
     >>> x = torch.tensor([[0.9], [0.1], [0.8], [0.8]])
     >>> score(x, torch.tensor([0, 1, 1, 0])).ap.tolist()
@@ -100,10 +101,26 @@ def score(
         _refuse(count_sort.fill(table.ap, table.auroc, rows, grouping), rows)
     else:
         _fill(table, rows, grouping, chosen)
+    if moments:
+        _refuse_overflow(table)
     counts = torch.from_numpy(grouping.counts).to(x.device)
     ap, auroc, *rest = (scores.to(x.device) for scores in table)
     mean, median, std, rest_mean, rest_std = rest if moments else [None] * 5
     return Scores(ap, auroc, mean, median, std, rest_mean, rest_std, counts)
+
+
+def _refuse_overflow(table: ScoreTable) -> None:
+    """Deviations of one sentence are NaN; nothing else may be anything but a float32 number."""
+    for name in ("mean", "median", "rest_mean", "std", "rest_std"):
+        moment = getattr(table, name)
+        wrong = moment.isinf() if name.endswith("std") else ~moment.isfinite()
+        if wrong.any():
+            column = int(wrong.any(0).int().argmax())
+            raise ValueError(
+                "expected activations whose moments are float32 numbers, got others in column "
+                f"{column} ({name} of class {int(wrong[:, column].int().argmax())}): "
+                "scale them down, or leave moments out (moments=False)"
+            )
 
 
 def _fill(table: ScoreTable, rows: Tensor, grouping: Grouping, chosen: ChosenBackend) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from ..common.keys import FORMATS, FloatFormat
 from ..common.numba_jit import compiled
 from ..common.radix_sort import Array, contiguous, flip, tiles
+from ..common.threads import in_threads
 
 _u32 = np.uint32
 
@@ -56,8 +56,7 @@ def score(
     def run(part: Any) -> bool:
         return bool(_score(counts, at[part], sizes.numpy(), scores[:, :, part]))
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return found, all(pool.map(run, [slice(m, m + 64) for m in range(0, len(at), 64)]))
+    return found, all(in_threads(run, [slice(m, m + 64) for m in range(0, len(at), 64)]))
 
 
 def _by_tile(run: Callable[[int, Array], Any], rows: Tensor) -> list[Any]:
@@ -66,8 +65,7 @@ def _by_tile(run: Callable[[int, Array], Any], rows: Tensor) -> list[Any]:
     def tile(first: int) -> Any:
         return run(first, contiguous(bits[first : first + step])[:, : bits.shape[1]])
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return list(pool.map(tile, range(0, len(bits), step)))
+    return in_threads(tile, range(0, len(bits), step))
 
 
 @compiled

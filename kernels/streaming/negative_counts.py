@@ -47,7 +47,15 @@ def _sorted_by_key(rows: Tensor) -> Tensor:
 
 
 def scores_of_counts(counted: NegativeCounts, n_negatives: int) -> Float[Tensor, "2 neuron"]:
-    """AP and AUROC in float64, rounded once."""
+    """AP and AUROC in float64, rounded once, some neurons at a time."""
+    step = max(1, _CHUNK_ELEMENTS // counted.positives.shape[1])
+    parts = zip(*(torch.split(part, step) for part in counted), strict=True)
+    scores = [_scores_of_part(NegativeCounts(*part), n_negatives) for part in parts]
+    empty = torch.empty(2, 0, dtype=torch.float32, device=counted.ties.device)
+    return torch.cat([empty, *scores], dim=1)
+
+
+def _scores_of_part(counted: NegativeCounts, n_negatives: int) -> Float[Tensor, "2 neuron"]:
     n_positives = counted.positives.shape[1]
     up = -counted.positives.float()
     hits = torch.searchsorted(up, up, right=True)

@@ -11,17 +11,16 @@ faster until a batch holds several times as many sentences as there are positive
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..common.keys import FORMATS, FloatFormat, bit_view
 from ..common.numba_jit import compiled
 from ..common.radix_sort import Array, contiguous, flip, tiles
+from ..common.threads import first_bad
 
 _TOGETHER = 1024
 _u32 = np.uint32
@@ -47,9 +46,7 @@ def count(
         bad = _count_tile(tile, own[part], counts.numpy()[part], ties.numpy()[part], form, sign)
         return first + int(bad) if bad >= 0 else -1
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = list(pool.map(run, range(0, len(bits), step)))
-    return next((bad for bad in found if bad >= 0), -1)
+    return first_bad(run, range(0, len(bits), step))
 
 
 @compiled

@@ -25,7 +25,6 @@ from .negative_counts import NegativeCounts, check_totals, descending, scores_of
 __all__ = ["StreamingScores"]
 
 _MAX_NEGATIVES = 2**31 - 1  # counts have 32 bits
-_CHUNK_ELEMENTS = 1 << 20
 
 
 class StreamingScores:
@@ -209,11 +208,8 @@ class StreamingScores:
         """
         if not self._n_negatives:
             raise ValueError("expected at least one negative before a result: call update first")
-        step = max(1, _CHUNK_ELEMENTS // self.n_positives)
-        parts = zip(*(torch.split(part, step) for part in self._counted), strict=True)
-        scores = [scores_of_counts(NegativeCounts(*part), self._n_negatives) for part in parts]
-        empty = torch.empty(2, 0, dtype=torch.float32, device=self._counted.ties.device)
-        ap, auroc = torch.cat([empty, *scores], dim=1)[:, None]
+        scores = _scores(self._backend)(self._counted, self._n_negatives)
+        ap, auroc = scores[:, None]
         return LabelingScores(ap, auroc)
 
 
@@ -234,6 +230,15 @@ def _backend(chosen: ChosenBackend) -> Callable[[Tensor, Tensor, Tensor, Tensor,
     from .negative_counts_torch import count
 
     return count
+
+
+def _scores(chosen: ChosenBackend) -> Callable[[NegativeCounts, int], Tensor]:
+    """What turns counts into AP and AUROC ``[2, neuron]``."""
+    if chosen == "cpu" and usable("numba"):
+        from .count_scores_cpu import scores
+
+        return scores
+    return scores_of_counts
 
 
 def _check_room(n_negatives: int) -> None:

@@ -7,17 +7,16 @@ bins in a row do not wait for one another.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..common.keys import FORMATS, FloatFormat
 from ..common.numba_jit import compiled
 from ..common.radix_sort import Array, contiguous, flip, tiles, value
+from ..common.threads import first_bad
 from .bounds import BINS, bin_scale
 
 _f32, _i32, _u32 = np.float32, np.int32, np.uint32
@@ -44,9 +43,7 @@ def bound(
         )
         return bad if bad < 0 else first + bad
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = pool.map(run, range(0, len(bits), step))
-        return next((bad for bad in found if bad >= 0), -1)
+    return first_bad(run, range(0, len(bits), step))
 
 
 @compiled

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import safetensors
 import safetensors.torch
 import torch
@@ -21,7 +23,7 @@ import xxhash
 from torch import Tensor
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.errors import ArtifactError
+from mechsteer.errors import ArtifactError, shown
 
 _NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
 _CHECKSUM = "checksum"
@@ -39,11 +41,10 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
+    data = read_bytes(path)
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not JSON ({error}): delete it and run again") from None
     if not isinstance(content, dict):
         raise ArtifactError(f"{path} holds a JSON {type(content).__name__}, expected an object")
@@ -71,7 +72,11 @@ def verified(signed: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ArtifactError: it is not as it was written.
     """
     content = {name: value for name, value in signed.items() if name != _CHECKSUM}
-    if signed.get(_CHECKSUM) != content_hash(content):
+    try:
+        intact = signed.get(_CHECKSUM) == content_hash(content)
+    except (ValueError, RecursionError):  # NaN, or half a character, which nothing here writes
+        intact = False
+    if not intact:
         raise ArtifactError(f"{path} was changed after it was written, or an older mechsteer's")
     return content
 
@@ -95,22 +100,28 @@ def read_tensors(
         ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
             a tensor is not as it was written.
     """
+    _require_file(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
             tensors = {name: file.get_tensor(name) for name in wanted}
-    except FileNotFoundError:
-        raise ArtifactError(f"expected a file {path}, found none") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # safetensors, JSON and torch each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
-    digests = notes.get("digests", {}) if isinstance(notes, dict) else {}
+    digests, metadata = _notes(notes)
     for name, tensor in tensors.items():
         if digests.get(name) != _digest(tensor):
             raise ArtifactError(
                 f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
             )
-    return tensors, notes["metadata"]
+    return tensors, metadata
+
+
+def _notes(notes: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Digests and metadata of a file; both empty where another program wrote it."""
+    parts = [notes.get(key) if isinstance(notes, dict) else None for key in ("digests", "metadata")]
+    digests, metadata = (part if isinstance(part, dict) else {} for part in parts)
+    return digests, metadata
 
 
 def _digest(tensor: Tensor) -> str:
@@ -131,12 +142,45 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
+    _require_file(path)
     try:
         return pd.read_parquet(path, engine="pyarrow")
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        what = str(error).partition("\n")[0]
+        raise ArtifactError(f"{path} is damaged ({what}): delete it and run again") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        ArtifactError: there is none, or it cannot be read.
+    """
+    _require_file(path)
+    try:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise ArtifactError(f"cannot read {path}: {_why(error)}") from None
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is no file before it is opened: a pipe would block for ever."""
+    try:
+        mode = path.stat().st_mode
     except FileNotFoundError:
         raise ArtifactError(f"expected a file {path}, found none") from None
-    except (OSError, ValueError, MemoryError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
+        raise ArtifactError(f"cannot read {str(path)[:200]}: {_why(error)}") from None
+    if not stat.S_ISREG(mode):
+        raise ArtifactError(f"expected a file {path}, found something else")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def file_hash(path: Path) -> str:
@@ -157,9 +201,4 @@ def content_hash(content: Any) -> str:
 def explain_difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Name the keys in which two records differ, with both values, for an error message."""
     keys = sorted(k for k in {*expected, *found} if expected.get(k) != found.get(k))
-    return "; ".join(f"{k}: {_short(found.get(k))} ≠ {_short(expected.get(k))}" for k in keys)
-
-
-def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return "; ".join(f"{k}: {shown(found.get(k))} ≠ {shown(expected.get(k))}" for k in keys)

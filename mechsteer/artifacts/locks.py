@@ -27,12 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ArtifactError: another command is writing there, or the folder cannot be written.
     """
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ArtifactError(f"cannot write in {folder}: {error.strerror or error}") from error
+    made, descriptor = _opened(folder)
     try:
         _lock(descriptor, folder)
         clear_torn(folder)
@@ -42,6 +37,16 @@ def locked(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
         os.close(descriptor)  # and the lock with it
+
+
+def _opened(folder: Path) -> tuple[bool, int]:
+    """Whether a folder had to be made, and a descriptor of it."""
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return made, os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ArtifactError(f"cannot write in {folder}: {error.strerror or error}") from error
 
 
 def _lock(descriptor: int, folder: Path) -> None:

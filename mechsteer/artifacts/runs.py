@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer import __version__
+from mechsteer.artifacts.atomic import append_line
 from mechsteer.artifacts.files import (
     explain_difference,
     file_hash,
@@ -22,7 +23,7 @@ from mechsteer.artifacts.files import (
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
-RUN_SCHEMA = 2  # of the manifest: 2 keeps conditions by kind, and options as they were typed
+RUN_SCHEMA = 3  # of the manifest: 3 names the rows results are read at
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 
@@ -82,6 +83,17 @@ class Run:
             )
         return cls(path, _checked(path, verified(manifest, file)))
 
+    def input(self, name: str) -> str:
+        """A text among the inputs: the model's name, say.
+
+        Raises:
+            ArtifactError: there is none of that name.
+        """
+        found = self.manifest["inputs"].get(name)
+        if not isinstance(found, str):
+            raise ArtifactError(f"{self.path / 'manifest.json'} names no {name}: score again")
+        return found
+
     def stage(self, name: str) -> dict[str, Any]:
         """What a finished stage recorded, its files checked against their hashes.
 
@@ -122,8 +134,7 @@ class Run:
         yield
         line = f"{what}\t{time.perf_counter() - start:.1f} s"
         log.info(line)
-        with (self.path / "run.log").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}\n")
+        append_line(self.path / "run.log", f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}")
 
     def _write(self) -> None:
         write_signed(self.path / "manifest.json", self.manifest)

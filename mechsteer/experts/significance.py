@@ -16,8 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.compiling import compiling
 from mechsteer.kernels import permutation_test
 from mechsteer.progress import progress
+from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
     from mechsteer.experts.scores import Criterion, Experts, NeuronScores
@@ -130,7 +132,7 @@ def significance_of(
 
     def p_of(point: HookSite) -> Float[Tensor, " neuron"]:
         x = recording.activations(point, pooling=how)
-        try:
+        with naming(point), compiling():
             found = permutation_test(
                 x,
                 recording.labels,
@@ -142,8 +144,6 @@ def significance_of(
                 statistic=by,
                 fdr=level,
             )
-        except ValueError as error:
-            raise MechsteerError(f"layer {point.layer}, {point.component}: {error}") from None
         return found.p[0]
 
     p = torch.cat([p_of(point) for point in progress(recording.site.points, "testing", "layer")])

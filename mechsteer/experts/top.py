@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,10 +10,13 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.compiling import compiling
+from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
 from mechsteer.progress import progress
+from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
     from mechsteer.kernels import Pooling
@@ -35,7 +39,8 @@ def top_of_recording(
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
 
     Raises:
-        MechsteerError: a language or pooling that was not recorded, or k outside ``[0, neurons]``.
+        MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
+            activation that is not finite.
     """
     if len(recording.languages) < 2:
         raise MechsteerError(
@@ -53,13 +58,15 @@ def top_of_recording(
     for point in progress(recording.site.points, "searching", "layer"):
         x = recording.activations(point, pooling=pooling)
         most = min(count, x.shape[1])
-        found.append(top_experts(x, positive, most, labels=recording.labels))
+        with naming(point), compiling():
+            found.append(top_experts(x, positive, most, labels=recording.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
     ap, d = (
         torch.cat([getattr(part, name).cpu() for part in found]) for name in ("ap", "effect_size")
     )
     best = flat[torch.from_numpy(np.lexsort((flat, -d, -ap))[:count])]
+    others = [how for how in recording.pooling if how != pooling]
     tied = _tied_at(ap.sort(descending=True).values[count - 1], found) if count else 0
     return Experts(
         language,
@@ -69,6 +76,7 @@ def top_of_recording(
         f"top {count} by ap",
         tied,
         model=recording.model,
+        beside={how: _moments(recording, best, label, how) for how in others},
         **_statistics(recording, best, label, pooling),
     )
 
@@ -84,17 +92,27 @@ def _tied_at(cut: Tensor, found: list[TopExperts]) -> int:
     )
 
 
+def _moments(recording: Recording, experts: Tensor, label: int, pooling: Pooling) -> Moments:
+    """What an edit needs of each expert under another pooling."""
+    return Moments(**_statistics(recording, experts, label, pooling, MOMENTS))
+
+
 def _statistics(
-    recording: Recording, experts: Tensor, label: int, pooling: Pooling
+    recording: Recording,
+    experts: Tensor,
+    label: int,
+    pooling: Pooling,
+    names: Sequence[str] = PER_EXPERT,
 ) -> dict[str, Tensor]:
     """What an edit needs of each expert, scored layer by layer."""
-    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in PER_EXPERT}
+    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in names}
     for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
         here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
         if not len(here):
             continue
         x = recording.activations(point, pooling=pooling)
-        scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
+        with naming(point):
+            scores = score_columns(x[:, (experts[here] - at).to(x.device)], recording.labels)
         moments = (scores.mean, scores.std, scores.rest_mean, scores.rest_std)
         d = effect_size(*(table for table in moments if table is not None))
         for name, values in columns.items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from mechsteer.artifacts.atomic import write_bytes
+from mechsteer.artifacts.atomic import replacing
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit
@@ -42,9 +41,8 @@ def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:
             f"llama.cpp knows no architecture {architecture!r}; did you mean {near}?"
         )
     directions = _directions(edit)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "control.gguf"
-        writer = gguf.GGUFWriter(file, "controlvector")
+    with replacing(Path(path)) as part:
+        writer = gguf.GGUFWriter(part, "controlvector")
         writer.add_string("controlvector.model_hint", architecture)
         writer.add_int32("controlvector.layer_count", len(directions))
         for layer, direction in directions.items():
@@ -53,7 +51,6 @@ def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        write_bytes(Path(path), file.read_bytes())
 
 
 def _directions(edit: Edit) -> dict[int, Float[Tensor, " d"]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from mechsteer import __version__
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError
 from mechsteer.interventions.download import FILE, first_line
-from mechsteer.interventions.edits import Edit, NeuronEdit
-from mechsteer.interventions.files import load_edits, save_edit
+from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
+from mechsteer.interventions.files import edit_bytes
 
 _CARD = """---
 library_name: mechsteer
@@ -50,8 +49,8 @@ def prepare_folder(edits: Edit | Sequence[Edit], folder: str | Path, *, repo_id:
         the folder, ready for ``hf upload`` too.
     """
     folder = Path(folder)
-    save_edit(edits, folder / FILE)
-    write_bytes(folder / "README.md", _card(load_edits(folder / FILE), repo_id).encode())
+    for name, data in _content(edits, repo_id).items():
+        write_bytes(folder / name, data)
     return folder
 
 
@@ -78,18 +77,26 @@ def push_edit(
     Raises:
         ArtifactError: the Hub cannot be reached, or refused.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
 
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = prepare_folder(edits, temporary, repo_id=repo_id)
-        try:
-            HfApi().create_repo(repo_id, private=private, exist_ok=True)
-            commit: Any = HfApi().upload_folder(
-                repo_id=repo_id, folder_path=folder, revision=revision, commit_message=message
-            )
-        except Exception as error:  # the client raises errors of many libraries
-            raise ArtifactError(f"cannot push to {repo_id!r}: {first_line(error)}") from error
+    content = _content(edits, repo_id)
+    try:
+        HfApi().create_repo(repo_id, private=private, exist_ok=True)
+        commit: Any = HfApi().create_commit(
+            repo_id,
+            [CommitOperationAdd(name, data) for name, data in content.items()],
+            revision=revision,
+            commit_message=message,
+        )
+    except Exception as error:  # the client raises errors of many libraries
+        raise ArtifactError(f"cannot push to {repo_id!r}: {first_line(error)}") from error
     return str(commit.commit_url)
+
+
+def _content(edits: Edit | Sequence[Edit], repo_id: str) -> dict[str, bytes]:
+    """The files of a repository."""
+    several = [edits] if isinstance(edits, NeuronEdit | ResidualEdit) else list(edits)
+    return {FILE: edit_bytes(several), "README.md": _card(several, repo_id).encode()}
 
 
 def _card(edits: Sequence[Edit], repo_id: str) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from mechsteer.errors import ModelError
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
+from mechsteer.model.norms import spare_norms
 from mechsteer.model.view import Writer
 
 
@@ -26,6 +27,7 @@ class BridgeModel(Model):
 
     def __init__(self, bridge: Any) -> None:
         super().__init__(bridge)
+        spare_norms(bridge)
 
     @property
     def original_model(self) -> HuggingFaceModel:
@@ -45,8 +47,9 @@ class BridgeModel(Model):
 
     @property
     def unembedding(self) -> Tensor | None:
-        """See ``Model``."""
-        return getattr(getattr(self.module, "unembed", None), "W_U", None)
+        """See ``Model``; the heads of encoders do more than that."""
+        head = getattr(self.module, "unembed", None)
+        return getattr(head, "W_U", None) if self.is_causal or self.is_encoder_decoder else None
 
     @property
     def source(self) -> str:

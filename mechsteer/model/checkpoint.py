@@ -13,6 +13,8 @@ from mechsteer.model.complete import IncompleteError, require_complete
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
 from mechsteer.model.folder import flaw
+from mechsteer.model.gguf.files import is_gguf
+from mechsteer.model.gguf.models import reopened
 from mechsteer.model.interface import Model
 from mechsteer.model.loaders import nothing_installed
 from mechsteer.model.plain import PlainModel
@@ -48,12 +50,12 @@ def open_checkpoint(name: str, config: Any, *, dtype: torch.dtype, **where: Any)
 
 
 def _opened(name: str, architecture: str | None, **options: Any) -> Any:
-    if not _has_adapter(architecture):
+    if not has_adapter(architecture):
         return _plain(name, architecture, **options)
     try:
         bridge = _bridge(name, architecture, **options)
         if "device_map" not in options:
-            _require_runs(bridge)
+            require_runs(bridge)
         return bridge
     except ModelError:
         raise
@@ -67,7 +69,7 @@ def _opened(name: str, architecture: str | None, **options: Any) -> Any:
 
 
 @torch.inference_mode()
-def _require_runs(bridge: Any) -> None:
+def require_runs(bridge: Any) -> None:
     """A pass over one token: some adapters load what they cannot run."""
     plain = bridge.original_model
     ids = torch.zeros(1, 1, dtype=torch.long, device=token_device(plain))
@@ -75,7 +77,8 @@ def _require_runs(bridge: Any) -> None:
     bridge(ids, attention_mask=mask, **decoder_inputs(plain, ids, mask), use_cache=False)
 
 
-def _has_adapter(architecture: str | None) -> bool:
+def has_adapter(architecture: str | None) -> bool:
+    """Whether TransformerLens reads an architecture; it finds out itself where none is named."""
     from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
 
     return _READ_AS.get(architecture or "", architecture) in {None, *SUPPORTED_ARCHITECTURES}
@@ -163,9 +166,12 @@ def require_faithful(model: Model, name: str, *, revision: str | None = None) ->
     if isinstance(model, PlainModel):
         return
     weight = next(model.parameters())
-    plain = getattr(transformers, type(model.original_model).__name__).from_pretrained(
-        name, attn_implementation="eager", dtype=weight.dtype, revision=revision
-    )
+    if is_gguf(Path(name)):
+        plain = reopened(Path(name), weight.dtype)
+    else:
+        plain = getattr(transformers, type(model.original_model).__name__).from_pretrained(
+            name, attn_implementation="eager", dtype=weight.dtype, revision=revision
+        )
     ids = torch.arange(2, 16).view(2, 7)
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0

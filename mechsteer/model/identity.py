@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mechsteer.model.weights import CHECKPOINT, MEMORY, Origin, weights_hash
+from mechsteer.model.words import tokenizer_hash
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
@@ -34,7 +35,8 @@ class ModelIdentity:
     every byte of every tensor of its files, in whatever precision it was loaded; ``memory:`` and
     the hash of all weights as they are, where they are those of no file, or no longer. Weights that
     were quantised while loading are those of no checkpoint, and it says so. ``dtype`` is what the
-    model computes in.
+    model computes in. ``gguf`` names the GGUF file that weights were dequantised from, with the
+    number of its tensors of each type; ``weights_hash`` is that of the file's bytes then.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ModelIdentity:
     weights_hash: str
     tokenizer_hash: str
     dtype: str
+    gguf: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Fingerprint:
 
     config_hash: str
     weights_hash: str
+    gguf: str = ""
 
 
 def fingerprint(plain: Any, cfg: Any, loaded: Origin | None = None) -> Fingerprint:
@@ -66,7 +70,9 @@ def fingerprint(plain: Any, cfg: Any, loaded: Origin | None = None) -> Fingerpri
     weights = weights_hash(plain, loaded)
     if (how := _quantised(plain)) and weights.startswith(CHECKPOINT):
         weights = f"{how}, {weights}"
-    return Fingerprint(_config_hash(plain, cfg), weights)
+    from_file = loaded is not None and weights == loaded.checkpoint.known
+    gguf = loaded.checkpoint.gguf if loaded is not None and from_file else ""
+    return Fingerprint(_config_hash(plain, cfg), weights, gguf)
 
 
 def difference(own: Fingerprint, expected: ModelIdentity) -> str:
@@ -110,8 +116,9 @@ def identify(print_: Fingerprint, cfg: Any, dtype: torch.dtype, tokenizer: Any) 
         d_model=int(cfg.d_model),
         config_hash=print_.config_hash,
         weights_hash=print_.weights_hash,
-        tokenizer_hash=_tokenizer_hash(tokenizer),
+        tokenizer_hash=tokenizer_hash(tokenizer),
         dtype=str(dtype).removeprefix("torch."),
+        gguf=print_.gguf,
     )
 
 
@@ -125,17 +132,6 @@ def _settled(content: Any) -> Any:
     if isinstance(content, dict):
         return {str(k): _settled(v) for k, v in content.items() if k not in _VOLATILE}
     return [_settled(v) for v in content] if isinstance(content, (list, tuple)) else content
-
-
-def _tokenizer_hash(tokenizer: Any) -> str:
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    state = json.loads(backend.to_str()) if backend is not None else {}
-    # what a call leaves behind, and a token that only ever fills space
-    for passing in ("padding", "truncation"):
-        state.pop(passing, None)
-    special = {k: str(v) for k, v in tokenizer.special_tokens_map.items() if k != "pad_token"}
-    content = [tokenizer.get_vocab(), special, state]
-    return _sha256(json.dumps(content, sort_keys=True).encode())
 
 
 def _sha256(data: bytes) -> str:

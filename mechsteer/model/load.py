@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,24 @@ from mechsteer.errors import ModelError
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
+    has_adapter,
     local_folder,
     open_checkpoint,
     reason_of,
     require_faithful,
+    require_runs,
     whole_model,
 )
-from mechsteer.model.folder import require_whole
+from mechsteer.model.folder import require_whole, weight_files
+from mechsteer.model.gguf.files import has_magic, is_gguf, opened
+from mechsteer.model.gguf.models import config_of, plain_model
+from mechsteer.model.gguf.words import tokenizer_of
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, tokenizer_source
-from mechsteer.model.views import keep, view_of
+from mechsteer.model.plain import PlainModel
+from mechsteer.model.views import bridged, keep, view_of
 from mechsteer.model.weights import origin
 
 
@@ -42,9 +49,10 @@ def load_model(
     either way.
 
     Args:
-        name_or_path: a published model's name, a checkpoint folder, a folder of a PEFT adapter
-            (opened with its base model and merged into it, read by hooks of our own; needs
-            ``peft``), or None for the embedded model.
+        name_or_path: a published model's name, a checkpoint folder, a GGUF file (dequantised to a
+            plain model; needs ``gguf``), a folder of a PEFT adapter (opened with its base model and
+            merged into it, read by hooks of our own; needs ``peft``), or None for the embedded
+            model.
         device: default the GPU where there is one.
         device_map: how to spread the weights over devices instead, as in transformers: ``"auto"``,
             or a device for each module.
@@ -70,18 +78,20 @@ def load_model(
     where = {"device": usual} if device_map is None else {"device_map": device_map}
     with quiet():
         try:
-            opened, tokenizer = _open(name, adapter, usual, dtype, revision=revision, **where)
+            view, tokenizer, gguf = _open(name, adapter, usual, dtype, revision=revision, **where)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(reason_of(name, error)) from error
-    opened.eval().requires_grad_(False)
-    model = keep(opened if isinstance(opened, Model) else BridgeModel(opened))
+    view.eval().requires_grad_(False)
+    model = keep(view if isinstance(view, Model) else BridgeModel(view))
     model.plain_tokenizer = tokenizer
     if adapter is not None:
         model.came_from(None)
+    elif gguf:
+        model.came_from(origin(model.original_model, (Path(name),), gguf))
     elif (folder := local_folder(name, revision)) is not None:
-        model.came_from(origin(model.original_model, folder))
+        model.came_from(origin(model.original_model, weight_files(folder)))
     if verify:
         with quiet():
             require_faithful(model, name, revision=revision)
@@ -94,21 +104,60 @@ def _open(
     usual: torch.device,
     dtype: torch.dtype | None,
     **options: Any,
-) -> tuple[Any, Any]:
-    """A bridge or a ``Model``, with its tokenizer; with an adapter, what it and its base make."""
+) -> tuple[Any, Any, str]:
+    """A bridge or a ``Model``, with its tokenizer and the GGUF file it came from, in words.
+
+    With an adapter, what it and its base make.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
+    if is_gguf(Path(name)):
+        return _open_gguf(Path(name), adapter, usual, dtype, **options)
     known = {"revision": options["revision"], "trust_remote_code": False}
     config = AutoConfig.from_pretrained(name, **known)
     words = name if adapter is None else tokenizer_source(adapter, name)
     tokenizer = AutoTokenizer.from_pretrained(words, **known)
     options["dtype"] = dtype or default_dtype(config, usual)
     if adapter is None:
-        return open_checkpoint(name, config, **options), tokenizer
+        return open_checkpoint(name, config, **options), tokenizer, ""
     architecture = (getattr(config, "architectures", None) or [None])[0]
-    merged = merge(whole_model(name, architecture, **options), adapter).eval()
+    merged = _merged(whole_model(name, architecture, **options), adapter)
+    return view_of(merged, tokenizer), tokenizer, ""
+
+
+def _open_gguf(
+    path: Path, adapter: Path | None, usual: torch.device, dtype: torch.dtype | None, **options: Any
+) -> tuple[Any, Any, str]:
+    """What ``_open`` makes of a checkpoint folder, of a GGUF file."""
+    if options.pop("revision") is not None:
+        raise ModelError(f"{path.name} is a file, which has no revisions: leave the revision out")
+    with opened(path) as file:
+        config = config_of(file)
+        options["dtype"] = dtype or default_dtype(config, usual)
+        tokenizer = tokenizer_of(file)
+        if adapter is not None:
+            merged = _merged(plain_model(file, config, **options), adapter)
+            return view_of(merged, tokenizer), tokenizer, ""
+        if has_adapter(config.architectures[0]):
+            try:
+                bridge = bridged(
+                    plain_model(file, config, **options), str(path), deepcopy(tokenizer)
+                )
+                if "device_map" not in options:
+                    require_runs(bridge)
+                return bridge, tokenizer, file.described
+            except ModelError:
+                raise
+            except Exception:  # an adapter that fits only some sizes
+                pass
+        view = PlainModel(plain_model(file, config, **options), str(path))
+        return view, tokenizer, file.described
+
+
+def _merged(model: Any, adapter: Path) -> Any:
+    merged = merge(model, adapter).eval()
     merged.config._name_or_path = str(adapter)
-    return view_of(merged, tokenizer), tokenizer
+    return merged
 
 
 def _source(name_or_path: str | Path | None) -> str:
@@ -118,13 +167,23 @@ def _source(name_or_path: str | Path | None) -> str:
         return str(EMBEDDED)
     name = str(name_or_path)
     folder = Path(name).expanduser()
-    if is_adapter_folder(folder):
+    if is_adapter_folder(folder) or is_gguf(folder):
         return str(folder)
     if folder.exists() or isinstance(name_or_path, Path) or name.startswith((".", "/", "~")):
         if not (folder / "config.json").is_file():
             raise ModelError(
-                f"expected a checkpoint folder with a config.json at {name}, found "
-                f"{'none in it' if folder.is_dir() else 'no folder'}: name a folder or a model"
+                f"expected a checkpoint folder with a config.json or a GGUF file at {name}, found "
+                f"{_found(folder)}: name a folder or a model"
             )
         return str(folder)
     return name
+
+
+def _found(path: Path) -> str:
+    """What lies at a path that is no model, in words."""
+    if not path.exists():
+        return "nothing"
+    if path.is_file():
+        return "one that does not end in .gguf" if has_magic(path) else "a file of another kind"
+    others = sorted(file.name for file in path.glob("*.gguf"))
+    return f"a folder without one, but with {others[0]}" if others else "a folder without one"

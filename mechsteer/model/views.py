@@ -85,7 +85,7 @@ def _hooked(model: HuggingFaceModel, name: str, tokenizer: Any, outer: Any = Non
     try:
         return PlainModel(model, name, outer=outer)
     except ModelError:
-        if outer is not None or (bridge := _bridged(model, name, tokenizer)) is None:
+        if outer is not None or (bridge := bridged(model, name, tokenizer)) is None:
             raise
         warnings.warn(
             f"{type(model).__name__} is read through TransformerLens, which wrapped the modules of "
@@ -96,7 +96,7 @@ def _hooked(model: HuggingFaceModel, name: str, tokenizer: Any, outer: Any = Non
         return BridgeModel(bridge)
 
 
-def _bridged(model: HuggingFaceModel, name: str, tokenizer: Any) -> Any:
+def bridged(model: HuggingFaceModel, name: str, tokenizer: Any) -> Any:
     """A bridge around a Hugging Face model; None where TransformerLens has no adapter for it."""
     from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
     from transformer_lens.model_bridge import TransformerBridge

@@ -33,9 +33,9 @@ def recognised(view: Model) -> Origin | None:
         return None
     try:
         if _holds(plain, folder):
-            return origin(plain, folder)
+            return origin(plain, weight_files(folder))
         held = sum(p.numel() * p.element_size() for p in plain.parameters())
-        found = origin(_again(view, folder), folder) if held <= COPY_LIMIT else None
+        found = origin(_again(view, folder), weight_files(folder)) if held <= COPY_LIMIT else None
     except Exception:  # not the checkpoint of this model, or no longer
         return None
     return found if found is not None and found.sums == sums(plain) else None

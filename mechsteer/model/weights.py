@@ -8,6 +8,7 @@ weight that changed, however it was changed, makes it a model of its own.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mechsteer.model.folder import safetensors_header, weight_files
+from mechsteer.model.folder import safetensors_header
 
 CHECKPOINT, MEMORY = "checkpoint:", "memory:"
 """What a hash of weights begins with: of files, or of the weights that a model holds."""
+
+NOTE = "gguf.json"
+"""What a folder that was dequantised from a GGUF file says of it: weights, hash, gguf."""
 
 _LANES = 1024  # 64-bit words of a row, which sums are taken along and across
 _CHUNK = 1 << 24  # bytes read at once
@@ -35,33 +39,54 @@ class Checkpoint:
         files: safetensors or other files.
         facts: name, size and time of change of each, as they were when it was loaded.
         known: the hash, where it was taken before of files of the same facts.
+        gguf: the GGUF file that the weights were dequantised from, with its types; known with the
+            hash.
     """
 
     files: tuple[Path, ...]
     facts: Facts = field(init=False)
     known: str = ""
+    gguf: str = ""
 
     def __post_init__(self) -> None:
         self.facts = facts_of(self.files)
 
     def hash(self) -> str:
-        """SHA-256 of every byte of every tensor, with its name, type and shape.
+        """SHA-256 of every byte of every tensor, with its name, type and shape; of a GGUF file.
 
         It does not depend on how tensors are divided among files. Empty where a file has changed
-        since it was loaded.
+        since it was loaded. A folder that was dequantised from a GGUF file, and is as it was then,
+        is known by that file's hash.
         """
         if not self.known and facts_of(self.files) == self.facts:
             self.known = CHECKPOINT + _files_hash(self.files)
+            self._recognise()
         return self.known
 
     def recall(self, record: Mapping[str, Any]) -> None:
         """Take the hash that ``record`` gave for files of the very same facts."""
         if [list(fact) for fact in self.facts] == record.get("files"):
             self.known = self.known or str(record.get("hash", ""))
+            self.gguf = self.gguf or str(record.get("gguf", ""))
 
     def record(self) -> dict[str, Any]:
         """Facts and hash, for a run folder."""
-        return {"files": [list(fact) for fact in self.facts], "hash": self.hash()}
+        facts = {"files": [list(fact) for fact in self.facts], "hash": self.hash()}
+        return {**facts, "gguf": self.gguf} if self.gguf else facts
+
+    def note(self) -> dict[str, str]:
+        """What a folder says of the GGUF file that it was dequantised from; nothing by default."""
+        path = self.files[0].parent / NOTE
+        try:
+            found = json.loads(path.read_bytes()) if path.is_file() else {}
+        except ValueError:
+            return {}
+        return {str(key): str(value) for key, value in found.items()}
+
+    def _recognise(self) -> None:
+        said = self.note()
+        if self.known == said.get("weights"):
+            self.known, self.gguf = said.get("hash", self.known), said.get("gguf", "")
 
 
 @dataclass(frozen=True)
@@ -72,10 +97,15 @@ class Origin:
     sums: bytes
 
 
-def origin(plain: Any, folder: Path) -> Origin | None:
-    """Remember a model that was just loaded from a folder; None where its files are not known."""
-    files = weight_files(folder)
-    return Origin(Checkpoint(files), sums(plain)) if files else None
+def origin(plain: Any, files: tuple[Path, ...], gguf: str = "") -> Origin | None:
+    """Remember a model that was just loaded from files; None where they are not known.
+
+    Args:
+        plain: the Hugging Face model.
+        files: of its weights.
+        gguf: what is to be said of a GGUF file, see ``GgufFile.described``.
+    """
+    return Origin(Checkpoint(files, gguf=gguf), sums(plain)) if files else None
 
 
 def weights_hash(plain: Any, loaded: Origin | None) -> str:
@@ -163,6 +193,8 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 
 def _files_hash(files: Sequence[Path]) -> str:
+    if [path.suffix for path in files] == [".gguf"]:
+        return _span_hash(files[0], 0, files[0].stat().st_size)
     tables = [path for path in files if path.suffix == ".safetensors"]
     if len(tables) < len(files):
         parts = [f"{path.name} {_span_hash(path, 0, path.stat().st_size)}" for path in files]

@@ -36,7 +36,7 @@ from mechsteer.recording.store import Memory, Recording, Store, by_language
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
 
-RECORDING_SCHEMA = 2  # of the plan and its shards: 2 has a digest of every tensor
+RECORDING_SCHEMA = 3  # of the plan and its shards: 3 says in each shard which of which plan it is
 
 
 def record(

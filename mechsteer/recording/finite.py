@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+
+from mechsteer.errors import MechsteerError
+from mechsteer.model.sites import HookSite
 
 
 def remedy(dtype: torch.dtype) -> str:
@@ -15,3 +21,18 @@ def remedy(dtype: torch.dtype) -> str:
     name = str(dtype).removeprefix("torch.")
     other = "" if dtype == torch.float32 else ", load it in float32 (--dtype float32)"
     return f"take a smaller strength if edits are on{other}, or check the weights ({name})"
+
+
+@contextmanager
+def naming(point: HookSite) -> Iterator[None]:
+    """Within, what a kernel refuses is said of a hook point: kernels know columns, not layers.
+
+    Raises:
+        MechsteerError: a kernel raised ``ValueError``.
+    """
+    try:
+        yield
+    except MechsteerError:
+        raise
+    except ValueError as error:
+        raise MechsteerError(f"{point.layer_name}, {point.component}: {error}") from None

@@ -39,7 +39,7 @@ class Reading(Options):
     """
 
     batch_tokens: int = option(
-        4096, "Tokens in a batch, padding included.", whole(1), flag="--batch-tokens", read=int
+        1024, "Tokens in a batch, padding included.", whole(1), flag="--batch-tokens", read=int
     )
     truncate: bool = option(
         False, "Cut sentences longer than the context.", YES_OR_NO, flag="--truncate"

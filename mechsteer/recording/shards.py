@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mechsteer.artifacts.atomic import is_torn
 from mechsteer.artifacts.files import (
+    content_hash,
     explain_difference,
     read_signed,
     read_tensors,
@@ -34,7 +35,8 @@ _SHARD = re.compile(r"\d{5,}\.safetensors")
 class Shards:
     """The folder of a recording: ``plan.json`` and ``NNNNN.safetensors``, one a batch.
 
-    A shard holds the numbers of its sentences in the corpus and, neuron-major, their pooled values.
+    A shard holds the numbers of its sentences in the corpus and, neuron-major, their pooled values;
+    its metadata say which batch of which plan it is, so that no other shard passes for it.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Shards:
         """
         self._paths = [directory / f"{number:05d}.safetensors" for number in range(n_batches)]
         self._n_sentences, self._residual = n_sentences, tuple(residual)
-        self._directory = directory
+        self._directory, self._recording = directory, content_hash(inputs)
         with self.writing():
             _take_up(directory / _PLAN, inputs)
 
@@ -73,7 +75,7 @@ class Shards:
     def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
         """Write the values of one batch as its shard."""
         tensors = {_name(point, pooling): z.T for (point, pooling), z in pooled.items()}
-        write_tensors(self._paths[number], {_ROWS: rows, **tensors})
+        write_tensors(self._paths[number], {_ROWS: rows, **tensors}, self._facts(number))
 
     def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
         """The values of one hook point, the transpose of contiguous ``[neuron, sentence]``.
@@ -82,8 +84,8 @@ class Shards:
             ArtifactError: a shard is missing or damaged.
         """
         table = None
-        for path in self._paths:
-            rows, values = _read(path, _name(point, pooling))
+        for number in range(len(self._paths)):
+            rows, values = self._read(number, point, pooling)
             if table is None:
                 table = torch.empty(len(values), self._n_sentences, dtype=values.dtype)
             table[:, rows] = values
@@ -99,10 +101,32 @@ class Shards:
         width = self._residual[0].width if self._residual else 0
         whole = torch.empty(len(self._residual), self._n_sentences, width)
         for layer, point in zip(whole, self._residual, strict=True):
-            for path in self._paths:
-                rows, values = _read(path, _name(point, "mean"))
+            for number in range(len(self._paths)):
+                rows, values = self._read(number, point, "mean")
                 layer[rows] = values.T
         return whole
+
+    def _read(self, number: int, point: HookSite, pooling: Pooling) -> tuple[Tensor, Tensor]:
+        """Sentences of a batch, and their values of one hook point as they were recorded."""
+        path, name = self._paths[number], _name(point, pooling)
+        try:
+            tensors, facts = read_tensors(path, (_ROWS, name))
+        except ArtifactError as error:
+            raise ArtifactError(f"{error}; the other shards are kept") from None
+        if facts != self._facts(number):
+            raise ArtifactError(
+                f"{path} is batch {facts.get('batch')} of another recording, expected batch "
+                f"{number} of this one: delete it and run again; the other shards are kept"
+            )
+        if not tensors[name].isfinite().all():
+            raise ArtifactError(
+                f"{path}: an activation of {point.layer_name} ({point.component}, {pooling}) is "
+                "not finite: delete it and run again; the other shards are kept"
+            )
+        return tensors[_ROWS], tensors[name]
+
+    def _facts(self, number: int) -> dict[str, str]:
+        return {"recording": self._recording, "batch": str(number)}
 
 
 def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
@@ -127,14 +151,6 @@ def _require_ours(folder: Path) -> None:
             raise ArtifactError(
                 f"{folder} holds {path.name!r}, which is no part of a recording: name a new folder"
             )
-
-
-def _read(path: Path, name: str) -> tuple[Tensor, Tensor]:
-    try:
-        tensors, _ = read_tensors(path, (_ROWS, name))
-    except ArtifactError as error:
-        raise ArtifactError(f"{error}; the other shards are kept") from None
-    return tensors[_ROWS], tensors[name]
 
 
 def _name(point: HookSite, pooling: Pooling) -> str:

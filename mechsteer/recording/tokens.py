@@ -93,7 +93,7 @@ def tokenize(
             f"{type(tokenizer).__name__} does not say which characters a token came from, which "
             "prefixes and cards need: pass a fast tokenizer"
         )
-    special = np.array(special_ids(tokenizer))
+    special = frozenset(special_ids(tokenizer))
     options: dict[str, Any] = {"return_offsets_mapping": True} if where else {}
     if context is not None:
         options |= {"truncation": True, "max_length": context}
@@ -145,13 +145,13 @@ def _tokens(
     ids: Sequence[int],
     added: Sequence[int],
     offsets: Sequence[tuple[int, int]] | None,
-    special: Int[np.ndarray, " special"],
+    special: frozenset[int],
     n_prefix: int,
 ) -> Tokens:
     numbers, template = np.asarray(ids, np.int32), np.asarray(added, bool)
     spans = None if offsets is None else np.asarray(offsets, np.int64).reshape(-1, 2) - n_prefix
     own = ~template if spans is None or not n_prefix else ~template & (spans[:, 1] > 0)
-    wordless = np.isin(numbers, special)
+    wordless = np.array([number in special for number in ids], bool)
     return Tokens(
         numbers,
         own & ~wordless,

@@ -191,3 +191,117 @@ def test_what_a_killed_command_was_writing_is_removed_and_nothing_of_the_users(
     with locked(tmp_path):
         assert list((tmp_path / "folder").iterdir()) == []
     assert all(path.read_bytes() == b"mine" for path in kept)
+
+
+TORN = ".out.0123456789abcdef.mechsteer-part"
+
+
+def test_what_a_killed_command_left_anywhere_goes_at_the_next_write_there(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in (".out.swp", ".mechsteer-part", ".x.mechsteer-part", "a")]
+    for path in (*kept, tmp_path / TORN):
+        path.write_bytes(b"half")
+    (tmp_path / TORN.replace("0", "1")).symlink_to(kept[0])
+    atomic.write_bytes(tmp_path / "other", b"whole")
+    left = {path.name for path in tmp_path.iterdir() if not path.is_symlink()}
+    assert left == {"other", *(path.name for path in kept)}
+    assert kept[0].read_bytes() == b"half"
+
+
+def test_what_another_command_is_writing_stays(tmp_path: Path) -> None:
+    with atomic.replacing(tmp_path / "one") as part:
+        atomic.write_bytes(tmp_path / "other", b"2")
+        with locked(tmp_path):
+            part.write_bytes(b"1")
+    assert (tmp_path / "one").read_bytes() == b"1"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_that_was_removed_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sweep_first(descriptor: int, how: int) -> None:
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+
+    swept: list[Path] = []
+    monkeypatch.setattr(atomic.fcntl, "flock", sweep_first)
+    atomic.write_bytes(tmp_path / "out", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert len(swept) == 1
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_without_locks_only_old_temporary_files_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bool
+) -> None:
+    def no_locks(descriptor: int, how: int) -> None:
+        raise OSError(37, "no locks available")
+
+    monkeypatch.setattr(atomic.fcntl, "flock", no_locks)
+    (tmp_path / TORN).write_bytes(b"half")
+    if old:
+        os.utime(tmp_path / TORN, (0, 0))
+    atomic.write_bytes(tmp_path / "out", b"whole")
+    assert (tmp_path / TORN).exists() is not old
+
+
+@pytest.mark.parametrize("name", ["語" * 80, "é" * 120, "a" * 255])
+def test_any_name_that_a_folder_takes_can_be_written(tmp_path: Path, name: str) -> None:
+    atomic.write_bytes(tmp_path / name, b"x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_private_file_is_private_while_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"old")
+    (tmp_path / "out").chmod(0o400)
+    with atomic.replacing(tmp_path / "out") as part:
+        assert stat.S_IMODE(part.stat().st_mode) == 0o600
+        part.write_bytes(b"new")
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o400
+    assert (tmp_path / "out").read_bytes() == b"new"
+
+
+def test_a_log_is_never_written_through_a_link_and_fails_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "precious").write_bytes(b"mine")
+    (tmp_path / "run.log").symlink_to(tmp_path / "precious")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "run.log", tmp_path / "pipe", tmp_path, tmp_path / "no" / "log"):
+        atomic.append_line(path, "1 s")
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+    assert len(caplog.messages) == 4
+    for line in "ab":
+        atomic.append_line(tmp_path / "log", line)
+    assert (tmp_path / "log").read_text() == "a\nb\n"
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    for name, found in (("folder", "something else"), ("pipe", "something else"), ("link", "none")):
+        for read in (artifacts.read_tensors, artifacts.read_table, artifacts.read_json):
+            with pytest.raises(ArtifactError, match=f"expected a file .*{name}, found {found}"):
+                read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"k": NaN}', '{"k": 1e999}', r'{"k": "\ud800"}', '{"k": %s}' % ("9" * 5000), "[" * 10**5],
+    ids=["NaN", "infinity", "half a character", "a huge number", "depth"],
+)
+def test_json_that_nothing_here_writes_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"x\.json (was changed|is not JSON)"):
+        artifacts.read_signed(tmp_path / "x.json")
+
+
+def test_tensors_of_another_program_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    for notes in (None, {"mechsteer": "[]"}, {"mechsteer": '{"digests": [], "metadata": 3}'}):
+        save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors", notes)
+        with pytest.raises(ArtifactError, match="not as it was written"):
+            artifacts.read_tensors(tmp_path / "x.safetensors")

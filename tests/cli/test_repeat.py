@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
 from mechsteer.cli.do.report import how_to_repeat
@@ -56,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "study", "first", "--test", HOSTILE, "--split", "test", "--limit", "9",
             "--target", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
             "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--text", "dev",
-            "--tune", "8", "--choose-at", "last", "--only-chosen", "--quality",
+            "--tune", "8", "--choose-at", "last_block", "--only-chosen", "--quality",
         )  # fmt: skip
         mechsteer("cards", "first", "--neuron", "1:5", "--top", "0")
         mechsteer("report", "first")
@@ -92,12 +93,35 @@ def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
     assert first == second
 
 
+WRITERS = [
+    ["score", "embedded", "--corpus", "embedded", "--split", "dev", "-o", "first"],
+    ["select", "first", "--language", "fra_Latn", "--k", "3"],
+    ["select", "first", "--language", "fra_Latn", "--fdr", "0.1"],
+    ["study", "first", "--test", "embedded"],
+    ["cards", "first", "--top", "1"],
+    ["report", "first"],
+    ["report", "first", "-o", "page.html"],
+]
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_every_command_that_writes_in_a_run_waits_for_no_other_and_says_so(
+    place: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(place)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    with locked(place / "first"):
+        mechsteer(*words, code=1)
+    assert "another mechsteer command is writing in first" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
 OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "corpus": HOSTILE, "split": "-x", "languages": ("fra_Latn", "deu_Latn"), "labelled": True,
     "limit": 7, "negative_only": ("deu_Latn",), "site": "linear", "pooling": "last",
     "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
     "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
-    "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "last",
+    "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
     "only_chosen": True, "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,

@@ -13,7 +13,7 @@ from scipy.stats import pearsonr
 from experiments.new_embedding_spaces import published, tables
 from experiments.new_embedding_spaces.correlations import correlations, pearson
 from experiments.new_embedding_spaces.pairs import bucc, english_pairs, paraphrases, shortened
-from experiments.new_embedding_spaces.settings import HERE, Settings
+from experiments.new_embedding_spaces.settings import HERE, Settings, config_path
 from mechsteer.analysis import mean_distances
 from mechsteer.analysis.alignment import medoid
 from mechsteer.corpus import ParallelCorpus
@@ -70,7 +70,8 @@ def test_every_configuration_is_the_papers_but_for_its_model(path: Path) -> None
         "linear", "max", "auroc", "mean",
     )  # fmt: skip
     assert settings.published is None or settings.published in published.MODELS
-    assert len(settings.languages) == (9 if path.stem == "embedded" else 22)
+    known = {"embedded": 9, "smollm2-135m": 7}  # models of fewer languages
+    assert len(settings.languages) == known.get(path.stem, 22)
     assert not {"arb_Arab", "zho_Hans"} & set(settings.languages)
 
 
@@ -82,6 +83,36 @@ def test_a_configuration_with_a_typo_is_refused(tmp_path: Path) -> None:
     path.write_text("model: embedded\n", encoding="utf-8")
     with pytest.raises(MechsteerError, match=r"missing.*'languages'"):
         Settings.load(path)
+
+
+def test_a_configuration_is_found_by_name_and_by_any_path(tmp_path: Path) -> None:
+    assert config_path("embedded") == HERE / "configs" / "embedded.yaml"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("model: embedded\n", encoding="utf-8")
+    assert config_path(str(mine)) == mine
+    with pytest.raises(MechsteerError, match="no configuration 'other': expected a YAML file, or"):
+        config_path("other")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "model: [", "\0"])
+def test_a_file_that_holds_no_settings_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MechsteerError, match=r"mine\.yaml"):
+        Settings.load(path)
+
+
+def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
+    doses = pd.DataFrame(
+        [("k", 5, 1.0, 1, "retrieval_top1", 0.5), ("k", 5, 1.0, 2, "retrieval_top1", 0.25)],
+        columns=["edit", "k", "strength", "layer", "metric", "value"],
+    )
+    written, rows = pd.DataFrame(columns=["k", "value"]), {"best_layer": 1, "last_block": 2}
+    table = tables.sweep(doses, written, 100, rows)
+    expected = {"k": 5, "share": 0.05, "best_layer": 0.5, "last_block": 0.25}
+    assert table.to_dict("records") == [expected]
+    page = tables.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
+    assert page.splitlines()[-1] == "| **5** | 5.00 % | 50.0 | 25.0 |"
 
 
 def test_quick_is_the_same_protocol_made_small() -> None:
@@ -127,12 +158,12 @@ def test_distances_are_the_papers_three_before_and_after(results, spaces) -> Non
     assert table.loc["others to target", "before"] == pytest.approx(np.mean(to_target), abs=1e-5)
     spread = np.std(to_target, ddof=1) / np.sqrt(2)
     assert table.loc["others to target", "before_sem"] == pytest.approx(spread, abs=1e-5)
-    assert "→" in tables.distance_table(table.reset_index())
+    assert "→" in tables.distance_table(table.reset_index(), "final_norm")
 
 
 def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> None:
-    table = tables.effects(results, {"best": 0, "last": 1})
-    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last'")
+    table = tables.effects(results, {"best_layer": 0, "last_block": 1})
+    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last_block'")
     asked = asked[asked["metric"] == "retrieval_top1"].set_index("language")["value"]
     base = measure(spaces[BASE]).top1[1].float().mean(2)
     for code in TARGETS:
@@ -141,7 +172,7 @@ def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> N
         assert asked[code] == pytest.approx(expected, abs=1e-6)
     means = tables.over_targets(table).set_index(["edit", "place", "pairs", "metric"])["value"]
     mean = np.mean([asked[code] for code in TARGETS])
-    assert means["none", "last", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
+    assert means["none", "last_block", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
     page = tables.effect_table(table, "query")
     assert page.count("\n") == 1 + len({"none", "centring", "clamp", "random"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from mechsteer.errors import MechsteerError
 from mechsteer.experts import Experts, score_recording, top_of_recording
+from mechsteer.experts.significance import significance_of
 from mechsteer.recording import Recording
 from tests.made import LANGUAGES, SITE, Tables, made_recording
 
@@ -57,3 +59,24 @@ def test_what_was_not_recorded_is_refused() -> None:
     alone = replace(made, languages=("fra_Latn",), labels=torch.zeros_like(made.labels))
     with pytest.raises(MechsteerError, match="at least two languages"):
         top_of_recording(alone, "fra_Latn", 3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        score_recording,
+        lambda made: top_of_recording(made, "fra_Latn", 3),
+        lambda made: significance_of(made, "fra_Latn", draws=99, parallel=False),
+    ],
+    ids=["score", "top", "significance"],
+)
+def test_an_activation_that_is_no_number_is_refused_naming_its_layer(
+    choose: Callable[[Recording], object], value: float
+) -> None:
+    made = recording("spread", torch.float32)
+    bad = {SITE.points[1]: made.activations(1, pooling="max").clone()}
+    bad[SITE.points[1]][3, 5] = value
+    tables = {(p, "max"): bad.get(p, made.activations(p, pooling="max")) for p in SITE.points}
+    with pytest.raises(MechsteerError, match=r"layer 1, post: .*column 5"):
+        choose(replace(made, _store=Tables(tables)))

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import normalizers, processors
 
 from mechsteer.errors import ArtifactError
+from mechsteer.model import words
 from mechsteer.model.load import load_model
+from mechsteer.model.tokenizer import copied
 from mechsteer.model.wrap import as_model
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -223,6 +226,30 @@ def test_another_tokenizer_is_another_model(bridge) -> None:
     model = bridge("llama")
     other = bridge("llama", template="<s> $A </s>").plain_tokenizer
     assert model.identity(other).tokenizer_hash != known(model).tokenizer_hash
+
+
+def test_words_are_hashed_once_and_again_when_they_change(bridge, monkeypatch) -> None:
+    taken: list[Any] = []
+    hashed = words._hash
+    monkeypatch.setattr(words, "_hash", lambda t: taken.append(t) or hashed(t))
+    model = bridge("llama")
+    tokenizer = copied(model.plain_tokenizer)
+    first = model.identity(tokenizer).tokenizer_hash
+    tokenizer(["a", "a longer text"], padding=True, truncation=True, max_length=4)
+    assert {model.identity(tokenizer).tokenizer_hash for _ in range(3)} == {first}
+    assert len(taken) <= 1
+    seen = {first}
+    for change in (
+        lambda t: t.add_tokens(["wort"]),
+        lambda t: t.add_special_tokens({"sep_token": "<sep>"}),
+        lambda t: setattr(t.backend_tokenizer, "normalizer", normalizers.Lowercase()),
+        lambda t: setattr(t.backend_tokenizer, "post_processor", processors.ByteLevel()),
+        lambda t: setattr(t, "bos_token", "<sep>"),
+    ):
+        change(tokenizer)
+        seen.add(model.identity(tokenizer).tokenizer_hash)
+    assert len(seen) == 6
+    assert words.tokenizer_hash(tokenizer) == hashed(tokenizer)
 
 
 def test_a_model_of_json_and_back_is_itself(bridge) -> None:

@@ -192,10 +192,15 @@ def test_models_with_hooks_of_their_own_can_be_recorded_to_a_folder(
 
 def test_reading_a_layer_opens_only_that_layer(whole, monkeypatch) -> None:
     asked = []
-    real = shards._read
-    monkeypatch.setattr(shards, "_read", lambda path, name: asked.append(name) or real(path, name))
+    real = shards.read_tensors
+
+    def read(path, names):
+        asked.extend(names)
+        return real(path, names)
+
+    monkeypatch.setattr(shards, "read_tensors", read)
     whole[0].activations(1, pooling="mean")
-    assert set(asked) == {"post.1.mean"}
+    assert set(asked) == {"rows", "post.1.mean"}
 
 
 MEMORY = """
@@ -251,3 +256,34 @@ def test_a_flipped_bit_in_a_finished_shard_is_found(bridge, corpus, tmp_path) ->
             for pooling in recording.pooling:
                 recording.activations(point, pooling=pooling)
         recording.embeddings_by_language()
+
+
+def test_a_shard_of_another_batch_or_recording_passes_for_no_other(
+    bridge, corpus, whole, tmp_path
+) -> None:
+    recording = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    own = content(tmp_path)
+    other = LabelledCorpus({c: [*corpus.sentences[c]][::-1] for c in corpus.languages})
+    record(bridge("llama"), other, directory=tmp_path / "x" / "other", **OPTIONS)
+    theirs = content(tmp_path / "x" / "other")["00000.safetensors"]
+    for data in (theirs, own["00001.safetensors"]):
+        (tmp_path / "00000.safetensors").write_bytes(data)
+        with pytest.raises(ArtifactError, match=r"00000.* of another recording, expected batch 0"):
+            recording.activations(0)
+        with pytest.raises(ArtifactError, match="of another recording"):
+            _ = recording.embeddings
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_shard_that_holds_no_numbers_names_the_layer(
+    bridge, corpus, tmp_path, value: float
+) -> None:
+    recording = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    path = tmp_path / "00001.safetensors"
+    tensors, facts = artifacts.read_tensors(path)
+    for name, layer in (("post.2.max", "layer 2"), ("residual.1.mean", "layer 1")):
+        damaged = {key: tensor.clone() for key, tensor in tensors.items()}
+        damaged[name][0, 0] = value
+        artifacts.write_tensors(path, damaged, facts)
+        with pytest.raises(ArtifactError, match=rf"00001.*of {layer} .* is not finite"):
+            _ = recording.activations(2), recording.embeddings

@@ -67,9 +67,9 @@ def _score(
     with run.timed("score"):
         found = score_for_study(opened, text, request, directory=output / RECORDING).scores
         save_scores(found, output / SCORES)
-    run.finish("score", files=[SCORES], **describe(found))
     if opened.origin is not None:  # it has times in it, so no hash covers it
         write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
+    run.finish("score", files=[SCORES], **describe(found))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mechsteer.artifacts.atomic import write_bytes
+from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
@@ -31,12 +32,15 @@ def significance_command(
     scores = run_scores(run)
     code = canonical(language)
     scores.row(code)
-    _, dev, recording = recorded(run)
-    parallel = isinstance(dev, ParallelCorpus)
-    with run.timed("significance"):
-        found = significance_of(recording, code, level=level, by=by, parallel=parallel, draws=draws)
-    experts = found.experts(scores, min_effect=min_effect)
-    table = experts.table().assign(q=found.q[experts.index].numpy())
     file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{by}.csv"
-    write_bytes(file, table.to_csv(index=False).encode())
+    with locked(path):
+        _, dev, recording = recorded(run)
+        parallel = isinstance(dev, ParallelCorpus)
+        with run.timed("significance"):
+            found = significance_of(
+                recording, code, level=level, by=by, parallel=parallel, draws=draws
+            )
+        experts = found.experts(scores, min_effect=min_effect)
+        table = experts.table().assign(q=found.q[experts.index].numpy())
+        write_bytes(file, table.to_csv(index=False).encode())
     return experts, file

@@ -100,6 +100,31 @@ def test_a_gap_below_the_tolerance_is_a_tie_and_one_above_is_not(kernel_backend,
     assert found.index[0, [0, 1, 4]].tolist() == [4, 3, 0]
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_that_are_nearly_parallel_come_in_their_exact_order(metric, kernel_backend, device):
+    generator = torch.Generator().manual_seed(3)
+    base = torch.randn(1, 300, generator=generator)
+    x, y = (base + 3e-3 * torch.randn(n, 300, generator=generator) for n in (20, 200))
+    y[150:] = y[:50].clone()  # duplicates: float32 tiles give some of them other scores
+    found = neighbours(x.to(device), y.to(device), k=9, metric=metric, backend=kernel_backend)
+    exact = oracle(x, y, metric)
+    order = np.lexsort((np.broadcast_to(np.arange(200), exact.shape), -exact.round(14)))[:, :10]
+    assert np.array_equal(found.index.cpu().numpy(), order[:, :9])
+    kept = np.take_along_axis(exact, order, 1)
+    assert np.abs(found.score.cpu().numpy() - kept[:, :9]).max() < 1e-7 * max(1, exact.max())
+    close = kept[:, :-1] - kept[:, 1:] <= TIE
+    tied = close.copy()
+    tied[:, 1:] |= close[:, :-1]
+    assert np.array_equal(found.tied.cpu().numpy(), tied)
+
+
+def test_more_equal_candidates_than_are_kept_come_by_index(kernel_backend, device):
+    y = torch.randn(1, 300, generator=torch.Generator().manual_seed(5)).repeat(700, 1)
+    x = y[:3] + 1e-3 * torch.randn(3, 300, generator=torch.Generator().manual_seed(6))
+    found = neighbours(x.to(device), y.to(device), k=4, backend=kernel_backend)
+    assert found.index.tolist() == [[0, 1, 2, 3]] * 3 and found.tied.all()
+
+
 def test_the_last_neighbour_is_tied_with_the_first_left_out(kernel_backend, device):
     x, y = fan(1.0).to(device), fan(0.9, 0.5, 0.5, 0.1).to(device)
     two = neighbours(x, y, k=2, backend=kernel_backend)

@@ -53,6 +53,20 @@ def test_every_pooling_equals_numpy(shape, dtype, kernel_backend, device):
         assert_pooled(pooled, z, mask, how)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("tokens", [1, 2, 64, 65])
+def test_the_mean_of_finite_activations_is_finite_however_large(
+    tokens, dtype, kernel_backend, device
+):
+    z = batch((3, tokens, 5), dtype)[0].sign() * torch.finfo(dtype).max
+    z[1] = z[1].abs()
+    mask = torch.ones(3, tokens, dtype=torch.bool)
+    z[2] = 1e-3 * torch.arange(tokens)[:, None]  # what is small beside it keeps its digits
+    found = pool_tokens(z.to(device), mask, how="mean", backend=kernel_backend).double().cpu()
+    np.testing.assert_allclose(found[:2] / 3e38, oracle(z, mask, "mean")[:2] / 3e38, atol=1e-5)
+    np.testing.assert_allclose(found[2], oracle(z, mask, "mean")[2], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "how", [*HOWS, ("last", "max"), ("mean", "last"), ("mean", "max")], ids=str
 )

@@ -295,3 +295,27 @@ def test_auroc_of_the_other_class_is_the_complement(values: np.ndarray, seed: in
     found = score(torch.from_numpy(values), labelling(len(values), 2, seed), backend="cpu").auroc
     # Both are float64 rounded to float32: each is off by 3e-8 at most.
     torch.testing.assert_close(found[0] + found[1], torch.ones(len(found[0])), **RANKS)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (torch.float64, [1e308, 1e308, 1.0, 2.0]),
+        (torch.float64, [1e308, -1e308, 1e308, -1e308]),
+        (torch.float64, [1e300, -1e300, 1.0, 2.0]),
+        (torch.float32, [3.4e38, -3.4e38, 1.0, 2.0]),
+        (torch.bfloat16, [1.0, 2.0, 3.3e38, -3.3e38]),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("error")
+def test_moments_beyond_float32_are_refused_and_scores_are_not(
+    dtype, values, kernel_backend, device
+):
+    x = torch.stack([torch.arange(4.0).double(), torch.tensor(values, dtype=torch.float64)], 1)
+    x, labels = x.to(dtype).to(device), torch.tensor([0, 0, 1, 1])
+    with pytest.raises(ValueError, match=r"moments are float32 numbers.* in column 1 \("):
+        score(x, labels, backend=kernel_backend)
+    found = score(x, labels, backend=kernel_backend, moments=False)
+    expected = average_precision_score(labels == 1, x[:, 1].double().cpu().numpy() / 4)
+    assert float(found.ap[1, 1]) == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,1 @@
+"""GGUF files: read, dequantised by transformers, and nothing of them left out."""
