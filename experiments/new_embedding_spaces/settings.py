@@ -12,6 +12,7 @@ import yaml
 
 from mechsteer.errors import MechsteerError
 from mechsteer.recording import Reading
+from mechsteer.studies.places import Place
 
 HERE = Path(__file__).parent
 CONFIGS = HERE / "configs"
@@ -41,6 +42,7 @@ class Settings:
         directions: λ tried for DiffMean.
         scored: sentences of dev that experts are found on; all by default.
         tune: sentences of dev on which k, λ and the layer are chosen.
+        choose_at: row at which k and λ are; the paper reads the final norm.
         tested: sentences of devtest; all by default.
         seeds: random controls of each target.
         pairs: sentences of each Tatoeba pair.
@@ -69,6 +71,7 @@ class Settings:
     value_pooling: str = "max"
     scored: int | None = None
     tune: int = 200
+    choose_at: Place = "final_norm"
     tested: int | None = None
     seeds: int = 5
     pairs: int = 1000

@@ -75,7 +75,7 @@ def direction(fitted: Fitted, layer: int) -> Study:
 
 
 def _common(fitted: Fitted) -> dict[str, Any]:
-    """The paper reads the last layer, so k and λ are chosen there."""
+    """The paper reads the final norm, so k and λ are chosen there unless a configuration says."""
     settings = fitted.settings
     return {
         "dev": fitted.dev,
@@ -84,7 +84,7 @@ def _common(fitted: Fitted) -> dict[str, Any]:
         "reading": settings.reading,
         "scored": fitted.scored,
         "tune": settings.tune,
-        "choose_at": "last",
+        "choose_at": settings.choose_at,
         "only_chosen": True,
     }
 

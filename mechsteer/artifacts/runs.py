@@ -23,7 +23,8 @@ from mechsteer.artifacts.files import (
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
-RUN_SCHEMA = 3  # of the manifest: 3 has scores among languages of one script
+# 3 names the rows results are read at, and has scores among languages of one script
+RUN_SCHEMA = 3  # of the manifest
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 
@@ -82,6 +83,17 @@ class Run:
                 f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
         return cls(path, _checked(path, verified(manifest, file)))
+
+    def input(self, name: str) -> str:
+        """A text among the inputs: the model's name, say.
+
+        Raises:
+            ArtifactError: there is none of that name.
+        """
+        found = self.manifest["inputs"].get(name)
+        if not isinstance(found, str):
+            raise ArtifactError(f"{self.path / 'manifest.json'} names no {name}: score again")
+        return found
 
     def stage(self, name: str) -> dict[str, Any]:
         """What a finished stage recorded, its files checked against their hashes.

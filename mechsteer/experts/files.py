@@ -14,9 +14,9 @@ from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import STATISTICS, NeuronScores
+from mechsteer.experts.told import Told, ToldScript, told
 from mechsteer.kernels import Pooling
-from mechsteer.model.identity import ModelIdentity
-from mechsteer.model.sites import HookSite, Site
+from mechsteer.model.sites import Site
 
 _POOLED = "_pooled."  # between a pooling and a statistic of it
 
@@ -58,26 +58,34 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
     Raises:
         ArtifactError: the tensors are not those the record speaks of.
     """
-    site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
-    tensors, _ = read_tensors(path)
+    known = told(record, f"the scores of {path}")
+    site, tensors = Site(known.site, known.points), read_tensors(path)[0]
+    parts = {own.script: own for own in known.scripts if own.n_sentences < known.n_sentences}
+    names = [name for some in tables_of(known.pooling, known.beside).values() for name in some]
+    sizes = len(known.languages) * len(names)
+    sizes += sum(len(own.languages) * len(STATISTICS) for own in parts.values())
+    if sum(tensor.numel() for tensor in tensors.values()) != sizes * site.n_neurons:
+        raise ArtifactError(f"{path} does not match its manifest (other sizes): score again")
     try:
-        whole = _scores_of(tensors, record, site, "")
+        whole = _scores_of(tensors, known, known, site, "")
         scripts = {
-            script: _scores_of(tensors, {**record, "beside": [], **own}, site, f"script.{script}.")
-            if own["n_sentences"] < record["n_sentences"]
+            own.script: _scores_of(tensors, replace(known, beside=()), own, site, own.prefix)
+            if own.script in parts
             else whole
-            for script, own in record["scripts"].items()
+            for own in known.scripts
         }
     except (KeyError, RuntimeError, IndexError) as error:
         raise ArtifactError(f"{path} does not match its manifest ({error}): score again") from None
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise ArtifactError(f"{path} holds scores that are not finite: score again")
     return replace(whole, scripts=scripts)
 
 
 def _scores_of(
-    tensors: Mapping[str, Tensor], record: Mapping[str, Any], site: Site, start: str
+    tensors: Mapping[str, Tensor], known: Told, own: Told | ToldScript, site: Site, start: str
 ) -> NeuronScores:
-    shape = (len(record["languages"]), site.n_neurons)
-    names = tables_of(record["pooling"], record["beside"]).values()
+    shape = (len(own.languages), site.n_neurons)
+    names = tables_of(known.pooling, known.beside).values()
     tables = {column: torch.empty(shape) for some in names for column in some}
     for component in dict.fromkeys(point.component for point in site.points):
         prefix = start if component == "post" else f"{start}{component}."
@@ -88,12 +96,12 @@ def _scores_of(
                 part = tensors[f"{key}.{layer}"] if whole is None else whole[:, position]
                 table[:, span] = part
     return NeuronScores(
-        languages=tuple(record["languages"]),
+        languages=own.languages,
         site=site,
-        pooling=record["pooling"],
-        counts=tuple(record["counts"]),
-        n_sentences=record["n_sentences"],
-        model=ModelIdentity(**record["model"]) if record["model"] else None,
+        pooling=known.pooling,
+        counts=own.counts,
+        n_sentences=own.n_sentences,
+        model=known.model,
         **together(tables),
     )
 
@@ -102,7 +110,7 @@ def describe(scores: NeuronScores) -> dict[str, Any]:
     """What the tensors alone do not say, as JSON for the manifest."""
     return {
         **_counted(scores),
-        "scripts": {script: _counted(own) for script, own in scores.scripts.items()},
+        "scripts": [{"script": name, **_counted(own)} for name, own in scores.scripts.items()],
         "site": scores.site.name,
         "points": [asdict(point) for point in scores.site.points],
         "pooling": scores.pooling,

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.among import Among, by_script, everyone
+from mechsteer.experts.compiling import compiling
 from mechsteer.experts.files import tables_of, together
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
@@ -100,7 +101,7 @@ def score_recording(
     groups = {script: own for script, own in groups.items() if own.targets}
     parts = [own for own in groups.values() if own.count < whole.count]
     for point in progress(recording.site.points, "scoring", "layer"):
-        with naming(point):
+        with naming(point), compiling():
             for columns in (whole, *parts):
                 columns.add(recording, point)
     scores = whole.scores(recording, pooling)

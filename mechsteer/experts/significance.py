@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.among import Among, among, whom
+from mechsteer.experts.compiling import compiling
 from mechsteer.kernels import permutation_test
 from mechsteer.options.ranking import Criterion, Within
 from mechsteer.progress import progress
@@ -140,7 +141,7 @@ def significance_of(
 
     def p_of(point: HookSite) -> Float[Tensor, " neuron"]:
         x = recording.activations(point, pooling=how)
-        with naming(point):
+        with naming(point), compiling():
             found = permutation_test(
                 judged.pick(x),
                 judged.labels,

@@ -72,9 +72,9 @@ class StudyOptions(Ranking):
         None, "Try doses on N sentences of dev only, evenly spread.", whole(2),
         flag="--tune", read=int,
     )  # fmt: skip
-    choose_at: Literal["best", "last"] = option(
-        "best", "The layer at which the best dose is chosen on dev.", one_of("best", "last"),
-        flag="--choose-at",
+    choose_at: Literal["best_layer", "last_block", "final_norm"] = option(
+        "best_layer", "The row at which the best dose is chosen on dev.",
+        one_of("best_layer", "last_block", "final_norm"), flag="--choose-at",
     )  # fmt: skip
     only_chosen: bool = option(
         False, "Measure only the chosen doses on the test text.", YES_OR_NO, flag="--only-chosen"
