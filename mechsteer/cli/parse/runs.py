@@ -9,7 +9,7 @@ import click
 
 from mechsteer.cli.parse.flags import flags, number_of_neurons
 from mechsteer.cli.parse.group import MODEL, RUN, cli
-from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
+from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
 from mechsteer.options.ranking import Ranking
 
@@ -121,6 +121,19 @@ def cards(run: Path, **options: Any) -> None:
     made = cards_command(run, CardsRequest(**options))
     print_table(made.brief(), "neuron cards")
     click.echo("cards: in the report, once you run `mechsteer report` again")
+
+
+@cli.command()
+@RUN
+@flags(ProbeRequest)
+def probe(run: Path, **options: Any) -> None:
+    """Script or language? How many experts still tell copies of the sentences; resumable."""
+    from mechsteer.cli.do.probe import probe_command
+
+    table = probe_command(run, ProbeRequest(**options))
+    shown = ["language", "copy", "copy_score", "kept", "kept_low", "kept_high", "random"]
+    print_table(table[[*shown, "in_top", "chance"]], "experts that survive, shares of k")
+    click.echo(f"survival: {run / 'survival.parquet'}, one row an expert in survival.neurons")
 
 
 @cli.command()
