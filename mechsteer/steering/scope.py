@@ -19,6 +19,7 @@ from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
+from mechsteer.steering.owner import own_thread
 from mechsteer.steering.positions import PositionMask, Positions
 
 Hook = Callable[..., Tensor | None]
@@ -39,6 +40,9 @@ def steer(
     inner one acts after the outer. Hooks of others are never touched; those attached before see an
     activation first. An edit that is the identity (no neurons, or strength 0) installs nothing, so
     the logits stay bit-identical.
+
+    A scope belongs to the thread that opens it: while it is open, passes of other threads over the
+    model are refused, and opening it waits for those that run.
 
     Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
     a pass without one has no padding. Batches may be padded on either side, on the left with the
@@ -84,13 +88,14 @@ def steer(
     if positions == "content":
         tokenizer = tokenizer or model.plain_tokenizer
     steering = Steering(model)
-    try:
-        steering.watch(model)
-        if moving:
-            steering.install(model, moving, positions, tokenizer)
-    except BaseException:
-        steering.remove()
-        raise
+    with model.facts.lock:
+        try:
+            steering.watch(model)
+            if moving:
+                steering.install(model, moving, positions, tokenizer)
+        except BaseException:
+            steering.remove()
+            raise
     return steering
 
 
@@ -124,6 +129,7 @@ class Steering:
         self._fired: dict[str, bool] = {}
         self._where: dict[str, PositionMask] = {}
         self._opened = ExitStack()
+        self._require_own = own_thread()
 
     def watch(self, model: Model) -> None:
         """Refuse generation with a cache as long as the scope lasts, where that is wrong."""
@@ -153,6 +159,7 @@ class Steering:
         self._fired[name] = False
 
         def edit(z: Tensor, hook: Any) -> Tensor | None:
+            self._require_own()
             self._fired[name] = True
             return None if where.nothing else act(z)
 
@@ -160,11 +167,12 @@ class Steering:
 
     def remove(self) -> None:
         """Take every edit of this handle away; calling it again does nothing."""
-        detach(self._installed)
-        self._installed.clear()
-        self._opened.close()
-        for where in self._where.values():
-            where.remove()
+        with self.model.facts.lock:
+            detach(self._installed)
+            self._installed.clear()
+            self._opened.close()
+            for where in self._where.values():
+                where.remove()
 
     def __enter__(self) -> Steering:
         return self
