@@ -80,16 +80,16 @@ class Bench:
         return bits / n_bytes
 
     def hits(self, *edits: Edit) -> dict[str, Tensor]:
-        """Per sentence and ordered pair: top-1 and MEXA hits at the best and the last layer."""
+        """Top-1 and MEXA hits by sentence and ordered pair: best layer and final norm."""
         return self.judged(embed_steered(self.model, self.test, *edits, **READING))
 
     def judged(self, embeddings: dict[str, Tensor]) -> dict[str, Tensor]:
         """The same from embeddings."""
         found = {}
-        for place, row in (("best", self.best), ("last", -1)):
+        for place, row in (("best layer", self.best), ("final norm", -1)):
             pairs = retrieval(_at(embeddings, row))
-            found[f"top1, {place} layer"] = by_pair(pairs.top1)
-            found[f"MEXA, {place} layer"] = by_pair(pairs.mexa)
+            found[f"top1, {place}"] = by_pair(pairs.top1)
+            found[f"MEXA, {place}"] = by_pair(pairs.mexa)
         return found
 
     def centred(self) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-METRICS = ("top1, best layer", "MEXA, best layer", "top1, last layer", "language probability")
+METRICS = ("top1, best layer", "MEXA, best layer", "top1, final norm", "language probability")
 
 
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:

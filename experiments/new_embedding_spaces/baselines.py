@@ -110,7 +110,7 @@ def compare(
     for place, layer in layers.items():
         fitted, asked = (_at(x, layer) for x in (dev, test))
         base = retrieval(asked)
-        for baseline in progress(BASELINES, f"baselines, {place} layer", "baseline"):
+        for baseline in progress(BASELINES, f"baselines, {place}", "baseline"):
             for target in targets if baseline.by_target else [""]:
                 size = _size(baseline, fitted, target, tune)
                 hits = retrieval(baseline.fit(fitted, target, size)(asked))

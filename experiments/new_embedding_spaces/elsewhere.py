@@ -31,7 +31,7 @@ class Elsewhere:
     def __init__(self, fitted: Fitted, found: Study, factory: EditFactory) -> None:
         self.fitted = fitted
         self.factory = factory
-        self.layers = {"best": found.best_layer, "last": found.n_layers}
+        self.layers = found.places
         self.chosen = {str(c.language): c for c in found.chosen}
 
     @cached_property

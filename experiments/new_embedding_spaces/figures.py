@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from experiments.new_embedding_spaces.studied import PLAIN
 from experiments.new_embedding_spaces.tables import over_targets
+from mechsteer.studies.places import ordered
 
 COLOURS = {
     "none": "black",
@@ -63,15 +64,19 @@ def layers(results: pd.DataFrame, best: int) -> plt.Figure:
 
 def doses(sweep: pd.DataFrame) -> plt.Figure:
     """What k does on dev: retrieval, prediction, language; means over targets at λ = 1."""
-    shown = {"top-1": ["best", "last"], "bits per byte": ["bits_per_byte"]}
+    shown = {"top-1": ordered(sweep.columns), "bits per byte": ["bits_per_byte"]}
     shown["probability of the target language"] = ["language"]
     figure, panels = plt.subplots(1, 3, figsize=(9, 2.7))
     moved, base = sweep[sweep["k"] > 0], sweep[sweep["k"] == 0]
     for axes, (title, columns) in zip(panels, shown.items(), strict=True):
-        for column, line in zip(columns, ("-", "--"), strict=False):
-            if column not in sweep:
-                continue
-            axes.plot(moved["k"], moved[column], "o" + line, color=COLOURS[PLAIN], label=column)
+        for column, line in zip(columns, ("-", "--", ":"), strict=False):
+            axes.plot(
+                moved["k"],
+                moved[column],
+                "o" + line,
+                color=COLOURS[PLAIN],
+                label=column.replace("_", " "),
+            )
             axes.axhline(base[column].iloc[0], color="black", ls=line, lw=0.9)
         axes.set(title=title, xlabel="experts clamped (k)", xscale="log", ylim=(0, None))
     panels[0].legend(frameon=False, fontsize=8)
@@ -83,16 +88,22 @@ def changes(effects: pd.DataFrame) -> plt.Figure:
     """Change of top-1 from no edit, over all pairs and for the target's queries, with intervals."""
     rows = effects[effects["metric"] == "retrieval_top1.delta"]
     names = list(dict.fromkeys(rows["edit"]))[::-1]
-    figure, panels = plt.subplots(1, 4, sharey=True, figsize=(11, 0.6 + 0.34 * len(names)))
-    parts = [(pairs, place) for pairs in ("all", "query") for place in ("best", "last")]
+    asked = rows[["pairs", "place"]].drop_duplicates()
+    parts = [(pairs, place) for pairs in ("all", "query") for place in ordered(_of(asked, pairs))]
+    size = (2.75 * len(parts), 0.6 + 0.34 * len(names))
+    figure, panels = plt.subplots(1, len(parts), sharey=True, figsize=size)
     titles = {"all": "all pairs", "query": "target asks"}
     for axes, (pairs, place) in zip(panels, parts, strict=True):
         here = over_targets(rows[(rows["pairs"] == pairs) & (rows["place"] == place)])
         _bars(axes, here.set_index("edit"), names)
-        axes.set_title(f"{titles[pairs]}, {place} layer", fontsize=9)
+        axes.set_title(f"{titles[pairs]}, {place.replace('_', ' ')}", fontsize=9)
     figure.supxlabel("change of top-1 retrieval, points", fontsize=9)
     figure.tight_layout()
     return figure
+
+
+def _of(asked: pd.DataFrame, pairs: str) -> pd.Series[str]:
+    return asked.loc[asked["pairs"] == pairs, "place"]
 
 
 def _bars(axes: Axes, rows: pd.DataFrame, names: Sequence[str]) -> None:

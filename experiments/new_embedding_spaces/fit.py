@@ -13,7 +13,7 @@ from experiments.new_embedding_spaces.settings import DATA, Settings
 from mechsteer.cli.do.models import open_model
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError
-from mechsteer.experts.score import score_recording
+from mechsteer.experts.score import all_poolings, score_recording
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.recording import record
 from mechsteer.studies.protocol import Scored
@@ -52,7 +52,7 @@ class Fitted:
             self.model,
             flores("dev", languages, self.settings.scored),
             site=site,
-            pooling=self.settings.pooling,  # type: ignore[arg-type]
+            pooling=all_poolings(*self.settings.poolings),  # type: ignore[arg-type]
             directory=self.work / f"recording-{site}",
             **asdict(self.settings.reading),
         )

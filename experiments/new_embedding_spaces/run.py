@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from mechsteer.artifacts.files import write_json
 from mechsteer.artifacts.runs import versions
 from mechsteer.reporting import report, summary
 from mechsteer.studies import Study
+from mechsteer.studies.places import Place, spoken
 from mechsteer.studies.protocol import spread
 from mechsteer.studies.quality import QUALITIES
 
@@ -89,7 +91,8 @@ def write_all(
 ) -> None:
     """Every table as CSV, the ones to read in ``tables.md``, and the figures."""
     settings = fitted.settings
-    layers = {"best": found.best_layer, "last": found.n_layers}
+    layers = found.places
+    paper = tables.paper_place(layers)
     main, *beside = (tables.labelled(study.results) for study in (found, *others))
     new = [rows[~rows["edit"].isin(main["edit"].unique())] for rows in beside]
     results = pd.concat([main, *new], ignore_index=True)
@@ -98,10 +101,10 @@ def write_all(
     frames |= {
         "layers": results[(results["source"] == "*") & (results["target"] == "*")],
         "effects": tables.effects(results, layers),
-        "distances": tables.distances(results, settings.targets, found.n_layers),
+        "distances": tables.distances(results, settings.targets, layers[paper]),
         "doses": pd.concat([tried[0], tried[1].query("kind == 'edit'")]),
-        "sweep": tables.sweep(tried[0], frames["written"], n_neurons),
-        "correlations": correlations(results, edit=PLAIN, layer=found.n_layers),
+        "sweep": tables.sweep(tried[0], frames["written"], n_neurons, layers),
+        "correlations": correlations(results, edit=PLAIN, layer=layers[paper]),
         "experts": found.experts,
         "overlap": found.overlap,
     }
@@ -117,13 +120,14 @@ def page(
     fitted: Fitted, found: Study, results: pd.DataFrame, frames: dict[str, pd.DataFrame]
 ) -> str:
     """The Markdown of all tables under one heading each."""
-    dose, layers = found.chosen[0], {"best": found.best_layer, "last": found.n_layers}
+    dose, layers = found.chosen[0], found.places
+    paper = tables.paper_place(layers)
     experts = found.experts.groupby("language")["auroc"].mean()
     lines, _ = summary(found)
     chosen = (
         f"Chosen on dev: k = {dose.k} of {fitted.main_scores.site.n_neurons:,} neurons, "
-        f"λ = {dose.strength:g} (the best top-1 at the last layer, {found.n_layers}); best layer "
-        f"of the untouched model {found.best_layer}. Mean AUROC of the experts "
+        f"λ = {dose.strength:g} (the best top-1 at {spoken(fitted.settings.choose_at)}). Rows of "
+        f"the residual stream: {_listed(layers)}. Mean AUROC of the experts "
         f"{experts.mean():.3f} (paper: 0.97 Aya, 0.99 BLOOM, 0.83 PolyLM). "
         f"{found.n_sentences} test sentences; values in per cent, changes from no edit in points "
         "with 95 % intervals over sentences, means over targets (and seeds)."
@@ -133,12 +137,12 @@ def page(
         "What it says": "\n".join(f"- {line}" for line in lines),
         "Setup": chosen,
         "How many experts (dev)": tables.sweep_table(frames["sweep"], dose),
-        "Distances (Table 1)": tables.distance_table(frames["distances"]),
+        "Distances (Table 1)": tables.distance_table(frames["distances"], paper),
         "Retrieval over all ordered pairs": tables.effect_table(frames["effects"], "all"),
         "Retrieval with the target's queries (Figure 4)": tables.effect_table(
             frames["effects"], "query"
         ),
-        "Without any edit, after the model": tables.baseline_table(frames["baselines"], layers),
+        "Without any edit, after the model": tables.baseline_table(frames["baselines"]),
         "Against English on other text (Table 7)": tables.english_table(frames["pairs"]),
         f"Within a language, {within} (Tables 3, 5, 6)": tables.within_table(frames["within"]),
         "Distance and retrieval (Table 2)": tables.correlation_table(frames["correlations"]),
@@ -146,6 +150,10 @@ def page(
     }
     parts = [f"## {title}\n\n{body}\n" for title, body in sections.items()]
     return "\n".join([f"# {fitted.settings.name}\n", *parts])
+
+
+def _listed(layers: Mapping[Place, int]) -> str:
+    return ", ".join(f"{place.replace('_', ' ')} {row}" for place, row in layers.items())
 
 
 def facts(fitted: Fitted, found: Study) -> dict[str, Any]:
@@ -157,7 +165,7 @@ def facts(fitted: Fitted, found: Study) -> dict[str, Any]:
         "machine": platform.machine(),
         "provenance": dict(found.provenance),
         "chosen": [vars(state) for state in found.chosen],
-        "best_layer": found.best_layer,
+        "places": found.places,
     }
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from mechsteer.errors import MechsteerError
 from mechsteer.recording import Reading
+from mechsteer.studies.places import Place
 
 HERE = Path(__file__).parent
 CONFIGS = HERE / "configs"
@@ -34,12 +35,14 @@ class Settings:
         site: where neurons are read and moved; the paper's lineage takes every linear module.
         pooling: of activations over a sentence.
         by: criterion of the experts.
-        value: what experts are held at.
+        value: what experts are held at: the mean, say, over the target's sentences,
+        value_pooling: of activations pooled in this way; the paper's are maxima, as it scored them.
         ks: experts moved, as shares of all neurons.
         strengths: λ of the clamp.
         directions: λ tried for DiffMean.
         scored: sentences of dev that experts are found on; all by default.
         tune: sentences of dev on which k, λ and the layer are chosen.
+        choose_at: row at which k and λ are; the paper reads the final norm.
         tested: sentences of devtest; all by default.
         seeds: random controls of each target.
         pairs: sentences of each Tatoeba pair.
@@ -65,8 +68,10 @@ class Settings:
     pooling: str = "max"
     by: str = "auroc"
     value: str = "mean"
+    value_pooling: str = "max"
     scored: int | None = None
     tune: int = 200
+    choose_at: Place = "final_norm"
     tested: int | None = None
     seeds: int = 5
     pairs: int = 1000
@@ -117,6 +122,11 @@ class Settings:
             generations=16,
             new_tokens=16,
         )
+
+    @property
+    def poolings(self) -> tuple[str, tuple[str, ...]]:
+        """What is scored, and what experts can be held at beside: means too, in one pass."""
+        return self.pooling, (self.value_pooling, "mean")
 
     @property
     def reading(self) -> Reading:

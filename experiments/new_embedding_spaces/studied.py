@@ -20,7 +20,8 @@ PLAIN = "clamp"
 def clamps(fitted: Fitted) -> EditFactory:
     """The paper's edit of a condition, and the same edit of random neurons."""
     settings = fitted.settings
-    edits = {PLAIN: partial(ms.clamp, value=settings.value)}
+    held = partial(ms.clamp, value=settings.value, pooling=settings.value_pooling)  # type: ignore[arg-type]
+    edits = {PLAIN: held}
     return EditFactory(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
 
 
@@ -73,7 +74,7 @@ def direction(fitted: Fitted, layer: int) -> Study:
 
 
 def _common(fitted: Fitted) -> dict[str, Any]:
-    """The paper reads the last layer, so k and λ are chosen there."""
+    """The paper reads the final norm, so k and λ are chosen there unless a configuration says."""
     settings = fitted.settings
     return {
         "dev": fitted.dev,
@@ -82,7 +83,7 @@ def _common(fitted: Fitted) -> dict[str, Any]:
         "reading": settings.reading,
         "scored": fitted.scored,
         "tune": settings.tune,
-        "choose_at": "last",
+        "choose_at": settings.choose_at,
         "only_chosen": True,
     }
 
@@ -94,7 +95,7 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     value = "median" if settings.value == "mean" else "mean"
     shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
     clamped = partial(_clamped, k=k)
-    usual = {"by": settings.by, "value": settings.value}
+    usual = {"by": settings.by, "value": settings.value, "pooling": settings.value_pooling}
     return {
         f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
         f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
@@ -102,5 +103,8 @@ def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
     }
 
 
-def _clamped(scores: NeuronScores, target: str, *, k: int, by: str, value: str) -> Edit:
-    return ms.clamp(scores.top(target, k, by=by), value=value)  # type: ignore[arg-type]
+def _clamped(
+    scores: NeuronScores, target: str, *, k: int, by: str, value: str, pooling: str
+) -> Edit:
+    experts = scores.top(target, k, by=by)  # type: ignore[arg-type]
+    return ms.clamp(experts, value=value, pooling=pooling)  # type: ignore[arg-type]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from experiments.new_embedding_spaces import published
 from experiments.new_embedding_spaces.studied import PLAIN
 from mechsteer.reporting.verdict import signed
 from mechsteer.studies.conditions import Condition
+from mechsteer.studies.places import Place, ordered
 
 METRICS = {"retrieval_top1": "top-1", "retrieval_margin": "margin top-1", "mexa": "MEXA"}
+
+
+def paper_place(found: Iterable[Place]) -> Place:
+    """Where the paper reads: ``hidden_states[-1]`` is the final norm, or the last block without.
+
+    >>> paper_place(["best_layer", "last_block"])
+    'last_block'
+    """
+    return ordered(found)[-1]
 
 
 def labelled(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,8 +59,8 @@ def _distances_of(results: pd.DataFrame, target: str, layer: int) -> pd.DataFram
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("row").reset_index()
 
 
-def effects(results: pd.DataFrame, layers: dict[str, int]) -> pd.DataFrame:
-    """Means over ordered pairs at the best and the last layer, of every state and question asked.
+def effects(results: pd.DataFrame, layers: Mapping[Place, int]) -> pd.DataFrame:
+    """Means over ordered pairs at each place, of every state and question asked.
 
     ``pairs`` is ``all``, ``query`` (the target language asks, as in the paper's figure 4) or
     ``target`` (it is asked). Columns kind, edit, language, k, strength, seed, place, pairs, metric,
@@ -87,9 +96,9 @@ def over_targets(table: pd.DataFrame) -> pd.DataFrame:
     return table.groupby(keys, sort=False)[["value", "ci_low", "ci_high"]].mean().reset_index()
 
 
-def distance_table(ours: pd.DataFrame) -> str:
+def distance_table(ours: pd.DataFrame, place: Place) -> str:
     """Markdown of Table 1, the paper's three models beside."""
-    heads = ["distance (last layer)", "here", *published.MODELS.values()]
+    heads = [f"distance ({_words(place)})", "here", *published.MODELS.values()]
     rows = [
         [row.row, f"{row.before:.2f}±{row.before_sem:.2f} → {row.after:.2f}±{row.after_sem:.2f}"]
         + [_arrow(published.DISTANCES[model][row.row]) for model in published.MODELS]
@@ -99,16 +108,17 @@ def distance_table(ours: pd.DataFrame) -> str:
 
 
 def effect_table(table: pd.DataFrame, pairs: str) -> str:
-    """Markdown: a row an edit, change from no edit at both layers by every metric."""
+    """Markdown: a row an edit, change from no edit at each place by every metric."""
+    places = ordered(table.loc[table["pairs"] == pairs, "place"])
     means = over_targets(table[table["pairs"] == pairs]).set_index(["edit", "place", "metric"])
     heads = [
         "state",
-        *(f"{name}, {place}" for place in ("best", "last") for name in METRICS.values()),
+        *(f"{name}, {_words(place)}" for place in places for name in METRICS.values()),
     ]
     rows = []
     for edit in dict.fromkeys(table["edit"]):
         cells = [str(edit)]
-        for place in ("best", "last"):
+        for place in places:
             for metric in METRICS:
                 cells.append(_effect(means, str(edit), place, metric))
         rows.append(cells)
@@ -123,16 +133,17 @@ def _effect(means: pd.DataFrame, edit: str, place: str, metric: str) -> str:
     return f"{value} ({signed(delta.value)} [{signed(delta.ci_low)}, {signed(delta.ci_high)}])"
 
 
-def baseline_table(baselines: pd.DataFrame, layers: Sequence[str]) -> str:
-    """Markdown: a row a baseline, all pairs, change from none at both layers."""
+def baseline_table(baselines: pd.DataFrame) -> str:
+    """Markdown: a row a baseline, all pairs, change from none at each place."""
+    places = ordered(baselines["place"])
     all_pairs = baselines[baselines["pairs"] == "all"]
     columns = ["value", "delta", "delta_low", "delta_high"]
     means = all_pairs.groupby(["edit", "place", "metric"], sort=False)[columns].mean()
     metrics = {"top1": "top-1", "margin": "margin top-1", "mexa": "MEXA"}
-    heads = ["baseline", *(f"{name}, {place}" for place in layers for name in metrics.values())]
+    heads = ["baseline", *(f"{name}, {_words(p)}" for p in places for name in metrics.values())]
     rows = []
     for edit in dict.fromkeys(all_pairs["edit"]):
-        found = [means.loc[(edit, place, metric)] for place in layers for metric in metrics]
+        found = [means.loc[(edit, place, metric)] for place in places for metric in metrics]
         rows.append([str(edit), *(_change(row, plain=edit == "none") for row in found)])
     return markdown(heads, rows)
 
@@ -143,15 +154,15 @@ def _change(row: pd.Series, *, plain: bool) -> str:
     return value if plain else f"{value} ({signed(row.delta)} {ends})"
 
 
-def quality_table(results: pd.DataFrame, layers: dict[str, int], names: Sequence[str]) -> str:
+def quality_table(results: pd.DataFrame, layers: Mapping[Place, int], names: Sequence[str]) -> str:
     """Markdown: what the space is like, of the base, centring and the clamp (mean over targets)."""
-    heads = ["quality", *(f"{e}, {p}" for p in layers for e in ("none", "centring", PLAIN))]
+    heads = ["quality", *(f"{e}, {_words(p)}" for p in layers for e in ("none", "centring", PLAIN))]
     all_pairs = results[(results["source"] == "*") & (results["target"] == "*")]
     means = all_pairs.groupby(["metric", "layer", "edit"])["value"].mean()
     rows = [
         [name]
         + [
-            f"{means[(name, layer, edit)]:.3g}"
+            _number(means.get((name, layer, edit)))
             for layer in layers.values()
             for edit in ("none", "centring", PLAIN)
         ]
@@ -161,16 +172,18 @@ def quality_table(results: pd.DataFrame, layers: dict[str, int], names: Sequence
     return markdown(heads, rows)
 
 
-def sweep(doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int) -> pd.DataFrame:
+def sweep(
+    doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int, layers: Mapping[Place, int]
+) -> pd.DataFrame:
     """The choice of k: on dev, means over targets at λ = 1 and the base (k = 0).
 
-    Columns k, share (of all neurons), best, last (top-1 at either layer), bits_per_byte, language
+    Columns k, share (of all neurons), top-1 at each place by its name, bits_per_byte, language
     (probability of the target language of what the model writes); the last two are not there for
     an encoder.
     """
     at = doses[doses["strength"] == 1.0]
     top1 = at[at["metric"] == "retrieval_top1"].groupby(["k", "layer"])["value"].mean().unstack()
-    top1.columns = ["best", "last"] if len(top1.columns) == 2 else ["best"]
+    top1 = pd.DataFrame({place: top1[row] for place, row in layers.items()})
     bits = at[at["metric"] == "bits_per_byte"].groupby("k")["value"].mean()
     spoken = written.groupby("k")["value"].mean()
     written_too = {} if written.empty else {"bits_per_byte": bits, "language": spoken}
@@ -181,30 +194,44 @@ def sweep(doses: pd.DataFrame, written: pd.DataFrame, n_neurons: int) -> pd.Data
 
 def sweep_table(table: pd.DataFrame, chosen: Condition) -> str:
     """Markdown of the choice of k, the chosen one marked."""
-    shown = {
-        "k": lambda row: f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
-        "of all neurons": lambda row: f"{100 * row.share:.2f} %",
-        "top-1, best layer": lambda row: f"{100 * row.best:.1f}",
-        "top-1, last": lambda row: f"{100 * getattr(row, 'last', np.nan):.1f}",
-    }
-    if "language" in table:
-        shown["bits per byte"] = lambda row: f"{row.bits_per_byte:.3f}"
-        shown["language"] = lambda row: f"{100 * row.language:.1f} %"
-    rows = [[show(row) for show in shown.values()] for row in table.itertuples()]
-    return markdown([*shown], rows)
+    places = ordered(table.columns)
+    heads = ["k", "of all neurons", *(f"top-1, {_words(place)}" for place in places)]
+    heads += ["bits per byte", "language"] if "language" in table else []
+    rows = [
+        [
+            f"**{row.k}**" if row.k == chosen.k else f"{row.k}",
+            f"{100 * row.share:.2f} %",
+            *(f"{100 * getattr(row, place):.1f}" for place in places),
+            *(
+                [f"{row.bits_per_byte:.3f}", f"{100 * row.language:.1f} %"]
+                if "language" in table
+                else []
+            ),
+        ]
+        for row in table.itertuples()
+    ]
+    return markdown(heads, rows)
 
 
 def english_table(pairs: pd.DataFrame) -> str:
-    """Markdown of Table 7: the target against English at the last layer, before and after."""
-    at = pairs[(pairs["place"] == "last") & (pairs["query"] == "language")]
-    heads = ["pair", "none → clamp", "random", "centring", "margin alone", "best layer alone"]
+    """Markdown of Table 7: the target against English where the paper reads, before and after."""
+    place = paper_place(pairs["place"])
+    at = pairs[(pairs["place"] == place) & (pairs["query"] == "language")]
+    heads = [
+        f"pair ({_words(place)})",
+        "none → clamp",
+        "random",
+        "centring",
+        "margin alone",
+        "best layer alone",
+    ]
     heads += list(published.MODELS.values())
     rows = []
     for (benchmark, language), rows_ in at.groupby(["benchmark", "language"], sort=False):
         top1 = rows_[rows_["metric"] == "top-1"].groupby("edit")["value"].mean()
         margin = rows_[(rows_["metric"] == "margin") & (rows_["edit"] == "none")]["value"]
         best = pairs[(pairs["benchmark"] == benchmark) & (pairs["language"] == language)]
-        best = best[(best["place"] == "best") & (best["query"] == "language")]
+        best = best[(best["place"] == "best_layer") & (best["query"] == "language")]
         best = best[(best["edit"] == "none") & (best["metric"] == "top-1")]["value"]
         known = published.TATOEBA if benchmark == "Tatoeba" else published.BUCC
         rows.append(
@@ -220,10 +247,11 @@ def english_table(pairs: pd.DataFrame) -> str:
 
 
 def within_table(within: pd.DataFrame) -> str:
-    """Markdown of Tables 3, 5 and 6: paraphrases within a language at the last layer."""
-    at = within[within["place"] == "last"]
+    """Markdown of Tables 3, 5 and 6: paraphrases within a language, where the paper reads."""
+    place = paper_place(within["place"])
+    at = within[within["place"] == place]
     heads = [
-        "language",
+        f"language ({_words(place)})",
         "none / clamp / mixed",
         "random: edited / mixed",
         *published.MODELS.values(),
@@ -255,6 +283,14 @@ def correlation_table(table: pd.DataFrame) -> str:
             ]
         )
     return markdown(heads, rows)
+
+
+def _words(place: Place) -> str:
+    return place.replace("_", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,7 +23,7 @@ from mechsteer.artifacts.files import (
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
-RUN_SCHEMA = 2  # of the manifest: 2 keeps conditions by kind, and options as they were typed
+RUN_SCHEMA = 3  # of the manifest: 3 names the rows results are read at
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 

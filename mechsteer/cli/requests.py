@@ -51,8 +51,9 @@ class StudyRequest(StudyOptions):
 
     edits: Sequence[str] = option(
         ("clamp",),
-        "clamp (to the median), clamp-mean, damp, zero, aura, shift (of mean-pooled scores), or a "
-        "file that `mechsteer edit` wrote; repeat it for several.",
+        "clamp (to the median), clamp:VALUE[:POOLING] (VALUE: median, mean, p90 or a number), "
+        "damp[:FACTOR], zero, aura, shift, or a file that `mechsteer edit` wrote; repeat it for "
+        "several.",
         word("the name of an edit, or a file"),
         flag="--edit",
         many="repeat",

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.moments import Moments, picked
 from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.sites import HookSite, Site
 
@@ -46,7 +47,8 @@ def random_like(
     twin = experts.index.argsort()  # random neurons come point by point, as sorted experts do
     selection = f"{control.selection}, experts' values"
     mean, median = experts.mean[twin], experts.median[twin]
-    return replace(control, selection=selection, mean=mean, median=median)
+    beside = picked(experts.beside, twin)
+    return replace(control, selection=selection, mean=mean, median=median, beside=beside)
 
 
 def null_like(
@@ -82,7 +84,13 @@ def null_like(
     selection = f"null within {tolerance:g} of AUROC 0.5, seed {seed}"
     control = scores.take(experts.language, chosen, selection=selection)
     gap = scores.rest_mean[row, control.index] - scores.rest_mean[row, experts.index]
-    return replace(control, mean=experts.mean + gap, median=experts.median + gap)
+    beside = {
+        how: _displaced(experts.beside[how], null)
+        for how, null in control.beside.items()
+        if how in experts.beside
+    }
+    moved = {"mean": experts.mean + gap, "median": experts.median + gap}
+    return replace(control, beside=beside, **moved)
 
 
 def displacements(scores: NeuronScores, experts: Experts, control: Experts) -> pd.DataFrame:
@@ -106,6 +114,12 @@ def displacements(scores: NeuronScores, experts: Experts, control: Experts) -> p
         table[f"{name}.d"] = moved.numpy()
         table[f"{name}.sd"] = (moved / scores.rest_std[row, chosen.index]).numpy()
     return table
+
+
+def _displaced(expert: Moments, null: Moments) -> Moments:
+    """The null neurons, as far from their mean over the other languages as the experts."""
+    gap = null.rest_mean - expert.rest_mean
+    return Moments(expert.mean + gap, expert.median + gap, null.rest_mean)
 
 
 def _random_neurons(site: Site, experts: Int[Tensor, " expert"], *, seed: int) -> list[int]:

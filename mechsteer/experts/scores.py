@@ -7,7 +7,7 @@ choose from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.moments import Beside, Moments, each, picked
 from mechsteer.kernels import Pooling, effect_size
 from mechsteer.model.sites import Site
 
@@ -36,8 +37,9 @@ class NeuronScores:
     All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of
     ``site.points``, layer by layer. ``mean``, ``median`` and ``std`` (ddof 1) describe the pooled
     activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
-    ``counts`` are sentences of each language, ``n_sentences`` all of them, those of negative-only
-    languages included.
+    ``beside`` has such moments of every other pooling that was recorded in the same pass, for edits
+    that hold neurons at them. ``counts`` are sentences of each language, ``n_sentences`` all of
+    them, those of negative-only languages included.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -56,6 +58,7 @@ class NeuronScores:
     rest_mean: Float[Tensor, "language neuron"]
     rest_std: Float[Tensor, "language neuron"]
     model: ModelIdentity | None = None
+    beside: Beside = field(default_factory=dict)
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
@@ -127,9 +130,11 @@ class NeuronScores:
             )
         row = self.row(language)
         columns = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
+        beside = each(self.beside, lambda table: table[row, flat])
         return Experts(
-            language, self.site, self.pooling, flat, selection, tied, model=self.model, **columns
-        )
+            language, self.site, self.pooling, flat, selection, tied,
+            model=self.model, beside=beside, **columns,
+        )  # fmt: skip
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons
@@ -156,7 +161,9 @@ PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
 class Experts:
     """Chosen neurons of one language, in rank order, with what their edits need.
 
-    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``.
+    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``. The
+    statistics are of activations pooled as they were scored, those of ``beside`` of the other
+    poolings that were recorded in the same pass.
     """
 
     language: str
@@ -172,6 +179,7 @@ class Experts:
     median: Float[Tensor, " expert"]
     std: Float[Tensor, " expert"]
     model: ModelIdentity | None = None
+    beside: Beside = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -180,7 +188,25 @@ class Experts:
         """Some of the experts, by their places in rank order."""
         kept = torch.tensor(list(rows), dtype=torch.int64)
         columns = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
-        return replace(self, selection=selection or self.selection, **columns)
+        beside = picked(self.beside, kept)
+        return replace(self, selection=selection or self.selection, beside=beside, **columns)
+
+    def statistic(self, name: str, pooling: Pooling) -> Tensor:
+        """Mean or median of each expert over the language's sentences, pooled in one way.
+
+        Raises:
+            MechsteerError: that pooling was not recorded with the scores.
+        """
+        if pooling != self.pooling and pooling not in self.beside:
+            known = ", ".join((self.pooling, *self.beside))
+            raise MechsteerError(
+                f"expected a pooling that was recorded with the scores ({known}), got {pooling!r}: "
+                f'score again with also_pooling="{pooling}" (a new run with --also-pooling '
+                f"{pooling}), or take pooling={self.pooling!r}"
+            )
+        source: Experts | Moments = self if pooling == self.pooling else self.beside[pooling]
+        found: Tensor = getattr(source, name)
+        return found
 
     def in_layer(self, layer: int) -> Experts:
         """The experts of one layer, in rank order; there may be none."""

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.moments import joined
 from mechsteer.experts.scores import PER_EXPERT, Criterion, Experts, NeuronScores, resolve_k
 
 
@@ -141,6 +142,7 @@ def union(first: Experts, *others: Experts) -> Experts:
         selection=" ∪ ".join(one.selection for one in everyone),
         tied_at_cut=0,
         model=first.model,
+        beside=joined([one.beside for one in everyone], torch.from_numpy(kept)),
         **columns,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.compiling import compiling
+from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
@@ -55,7 +58,7 @@ def top_of_recording(
     for point in progress(recording.site.points, "searching", "layer"):
         x = recording.activations(point, pooling=pooling)
         most = min(count, x.shape[1])
-        with naming(point):
+        with naming(point), compiling():
             found.append(top_experts(x, positive, most, labels=recording.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
@@ -63,6 +66,7 @@ def top_of_recording(
         torch.cat([getattr(part, name).cpu() for part in found]) for name in ("ap", "effect_size")
     )
     best = flat[torch.from_numpy(np.lexsort((flat, -d, -ap))[:count])]
+    others = [how for how in recording.pooling if how != pooling]
     tied = _tied_at(ap.sort(descending=True).values[count - 1], found) if count else 0
     return Experts(
         language,
@@ -72,6 +76,7 @@ def top_of_recording(
         f"top {count} by ap",
         tied,
         model=recording.model,
+        beside={how: _moments(recording, best, label, how) for how in others},
         **_statistics(recording, best, label, pooling),
     )
 
@@ -87,11 +92,20 @@ def _tied_at(cut: Tensor, found: list[TopExperts]) -> int:
     )
 
 
+def _moments(recording: Recording, experts: Tensor, label: int, pooling: Pooling) -> Moments:
+    """What an edit needs of each expert under another pooling."""
+    return Moments(**_statistics(recording, experts, label, pooling, MOMENTS))
+
+
 def _statistics(
-    recording: Recording, experts: Tensor, label: int, pooling: Pooling
+    recording: Recording,
+    experts: Tensor,
+    label: int,
+    pooling: Pooling,
+    names: Sequence[str] = PER_EXPERT,
 ) -> dict[str, Tensor]:
     """What an edit needs of each expert, scored layer by layer."""
-    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in PER_EXPERT}
+    columns = {name: torch.empty(len(experts), dtype=torch.float32) for name in names}
     for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
         here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
         if not len(here):

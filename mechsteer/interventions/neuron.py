@@ -14,36 +14,48 @@ from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import Experts
 from mechsteer.interventions.edits import NeuronEdit
 from mechsteer.interventions.samples import rows_in, samples
-from mechsteer.kernels import Pooling
+from mechsteer.kernels import POOLINGS, Pooling
 from mechsteer.recording import Recording
 
 
 def clamp(
-    experts: Experts, recording: Recording | None = None, *, value: str | float = "median"
+    experts: Experts,
+    recording: Recording | None = None,
+    *,
+    value: str | int | float = "median",
+    pooling: Pooling | None = None,
 ) -> NeuronEdit:
     """Hold every expert at one value: ``a = 0``, ``b = value``.
 
     Args:
         experts: whom to hold.
-        recording: where percentiles come from, of the pooling the experts were scored with.
+        recording: where percentiles come from, and values of a pooling that the scores lack.
         value: the neuron's own ``"median"`` or ``"mean"`` over the pooled activations of the
             language's sentences; ``"p90"`` for their 90th percentile (any from ``"p0"`` to
             ``"p100"``, interpolated linearly); or one number for all.
+        pooling: of those activations over a sentence's tokens: ``"max"``, ``"mean"`` or ``"last"``;
+            the one that the experts were scored with by default. Scores and held values need not
+            share it: maxima find experts well, and are more than a neuron gives at most tokens.
 
     Source: the mean is Sundar et al. 2025 (section 3.3); the median is what Suau et al. 2022 and
     Kojima et al. 2024 released (``on_p50``).
 
     Raises:
-        MechsteerError: another value, or a percentile without a recording.
+        MechsteerError: another value or pooling, one that was not recorded with the scores, or a
+            percentile without a recording.
         ArtifactError: the recording lacks that pooling, or is of another model.
     """
-    if value in ("median", "mean"):
-        held = getattr(experts, str(value))
-    elif isinstance(value, str):
-        held = _percentiles(experts, recording, value)
-    else:
-        held = value
-    return affine(experts, 0.0, held, "clamp", statistic=value)
+    if not isinstance(value, str):
+        if pooling is not None:
+            raise MechsteerError(
+                f"expected value='median', 'mean' or a percentile with pooling={pooling!r}, got "
+                f"the number {value!r}, which is not pooled"
+            )
+        return affine(experts, 0.0, float(value), "clamp", statistic=value)
+    how = known_pooling(pooling or experts.pooling)
+    held = _statistic(experts, recording, value, how)
+    facts = {"statistic": value, "scored_pooling": experts.pooling}
+    return affine(experts, 0.0, held, "clamp", pooling=how, **facts)
 
 
 def damp(experts: Experts, *, factor: float = 0.5) -> NeuronEdit:
@@ -86,7 +98,7 @@ def shift(
     Args:
         experts: whom to move.
         recording: where the means come from, with ``"mean"`` among its poolings. None takes those
-            of the experts, which then must have been scored with ``pooling="mean"``.
+            of the experts, scored or recorded beside with ``pooling="mean"``.
         remove: the language whose mean is taken away at the same neurons; needs the recording.
 
     Source: language arithmetics, Gurgurov et al. 2025 (2507.22608).
@@ -97,7 +109,7 @@ def shift(
     """
     if recording is None:
         _require_means(experts, remove)
-        return affine(experts, 1.0, experts.mean, "shift", pooling="mean")
+        return affine(experts, 1.0, experts.statistic("mean", "mean"), "shift", pooling="mean")
     target = rows_in(recording, experts.language)
     moved = torch.zeros(len(experts), dtype=torch.float64)
     for places, values in samples(experts, recording, "mean"):
@@ -118,7 +130,11 @@ def affine(
     pooling: Pooling | None = None,
     **facts: Any,
 ) -> NeuronEdit:
-    """The edit with these coefficients, rounded once to float32, that knows where it came from."""
+    """The edit with these coefficients, rounded once to float32, that knows where it came from.
+
+    ``pooling`` is that of the activations that the coefficients were taken from; the experts' own
+    by default.
+    """
 
     def whole(value: Tensor | float) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64).expand(len(experts)).float()
@@ -145,21 +161,45 @@ def affine(
     )
 
 
-def _percentiles(experts: Experts, recording: Recording | None, value: str) -> Tensor:
-    percent = _percent(value)
+def known_pooling(pooling: str) -> Pooling:
+    """The pooling of that name.
+
+    Raises:
+        MechsteerError: there is none.
+    """
+    for known in POOLINGS:
+        if known == pooling:
+            return known
+    raise MechsteerError(f"expected pooling {', '.join(POOLINGS)}, got {pooling!r}")
+
+
+def _statistic(
+    experts: Experts, recording: Recording | None, value: str, pooling: Pooling
+) -> Tensor:
+    """Mean, median or a percentile of each expert over its language's sentences."""
+    known = pooling == experts.pooling or pooling in experts.beside
+    if value in ("mean", "median") and (known or recording is None):
+        return experts.statistic(value, pooling)
+    percent = None if value == "mean" else 50.0 if value == "median" else percentile(value)
     if recording is None:
         raise MechsteerError(
             f"a percentile needs a recording: clamp(experts, recording, value={value!r})"
         )
     target = rows_in(recording, experts.language)
     held = torch.zeros(len(experts), dtype=torch.float64)
-    for places, values in samples(experts, recording, experts.pooling):
-        found = np.percentile(values[target].numpy(), percent, axis=0)  # torch's takes 16M values
+    for places, values in samples(experts, recording, pooling):
+        own = values[target].numpy()  # torch's quantile takes 16M values
+        found = own.mean(0) if percent is None else np.percentile(own, percent, axis=0)
         held[places] = torch.from_numpy(found)
     return held
 
 
-def _percent(value: str) -> float:
+def percentile(value: str) -> float:
+    """The number of a percentile: 90 of ``"p90"``.
+
+    Raises:
+        MechsteerError: another text, or a number outside 0 to 100.
+    """
     try:
         percent = float(value.removeprefix("p")) if value.startswith("p") else math.nan
     except ValueError:
@@ -178,8 +218,8 @@ def _require_means(experts: Experts, remove: str | None) -> None:
             f"taking the mean of {remove!r} away needs a recording: "
             f"shift(experts, recording, remove={remove!r})"
         )
-    if experts.pooling != "mean":
+    if experts.pooling != "mean" and "mean" not in experts.beside:
         raise MechsteerError(
             f"a shift acts on every token and needs means over tokens, got {experts.pooling!r}-"
-            "pooled ones: pass a recording with pooling='mean', or score with pooling='mean'"
+            "pooled ones: pass a recording with pooling='mean', or score with also_pooling='mean'"
         )

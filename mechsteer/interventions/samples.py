@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mechsteer.corpus.languages import closest
 from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.experts.moments import MOMENTS, Beside, Moments
 from mechsteer.experts.scores import STATISTICS, Experts
 from mechsteer.kernels import Pooling, effect_size, score
 from mechsteer.recording import Recording
@@ -62,15 +63,28 @@ def rescored(experts: Experts, recording: Recording, *, pooling: Pooling | None 
     """
     how = pooling or experts.pooling
     row = int(recording.labels[rows_in(recording, experts.language)][0])
-    found: dict[str, Any] = {name: torch.empty(len(experts)) for name in STATISTICS}
-    for places, values in samples(experts, recording, how):
+    found = _scored(experts, recording, how, row, STATISTICS)
+    rest = found.pop("rest_mean"), found.pop("rest_std")
+    found["effect_size"] = effect_size(found["mean"], found["std"], *rest)
+    beside: Beside = {
+        other: Moments(**_scored(experts, recording, other, row, MOMENTS))
+        for other in recording.pooling
+        if other != how
+    }
+    selection = f"{experts.selection}, scored again"
+    return replace(experts, pooling=how, selection=selection, tied_at_cut=0, beside=beside, **found)
+
+
+def _scored(
+    experts: Experts, recording: Recording, pooling: Pooling, row: int, names: Sequence[str]
+) -> dict[str, Any]:
+    """Statistics of each expert for the language of a row, by one pooling."""
+    found = {name: torch.empty(len(experts)) for name in names}
+    for places, values in samples(experts, recording, pooling):
         scores = score(values.float(), recording.labels)  # recorded in float32 or less: exact
         for name, column in found.items():
             column[places] = getattr(scores, name)[row].cpu()
-    rest = found.pop("rest_mean"), found.pop("rest_std")
-    d = effect_size(found["mean"], found["std"], *rest)
-    selection = f"{experts.selection}, scored again"
-    return replace(experts, pooling=how, selection=selection, tied_at_cut=0, effect_size=d, **found)
+    return found
 
 
 def rows_in(recording: Recording, language: str) -> Bool[Tensor, " sentence"]:

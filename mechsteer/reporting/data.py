@@ -13,6 +13,7 @@ from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting.names import briefs, cut, texts_of
 from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.places import Place, places
 from mechsteer.studies.results import COLUMNS, arms_of
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
@@ -34,7 +35,7 @@ class ReportData:
         counts: columns language, layer (of the MLP, from 0), count, and optionally stack, random,
             ap_max and prevalence.
         chosen_layer: row of the residual stream chosen on dev for each steered language.
-        n_layers: layers of the model; row n_layers + 1 of the results is the final norm.
+        n_layers: blocks of the model.
         n_sentences: parallel sentences of the test corpus, which set the chance levels.
         command: what to type to get this run again.
         k: experts moved in the figures, one number or one for each edit; by default the largest
@@ -48,6 +49,7 @@ class ReportData:
         hubness: who is everybody's neighbour.
         cards: of some neurons.
         tables: name and relative address of the full tables beside the page.
+        final_norm: row of the final norm in the results; None where the model has none.
     """
 
     manifest: Mapping[str, Any]
@@ -67,6 +69,7 @@ class ReportData:
     hubness: pd.DataFrame | None = None
     cards: Cards | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
+    final_norm: int | None = None
 
     @cached_property
     def steered(self) -> list[str]:
@@ -120,10 +123,9 @@ class ReportData:
             return self.strength[edit]
         return 1.0 if self.strength is None else self.strength
 
-    def places(self, language: str) -> dict[str, int]:
-        """Rows of the residual stream that the effects are read at: chosen on dev, and last."""
-        chosen = self.chosen_layer.get(language)
-        return ({} if chosen is None else {"chosen": chosen}) | {"last": self.n_layers}
+    def places(self, language: str) -> dict[Place, int]:
+        """Rows of the residual stream that the effects are read at, by name."""
+        return places(self.chosen_layer.get(language), self.n_layers, self.final_norm)
 
     @cached_property
     def shown(self) -> pd.DataFrame:

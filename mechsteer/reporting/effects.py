@@ -1,4 +1,4 @@
-"""Changes at the two layers that the report speaks of: against no edit, and against centring."""
+"""Changes at the rows that the report speaks of: against no edit, and against centring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AGAINST_CENTRING = f"{HEADLINE}.vs_centring"
 
 
 def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> pd.DataFrame:
-    """Change of a metric against no edit, for each steered language, at two layers.
+    """Change of a metric against no edit, for each steered language, at each of the places.
 
     Args:
         data: what was measured; rows at the k and strength shown.
@@ -21,7 +21,8 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
         pairs: ``all`` ordered pairs, or those with the steered language as ``query`` or ``target``.
 
     Returns:
-        Columns language, place (chosen | last), layer, kind, edit, value, low, high, seeds.
+        Columns language, place (see ``mechsteer.studies.places``), layer, kind, edit, value, low,
+        high, seeds.
     """
     parts = []
     for language in data.steered:

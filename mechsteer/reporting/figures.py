@@ -13,6 +13,7 @@ from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
 from mechsteer.studies.conditions import names
+from mechsteer.studies.places import ordered, spoken
 from mechsteer.studies.results import arms_of, chance, distance_rows, series
 
 CURVES = {
@@ -36,24 +37,21 @@ class Figure:
 
 
 def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
-    """Change at the chosen and at the last layer: one row a steered language."""
+    """Change at the best layer, the last block and the final norm: one row a steered language."""
     if effects.empty:
         return None
-    headings = {
-        "chosen": "At the layer chosen on dev",
-        "last": f"At the last layer ({data.n_layers})",
-    }
+    headings = {place: f"At {spoken(place)}" for place in ordered(effects["place"])}
     ends = [0.0, *effects[["value", "low", "high"]].stack()]
     air = 0.28 * (max(ends) - min(ends)) or 0.01
     limits = (min(ends) - air, max(ends) + air)
     panels = tuple(
         inline(
-            plots.effects(rows, heading=headings[str(place)], limits=limits),
+            plots.effects(effects[effects["place"] == place], heading=heading, limits=limits),
             key=f"effect-{place}",
-            alt=f"{headings[str(place)]}: change of top-1 retrieval against no edit, "
-            f"for {len(rows['language'].unique())} steered languages and every edit.",
+            alt=f"{heading}: change of top-1 retrieval against no edit, "
+            f"for {len(data.steered)} steered languages and every edit.",
         )
-        for place, rows in effects.groupby("place")
+        for place, heading in headings.items()
     )
     seeds = int(effects["seeds"].max())
     return Figure(
@@ -99,7 +97,8 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         key=metric,
         title=title,
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
-        f"range of seeds.{dotted} Vertical line: the layer chosen on dev.{data.undrawn}",
+        f"range of seeds.{dotted} Vertical line: the best layer on dev. After the last "
+        f"block comes the final norm.{data.undrawn}",
         panels=panels,
         data={metric: csv_text(pd.concat([_as_drawn(data.shown, c, metric) for c in data.drawn]))},
         width="medium",

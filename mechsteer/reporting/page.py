@@ -112,6 +112,7 @@ def numbers(data: ReportData) -> pd.DataFrame:
     whole["edit"] = [
         data.arms[Arm(*pair)] for pair in zip(whole["kind"], whole["edit"], strict=True)
     ]
+    whole["place"] = whole["place"].str.replace("_", " ")
     names = {"value": "change", "low": "from", "high": "to"}
     columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
     return whole[columns].rename(columns=names)
@@ -144,7 +145,7 @@ def _facts(data: ReportData) -> dict[str, str]:
         "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))),
         "Strength λ": ", ".join(f"{s:g}" for s in sorted(moved["strength"].unique())),
         "Random seeds": ", ".join(map(str, seeds)) or "none",
-        "Layer chosen on dev": str(next(iter(layers.values())))
+        "Best layer on dev": str(next(iter(layers.values())))
         if same
         else ", ".join(f"{layer} for {code}" for code, layer in layers.items()),
     }

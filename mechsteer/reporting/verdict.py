@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import against_centring, effects
 from mechsteer.studies.conditions import CENTRING, Arm
+from mechsteer.studies.places import ordered, spoken
 from mechsteer.studies.results import NO_EDIT, of_arm, series
 
 FEW = 4  # languages; up to here a sentence names them all
@@ -44,7 +46,7 @@ def _of(table: pd.DataFrame, arm: Arm) -> pd.DataFrame:
 
 
 def _chosen(rows: Rows) -> Rows:
-    return rows[rows.index.get_level_values("place") == "chosen"]
+    return rows[rows.index.get_level_values("place") == "best_layer"]
 
 
 def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
@@ -59,7 +61,7 @@ def _itself(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     }
     whose = isolated(data.steered[0]) if len(data.steered) == 1 else "one language"
     doing = _doing(data, edit, f"the {data.k_of(edit)} top experts of {whose}", whose=whose)
-    first, name, rest = _at_both(did, "top-1 retrieval").partition("top-1 retrieval")
+    first, name, rest = _at_places(did, "top-1 retrieval").partition("top-1 retrieval")
     outcome = f"{first}{name}{rest.replace(name, 'it')}" if name else first
     return f"{doing[0].upper()}{doing[1:]} {outcome}{_listed(_chosen(own))}."
 
@@ -78,7 +80,7 @@ def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.Da
     return (
         f"As many random neurons in the same layers, {_plural(int(drawn['seeds'].max()), 'seed')}, "
         f"changed it{_range(low, high)}; against their range, {doing} came out "
-        f"{_at_both(lies)}."
+        f"{_at_places(lies)}."
     )
 
 
@@ -93,7 +95,7 @@ def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: p
     )
     if gained.empty:
         did = {"more than {}": value > own["value"], "no more than {}": value <= own["value"]}
-        return f"{alone}, {_at_both(did, doing)}."
+        return f"{alone}, {_at_places(did, doing)}."
     above, below = gained["low"] > 0, gained["high"] < 0
     same = (gained["low"] == 0) & (gained["high"] == 0)
     did = {
@@ -104,7 +106,7 @@ def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: p
     }
     what = f"difference with {100 * data.confidence:g} % interval "
     listed = _listed(_chosen(gained), interval=True, what=what)
-    return f"{alone}; {doing} {_at_both(did)}{listed}."
+    return f"{alone}; {doing} {_at_places(did)}{listed}."
 
 
 def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
@@ -124,8 +126,8 @@ def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     whose = "all" if everyone else f"{len(bare)} of"
     of = f" for {whose} {len(data.steered)} languages" if len(data.steered) > 1 else ""
     return (
-        f"The mean distance between translations shrank by {' to '.join(ends)}{of} at the layer "
-        "chosen on dev, and neither retrieval nor MEXA surely rose with it: any constant offset "
+        f"The mean distance between translations shrank by {' to '.join(ends)}{of} at the "
+        "best layer, and neither retrieval nor MEXA surely rose with it: any constant offset "
         "shrinks distances, so this shows no alignment."
     )
 
@@ -137,12 +139,13 @@ def _doing(data: ReportData, edit: str, what: str = "experts", *, whose: str = "
     return f"clamping {what}" if edit == "clamp" else f"applying “{edit}” to {what}"
 
 
-def _at_both(did: dict[str, pd.Series[bool]], what: str = "") -> str:
-    """Tallies at the two layers, in one phrase where they agree."""
-    chosen, last = _tally(did, "chosen", what), _tally(did, "last", what)
-    if chosen == last:
-        return f"{chosen} at the chosen and the last layer"
-    return f"{chosen} at the layer chosen on dev, and {last} at the last layer"
+def _at_places(did: dict[str, pd.Series[bool]], what: str = "") -> str:
+    """Tallies at every place, in one phrase where they agree."""
+    where: dict[str, list[str]] = {}
+    for place in ordered(next(iter(did.values())).index.get_level_values("place")):
+        where.setdefault(_tally(did, place, what), []).append(spoken(place))
+    said = [f"{tally} at {joined(at)}" for tally, at in where.items()]
+    return ", and ".join(said)
 
 
 def _tally(did: dict[str, pd.Series[bool]], place: str, what: str = "") -> str:
@@ -177,7 +180,7 @@ def _listed(rows: pd.DataFrame, *, what: str = "", interval: bool = False) -> st
     if not named:
         return ""
     listed = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[1]}"
-    return f" ({what}at the layer chosen on dev: {listed})"
+    return f" ({what}at the best layer: {listed})"
 
 
 def _between(low: float, high: float) -> str:
@@ -185,13 +188,23 @@ def _between(low: float, high: float) -> str:
 
 
 def _range(low: pd.Series[float], high: pd.Series[float]) -> str:
-    """Smallest to largest change at the chosen layer, in words."""
-    here = low.index.get_level_values("place") == "chosen"
+    """Smallest to largest change at the best layer, in words."""
+    here = low.index.get_level_values("place") == "best_layer"
     if not here.any():
         return ""
     ends = (signed(low[here].min()), signed(high[here].max()))
     span = " to ".join(dict.fromkeys(ends))
-    return f" by {span} points at the layer chosen on dev"
+    return f" by {span} points at the best layer"
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Parts of a list in words.
+
+    >>> joined(["one"]), joined(["one", "two", "three"])
+    ('one', 'one, two and three')
+    """
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def isolated(name: str) -> str:

@@ -67,6 +67,7 @@ def report_data(
         hubness=study.hubness,
         chosen_layer={c.language: study.best_layer for c in study.chosen if c.language},
         n_layers=study.n_layers,
+        final_norm=study.final_norm,
         n_sentences=study.n_sentences,
         command=command,
         k={str(c.edit): c.k or 0 for c in study.chosen},
@@ -80,7 +81,7 @@ def summary(study: Study) -> tuple[list[str], pd.DataFrame]:
     """The page's verdict and its table of effects over all pairs, for a terminal."""
     data = checked(report_data(study))
     table = numbers(data)
-    short = table[table["pairs"] == "all pairs"].drop(columns=["pairs", "place"])
+    short = table[table["pairs"] == "all pairs"].drop(columns=["pairs"])
     return sentences(data, effects(data)), short.replace({"retrieval_top1": "top-1"})
 
 

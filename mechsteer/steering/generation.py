@@ -9,6 +9,7 @@ go with the last one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ class Generation:
         self._calls: dict[int, Call | None] = {}  # by thread
         self.scopes = 0
         self.counting = 0  # those of them that count from the prompt
+        self.notes: list[str] = []  # what to say, once, when the model begins to write
+
+    def announce(self) -> None:
+        """Say what is to be said before the model writes."""
+        while self.notes:
+            warnings.warn(self.notes.pop(), stacklevel=4)
 
     @property
     def call(self) -> Call | None:
@@ -128,6 +135,7 @@ def _whole(
     def generating(*args: Any, **kwargs: Any) -> Any:
         if keeps_cache(model, args, kwargs):
             require_correct_cache(model, writer)
+        generation.announce()
         call = told(*args, **kwargs) if told and generation.counting else Call()
         with generation.running(call):
             return generate(*args, **kwargs)
@@ -142,6 +150,7 @@ def _stream(
     def generating(*args: Any, **kwargs: Any) -> Iterator[Any]:
         if keeps_cache(model, args, kwargs):
             require_correct_cache(model, model.writer)
+        generation.announce()
         call, steps = Call(), generate(*args, **kwargs)
         while True:  # the caller may run the model between two steps
             with generation.running(call):

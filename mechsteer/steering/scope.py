@@ -19,6 +19,7 @@ from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
+from mechsteer.steering.maxima import of_maxima
 from mechsteer.steering.owner import own_thread
 from mechsteer.steering.positions import PositionMask, Positions
 
@@ -90,7 +91,7 @@ def steer(
     steering = Steering(model)
     with model.facts.lock:
         try:
-            steering.watch(model)
+            steering.watch(model, moving)
             if moving:
                 steering.install(model, moving, positions, tokenizer)
         except BaseException:
@@ -131,10 +132,16 @@ class Steering:
         self._opened = ExitStack()
         self._require_own = own_thread()
 
-    def watch(self, model: Model) -> None:
-        """Refuse generation with a cache as long as the scope lasts, where that is wrong."""
-        generation.watch(model, counting=False)
+    def watch(self, model: Model, edits: Sequence[Edit]) -> None:
+        """While the scope lasts, refuse generation with a cache where that is wrong.
+
+        The first one warns of clamps at maxima, which make a model repeat itself.
+        """
+        watched = generation.watch(model, counting=False)
         self._opened.callback(generation.forget, model, counting=False)
+        if note := of_maxima(edits):
+            watched.notes.append(note)
+            self._opened.callback(_withdraw, watched.notes, note)
 
     def install(
         self, model: Model, edits: Sequence[Edit], positions: Positions, tokenizer: Any
@@ -187,6 +194,11 @@ class Steering:
         silent = [name for name, fired in self._fired.items() if not fired]
         if silent and error is None:
             warnings.warn(f"these edits never acted: no forward reached {silent}", stacklevel=2)
+
+
+def _withdraw(notes: list[str], note: str) -> None:
+    if note in notes:  # nothing was written in this scope
+        notes.remove(note)
 
 
 def _places(edit: Edit) -> tuple[HookSite, ...]:

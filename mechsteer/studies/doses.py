@@ -64,11 +64,12 @@ def mean_top1(measured: Measurements) -> Float[Tensor, " layer"]:
 
 
 def best_layer(base: Measurements) -> int:
-    """Row with the best retrieval of the base, the first of equals; not 0, which no edit reaches.
+    """The block whose output retrieves best in the base, the first of equals, as a row.
 
-    Row 0 is the embedding, which comes before every neuron.
+    Neither the embedding (row 0), which comes before every neuron and no edit reaches, nor the
+    final norm (the last row), which is no layer and has a name of its own.
     """
-    return 1 + int(mean_top1(base)[1:].argmax())
+    return 1 + int(mean_top1(base)[1:-1].argmax())
 
 
 def cost_table(

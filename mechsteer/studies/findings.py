@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.studies.conditions import Condition
+from mechsteer.studies.places import Place, places
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,19 @@ class Study:
             level of AP.
         counts: experts of each scored language in each layer, and how well the layer detects it.
         overlap: experts that each two languages share.
-        doses: retrieval on dev at every k and strength, at the best and the last layer; without
-            choices of dose the base alone.
+        doses: retrieval on dev at every k and strength, at each of the places; without choices of
+            dose the base alone.
         projection: sentences on the base's first two principal components at the best layer:
             untouched, centred, and under every chosen edit.
         hubness: how often sentences are among the 10 nearest of a query, at the best layer.
-        best_layer: row of the base model's best layer for retrieval on dev, among those that an
-            edit can reach: not the embedding.
+        best_layer: row of the base model's best layer for retrieval on dev: neither the embedding
+            nor the final norm.
         chosen: the conditions at the k and strength with the best retrieval on dev, one an edit and
             language.
-        n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1`` (final norm).
+        n_layers: blocks of the model; rows go from 0 (embedding) to ``n_layers + 1``, which is
+            transformers' ``hidden_states[-1]``.
+        final_norm: that last row; None where the model has no final norm, so that the row repeats
+            the last block's.
         n_sentences: parallel sentences of the test corpus.
         provenance: names and fingerprints of the model and the two corpora.
     """
@@ -46,14 +50,20 @@ class Study:
     best_layer: int
     chosen: tuple[Condition, ...]
     n_layers: int
+    final_norm: int | None
     n_sentences: int
     provenance: Mapping[str, Any]
 
+    @property
+    def places(self) -> dict[Place, int]:
+        """Rows that results are read at, by name, see ``mechsteer.studies.places``."""
+        return places(self.best_layer, self.n_layers, self.final_norm)
+
     def headline(self) -> pd.DataFrame:
-        """Means over all ordered pairs at the best and the last layer, one row a condition."""
+        """Means over all ordered pairs at each of the places, one row a condition."""
         rows = self.results
         rows = rows[(rows["source"] == "*") & (rows["target"] == "*")]
-        rows = rows[rows["layer"].isin([self.best_layer, self.n_layers])]
+        rows = rows[rows["layer"].isin(self.places.values())]
         rows = rows[rows["metric"].isin(["retrieval_top1", "mexa"])]
         named = ["kind", "edit", "language", "k", "seed"]
         return rows[[*named, "layer", "metric", "value", "ci_low", "ci_high"]]

@@ -28,6 +28,13 @@ class ScoreOptions(Reading):
         "max", "Over a sentence's real tokens.", one_of("max", "mean", "last"),
         flag="--pooling",
     )  # fmt: skip
+    also_pooling: Sequence[Literal["max", "mean", "last"]] = option(
+        ("mean",),
+        "Recorded in the same pass, so that edits can hold experts at values of it too; the "
+        "--pooling itself records no other.",
+        one_of("max", "mean", "last"),
+        flag="--also-pooling", many="comma", least=0,
+    )  # fmt: skip
     negative_only: Sequence[str] = option(
         (), "Languages that count as negatives and get no score.", CODES,
         flag="--negative-only", many="comma", least=0,
@@ -68,9 +75,9 @@ class StudyOptions(Options):
         None, "Try doses on N sentences of dev only, evenly spread.", whole(2),
         flag="--tune", read=int,
     )  # fmt: skip
-    choose_at: Literal["best", "last"] = option(
-        "best", "The layer at which the best dose is chosen on dev.", one_of("best", "last"),
-        flag="--choose-at",
+    choose_at: Literal["best_layer", "last_block", "final_norm"] = option(
+        "best_layer", "The row at which the best dose is chosen on dev.",
+        one_of("best_layer", "last_block", "final_norm"), flag="--choose-at",
     )  # fmt: skip
     only_chosen: bool = option(
         False, "Measure only the chosen doses on the test text.", YES_OR_NO, flag="--only-chosen"

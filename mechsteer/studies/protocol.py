@@ -32,6 +32,7 @@ from mechsteer.studies.doses import best_layer, choose, cost_table, dose_table, 
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.findings import Study
 from mechsteer.studies.options import StudyOptions
+from mechsteer.studies.places import final_norm_of, places
 from mechsteer.studies.projection import Projection
 from mechsteer.studies.runner import Measured, ModelFunctions, Runner
 from mechsteer.studies.tables import tabulate
@@ -105,14 +106,16 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     tuner = inputs.runner(inputs.dev.rows(rows), "dev")
     doses = _tried(tuner, _at(inputs.scored.dev_embeddings, rows), tried)
     best, n_layers = best_layer(doses[BASE]), len(doses[BASE].top1) - 2
-    chosen = choose(doses, tried, best if options.choose_at == "best" else n_layers)
-    table = dose_table(doses, {best, n_layers})
+    final = final_norm_of(inputs.scored.dev_embeddings)
+    read_at = places(best, n_layers, final)
+    chosen = choose(doses, tried, read_at.get(options.choose_at, n_layers))
+    table = dose_table(doses, set(read_at.values()))
     if inputs.text is not None:
         costs = cost_table(tuner, tried, inputs.text, best, targets=targets)
         table = pd.concat([table, costs], ignore_index=True)
     projection = Projection.fit(inputs.scored.dev_embeddings, best)
     runner = inputs.runner(inputs.test, "test", projection)
-    probed = dict.fromkeys((BASE, CENTRING, *chosen), (best, n_layers)) if options.quality else {}
+    probed = dict.fromkeys((BASE, CENTRING, *chosen), read_at.values()) if options.quality else {}
     measured = _measured(
         runner,
         chosen if options.only_chosen else tried,
@@ -121,11 +124,12 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
         probed=probed,
     )
     return Study(
-        **_tables(inputs, options, measured, chosen, projection, n_layers=n_layers),
+        **_tables(inputs, options, measured, chosen, projection, pairs_at=read_at.values()),
         doses=table,
         best_layer=best,
         chosen=tuple(chosen),
         n_layers=n_layers,
+        final_norm=final,
         n_sentences=inputs.test.n_sentences,
         provenance=_provenance(inputs),
     )
@@ -187,7 +191,7 @@ def _tables(
     chosen: Sequence[Condition],
     projection: Projection,
     *,
-    n_layers: int,
+    pairs_at: Collection[int],
 ) -> dict[str, pd.DataFrame]:
     """All tables but that of doses."""
     scores, languages, best = inputs.scores, inputs.test.languages, projection.layer
@@ -195,7 +199,7 @@ def _tables(
     shown = [condition for condition in (BASE, *chosen, CENTRING) if condition in measured]
     k = next((condition.k for condition in chosen if condition.k), options.ks[0])
     return {
-        "results": tabulate(measured, languages, targets=targets, pairs_at={best, n_layers}),
+        "results": tabulate(measured, languages, targets=targets, pairs_at=set(pairs_at)),
         "experts": _experts(inputs.factory, chosen),
         "counts": experts_per_layer(scores, k, by=options.by),
         "overlap": expert_overlap(scores, k, by=options.by),

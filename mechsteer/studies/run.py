@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.corpus.overlap import require_held_out
-from mechsteer.experts.score import score_recording
+from mechsteer.experts.score import all_poolings, score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
@@ -94,7 +94,7 @@ def record_for_study(
         model,
         dev,
         site=options.site,
-        pooling=options.pooling,
+        pooling=all_poolings(options.pooling, options.also_pooling),
         embeddings=True,
         directory=directory,
         reading=options.reading,

@@ -57,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "study", "first", "--test", HOSTILE, "--split", "test", "--limit", "9",
             "--target", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
             "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--text", "dev",
-            "--tune", "8", "--choose-at", "last", "--only-chosen", "--quality",
+            "--tune", "8", "--choose-at", "last_block", "--only-chosen", "--quality",
         )  # fmt: skip
         mechsteer("cards", "first", "--neuron", "1:5", "--top", "0")
         mechsteer("report", "first")
@@ -121,7 +121,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "limit": 7, "negative_only": ("deu_Latn",), "site": "linear", "pooling": "last",
     "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
     "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
-    "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "last",
+    "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
     "only_chosen": True, "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,

@@ -107,8 +107,10 @@ def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
         [("k", 5, 1.0, 1, "retrieval_top1", 0.5), ("k", 5, 1.0, 2, "retrieval_top1", 0.25)],
         columns=["edit", "k", "strength", "layer", "metric", "value"],
     )
-    table = tables.sweep(doses, pd.DataFrame(columns=["k", "value"]), 100)
-    assert table.to_dict("records") == [{"k": 5, "share": 0.05, "best": 0.5, "last": 0.25}]
+    written, rows = pd.DataFrame(columns=["k", "value"]), {"best_layer": 1, "last_block": 2}
+    table = tables.sweep(doses, written, 100, rows)
+    expected = {"k": 5, "share": 0.05, "best_layer": 0.5, "last_block": 0.25}
+    assert table.to_dict("records") == [expected]
     page = tables.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
     assert page.splitlines()[-1] == "| **5** | 5.00 % | 50.0 | 25.0 |"
 
@@ -156,12 +158,12 @@ def test_distances_are_the_papers_three_before_and_after(results, spaces) -> Non
     assert table.loc["others to target", "before"] == pytest.approx(np.mean(to_target), abs=1e-5)
     spread = np.std(to_target, ddof=1) / np.sqrt(2)
     assert table.loc["others to target", "before_sem"] == pytest.approx(spread, abs=1e-5)
-    assert "→" in tables.distance_table(table.reset_index())
+    assert "→" in tables.distance_table(table.reset_index(), "final_norm")
 
 
 def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> None:
-    table = tables.effects(results, {"best": 0, "last": 1})
-    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last'")
+    table = tables.effects(results, {"best_layer": 0, "last_block": 1})
+    asked = table.query("edit == 'none' and pairs == 'query' and place == 'last_block'")
     asked = asked[asked["metric"] == "retrieval_top1"].set_index("language")["value"]
     base = measure(spaces[BASE]).top1[1].float().mean(2)
     for code in TARGETS:
@@ -170,7 +172,7 @@ def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> N
         assert asked[code] == pytest.approx(expected, abs=1e-6)
     means = tables.over_targets(table).set_index(["edit", "place", "pairs", "metric"])["value"]
     mean = np.mean([asked[code] for code in TARGETS])
-    assert means["none", "last", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
+    assert means["none", "last_block", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
     page = tables.effect_table(table, "query")
     assert page.count("\n") == 1 + len({"none", "centring", "clamp", "random"})
 

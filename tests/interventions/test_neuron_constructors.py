@@ -243,18 +243,6 @@ def test_every_edit_of_no_experts_or_no_strength_changes_nothing() -> None:
         assert edit.scaled(0).is_identity() and not edit.is_identity()
 
 
-def test_the_edits_of_the_command_line_are_made_from_experts_alone() -> None:
-    from mechsteer.cli.edit_names import EDITS
-
-    experts = made_scores(pooling="mean").top("fra_Latn", 6)
-    made = {name: make(experts) for name, make in EDITS.items()}
-    assert list(made) == ["clamp", "clamp-mean", "damp", "zero", "aura", "shift"]
-    assert torch.equal(made["clamp-mean"].b, experts.mean)
-    assert {name: edit.name for name, edit in made.items() if edit.name != name} == {
-        "clamp-mean": "clamp"
-    }
-
-
 def test_strength_mixes_the_mapped_value_with_the_old_one() -> None:
     z = torch.linspace(-2, 2, 9)[:, None]
     for edit in every_edit(made_scores().top("fra_Latn", 6)).values():

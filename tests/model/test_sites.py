@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from mechsteer.errors import SiteError
+from mechsteer.model.hooks import read
 from mechsteer.model.load import load_model
 from mechsteer.model.sites import (
     HookSite,
@@ -15,6 +18,7 @@ from mechsteer.model.sites import (
 )
 from mechsteer.recording import embed, record
 
+BIT_EQUAL = ("llama", "xglm", "bert", "xlmr")  # TransformerLens runs their own modules
 READABLE = ("llama", "gpt2", "bloom", "xglm", "bert", "xlmr")
 WIDTHS = {"llama": 88, "gpt2": 128, "bloom": 128, "xglm": 88, "bert": 88, "xlmr": 88}
 
@@ -125,3 +129,22 @@ def test_the_residual_stream_has_a_row_before_after_and_between_all_blocks(bridg
     final = {"bert": "blocks.2.hook_out", "xlmr": "blocks.2.hook_out"}
     assert names[-1] == final.get(family, "ln_final.hook_out")
     assert set(names) <= set(model.hook_dict)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("family", READABLE)
+def test_the_last_row_is_the_last_of_transformers_hidden_states(bridge, checkpoint, family) -> None:
+    from transformers import AutoModel
+
+    ids, mask = torch.arange(3, 11).view(2, 4), torch.ones(2, 4, dtype=torch.long)
+    copy = AutoModel.from_pretrained(checkpoint(family), attn_implementation="eager").eval()
+    expected = copy(ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+    model, seen = bridge(family), {}
+    *_, last, final = residual_points(model)
+    keep = {point.hook: partial(seen.__setitem__, point.hook) for point in (last, final)}
+    read(model, ids, mask, keep)
+    if family in BIT_EQUAL:
+        assert torch.equal(seen[final.hook], expected)
+    torch.testing.assert_close(seen[final.hook], expected)
+    same = torch.equal(seen[final.hook], seen[last.hook])
+    assert same == (family in ("bert", "xlmr"))  # which have no final norm

@@ -66,6 +66,7 @@ def report(
             counts=pd.DataFrame(columns=["language", "layer", "count"]),
             chosen_layer={STEERED: CHOSEN},
             n_layers=N_LAYERS,
+            final_norm=N_LAYERS + 1,
             n_sentences=N,
             command="",
         )
@@ -104,7 +105,7 @@ CASES = {
 def test_the_verdict_says_what_was_planted(case: str) -> None:
     base, edit, drawn, did, lies, compared, bare = CASES[case]
     first, second, third, *rest = verdict(report(base, edit, drawn))
-    both = "at the chosen and the last layer"
+    both = "at the best layer, the last block and the final norm"
     assert f"Clamping the 10 top experts of fra_Latn {did} top-1 retrieval {both}" in first
     assert f"clamping experts came out {lies} {both}" in second
     assert f"clamping experts {compared} {both}" in third
@@ -118,7 +119,7 @@ def test_alignment_shrinks_distances_too_and_is_not_called_an_offset() -> None:
     base, edit, drawn, *_ = CASES["true alignment"]
     data = report(base, edit, drawn)
     distance = effects(data, metric="distance_pairs").set_index(["kind", "place"])["value"]
-    assert distance["edit", "chosen"] < -0.1
+    assert distance["edit", "best_layer"] < -0.1
     assert len(verdict(data)) == 3
 
 
@@ -132,13 +133,13 @@ def test_the_difference_to_centring_is_a_paired_bootstrap_by_sentence() -> None:
         return measures.top1[CHOSEN][different].double().mean(0)[:, None]  # [sentence, 1]
 
     expected = bootstrap_difference(hits(state(**edit)), hits(state(**base, **CENTRED)))
-    row = found.loc["chosen"]
+    row = found.loc["best_layer"]
     # means of few pairs are taken in float32
     for name in ("value", "low", "high"):
         assert row[name] == pytest.approx(getattr(expected, name).item(), abs=1e-6)
     numbers = [f"{abs(100 * row[name]):.1f}" for name in ("value", "low", "high")]
     shown = re.search(
-        r"difference with 95 % interval at the layer chosen on dev: (.*) for fra_Latn",
+        r"difference with 95 % interval at the best layer: (.*) for fra_Latn",
         verdict(data)[2],
     )
     assert shown

@@ -15,7 +15,7 @@ CHOSEN, LAST = 2, 4
 
 
 def _rows(language: str, clamp: tuple, random: tuple, centring: float) -> list[tuple]:
-    """Paired changes at the chosen layer; the same at the last, with the sign turned."""
+    """Paired changes at the best layer; the same at the last, with the sign turned."""
     rows = []
     for layer, sign in ((CHOSEN, 1), (LAST, -1)):
         tail = (layer, "*", "*", "retrieval_top1.delta")
@@ -52,7 +52,7 @@ def test_the_first_sentence_counts_languages_by_their_intervals(mixed: ReportDat
     assert "Clamping the 10 top experts of one language" in first
     assert (
         "raised top-1 retrieval for 1 and lowered it for 1 and left it undecided for 1 of 3 "
-        "languages at the chosen and the last layer"
+        "languages at the best layer and the last block"
     ) in first
 
 
@@ -63,7 +63,7 @@ def test_the_first_sentence_names_every_change_of_few_languages(mixed: ReportDat
 
 def test_the_second_sentence_compares_with_the_range_of_random_neurons(mixed: ReportData):
     second = sentences(mixed, effects(mixed))[1]
-    assert "2 seeds, changed it by −1.0 to +1.0 points at the layer chosen on dev" in second
+    assert "2 seeds, changed it by −1.0 to +1.0 points at the best layer" in second
     assert "came out above for 1 and below for 1 and inside for 1 of 3 languages" in second
 
 
@@ -72,13 +72,13 @@ def test_the_third_sentence_compares_with_centring(mixed: ReportData):
     assert "changed it by +0.1 to +10.0 points" in third
     assert (
         "more than clamping experts for 2 and no more than clamping experts for 1 of 3 languages "
-        "at the layer chosen on dev, and more than clamping experts for 1 and no more than "
-        "clamping experts for 2 of 3 languages at the last layer"
+        "at the best layer, and more than clamping experts for 1 and no more than "
+        "clamping experts for 2 of 3 languages at the last block"
     ) in third
 
 
 def _compared(language: str, value: float, low: float, high: float) -> list[tuple]:
-    """Paired differences to centring at the chosen layer; at the last one they are undecided."""
+    """Paired differences to centring at the best layer; at the last one they are undecided."""
     edit = ("edit", "clamp", language, 10, 1.0, -1)
     metric = ("*", "*", "retrieval_top1.vs_centring")
     return [
@@ -107,11 +107,11 @@ def test_the_difference_to_centring_is_given_with_its_paired_interval(compared: 
     assert "which touches no neuron, changed it by +0.1 to +10.0 points" in third
     assert (
         "clamping experts did better for 1 and fell short of that for 1 and did just as much for 1 "
-        "of 3 languages at the layer chosen on dev, and could not be told from that for all 3 "
-        "languages at the last layer"
+        "of 3 languages at the best layer, and could not be told from that for all 3 "
+        "languages at the last block"
     ) in third
     assert (
-        "(difference with 95 % interval at the layer chosen on dev: \N{MINUS SIGN}7.0 points "
+        "(difference with 95 % interval at the best layer: \N{MINUS SIGN}7.0 points "
         "[\N{MINUS SIGN}9.0, \N{MINUS SIGN}5.0] for fra_Latn, +2.0 points [+1.0, +3.0] for "
         "jpn_Jpan, 0.0 points [0.0, 0.0] for swh_Latn)"
     ) in third
@@ -122,7 +122,7 @@ def test_the_comparison_does_not_read_the_difference_of_the_two_changes(data: Re
     rows = [*_rows("fra_Latn", (0.03, 0.01, 0.05), (0.0, 0.01), 0.1)]
     both = study([*rows, *_compared("fra_Latn", 0.01, 0.005, 0.02)], data)
     third = plain(sentences(both, effects(both))[2])
-    assert "clamping experts did better at the layer chosen on dev, and could not be told" in third
+    assert "clamping experts did better at the best layer, and could not be told" in third
     assert "+1.0 points [+0.5, +2.0] for fra_Latn" in third
 
 
@@ -151,7 +151,7 @@ def _verdict_of_distances(data: ReportData, *cases: tuple[str, float, float, flo
 def test_a_shrinkage_that_no_robust_measure_shares_is_called_no_alignment(data: ReportData):
     *_, last = _verdict_of_distances(data, ("fra_Latn", 0.0, -0.01, 0.3))
     assert last == (
-        "The mean distance between translations shrank by 40 % at the layer chosen on dev, and "
+        "The mean distance between translations shrank by 40 % at the best layer, and "
         "neither retrieval nor MEXA surely rose with it: any constant offset shrinks distances, so "
         "this shows no alignment."
     )
@@ -164,7 +164,7 @@ def test_languages_whose_distances_alone_shrank_are_counted(data: ReportData):
         ("jpn_Jpan", -0.1, -0.1, 0.1),
         ("swh_Latn", 0.3, 0.3, 0.1),
     )
-    assert "shrank by 20 % to 80 % for 2 of 3 languages at the layer" in last
+    assert "shrank by 20 % to 80 % for 2 of 3 languages at the best layer" in last
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_agreement_of_all_languages_is_said_once(data: ReportData):
         for row in _rows(code, (0.03, 0.01, 0.05), (0.0, 0.01), 0.1)
     ]
     first, second, _ = sentences(study(alike, data), effects(study(alike, data)))
-    assert "raised top-1 retrieval for all 2 languages at the layer chosen on dev" in first
-    assert "above for all 2 languages at the layer chosen on dev" in second
+    assert "raised top-1 retrieval for all 2 languages at the best layer" in first
+    assert "above for all 2 languages at the best layer" in second
 
 
 def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(data: ReportData):
@@ -196,10 +196,10 @@ def test_one_language_is_named_and_an_edit_that_moved_nothing_is_said_to_have(da
     first, second, third = sentences(one, effects(one))
     assert first.startswith(
         "Clamping the 10 top experts of \u2068fra_Latn\u2069 did not change top-1 retrieval at the "
-        "chosen and the last layer"
+        "best layer and the last block"
     )
-    assert "came out inside at the chosen and the last layer" in second
-    assert "more than clamping experts at the layer chosen on dev" in third
+    assert "came out inside at the best layer and the last block" in second
+    assert "more than clamping experts at the best layer" in third
 
 
 def test_an_edit_without_experts_is_compared_with_no_random_neurons(data: ReportData):
@@ -211,7 +211,7 @@ def test_an_edit_without_experts_is_compared_with_no_random_neurons(data: Report
         made := checked(replace(whole, results=results, k={"diffmean": 0})), effects(made)
     )
     assert plain(first).startswith("Applying “diffmean” for fra_Latn raised top-1 retrieval at")
-    assert "more than applying “diffmean” at the layer chosen on dev" in second
+    assert "more than applying “diffmean” at the best layer" in second
 
 
 def test_many_languages_are_given_by_their_extremes(data: ReportData):
@@ -250,7 +250,7 @@ def test_effects_of_pairs_with_the_steered_language_are_their_own(data: ReportDa
         "kind == 'edit' and language == 'fra_Latn' and metric == 'retrieval_top1.delta' "
         "and source == 'fra_Latn' and target == '*' and layer == 3"
     )
-    own = query.query("language == 'fra_Latn' and kind == 'edit' and place == 'chosen'")
+    own = query.query("language == 'fra_Latn' and kind == 'edit' and place == 'best_layer'")
     assert own["value"].item() == at["value"].item()
 
 

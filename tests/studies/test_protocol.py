@@ -39,15 +39,15 @@ def test_a_study_holds_every_condition_once_and_no_cell_of_its_name_is_missing()
 
 def test_ks_that_are_one_number_of_neurons_are_tried_once() -> None:
     study = made_study(ks=[3, 0.1, 3])  # a tenth of 30 neurons
-    assert len(study.doses[study.doses["metric"] == "mexa"]) == 1  # the base: nothing to choose
+    assert set(study.doses["kind"]) == {"base"}  # nothing to choose
     assert not study.results.duplicated([*KEYS, "layer", "source", "target", "metric"]).any()
 
 
 def test_every_dose_is_kept_and_the_chosen_one_is_the_best_on_dev() -> None:
-    study = made_study(ks=[4, 9, 20], strengths=[0.5, 1.0, 3.0], tune=10, choose_at="last")
+    study = made_study(ks=[4, 9, 20], strengths=[0.5, 1.0, 3.0], tune=10, choose_at="last_block")
     tried = study.doses[study.doses["metric"] == "retrieval_top1"]
     assert set(tried["n"]) == {10}
-    assert set(tried["layer"]) == {study.best_layer, study.n_layers}
+    assert set(tried["layer"]) == set(study.places.values())
     at_last = tried[(tried["kind"] == "edit") & (tried["layer"] == study.n_layers)]
     assert len(at_last) == 9
     best = at_last[at_last["value"] == at_last["value"].max()].sort_values(["k", "strength"])
@@ -74,7 +74,7 @@ def test_the_best_layer_is_that_of_the_base_on_dev_and_never_the_embedding() -> 
     study = made_study(model=model)
     base = measure(model.embed(text("dev"), None)).top1.sum((1, 2, 3))
     assert base.argmax() == 0
-    assert study.best_layer == 1 + int(base[1:].argmax())
+    assert study.best_layer == 1 + int(base[1:-1].argmax())
 
 
 def test_controls_can_be_left_out_all_or_the_random_ones() -> None:
@@ -181,12 +181,12 @@ def test_the_tables_are_of_the_shape_of_the_model() -> None:
     assert study.n_sentences == N
     measured = study.results[study.results["metric"] == "silhouette"]
     assert set(measured["kind"]) == {"base", "edit", "centring"}
-    assert set(measured["layer"]) == {study.best_layer, study.n_layers}
+    assert set(measured["layer"]) == set(study.places.values())
     place = study.projection
     assert set(place["kind"]) == {"base", "edit", "centring"}
     assert (place.groupby(["kind", "source"]).size() == N).all()
     assert 0 < place["y_share"].iat[0] <= place["x_share"].iat[0] < 1
-    assert study.headline()["layer"].isin([study.best_layer, study.n_layers]).all()
+    assert study.headline()["layer"].isin(study.places.values()).all()
 
 
 def test_experts_carry_the_value_they_are_held_at() -> None:
@@ -250,3 +250,24 @@ def test_the_reading_is_part_of_every_key(tmp_path: Path) -> None:
     after = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after.keys() == before.keys()
     assert all(after[name] != before[name] for name in before)
+
+
+def test_a_model_without_a_final_norm_has_two_places() -> None:
+    model = Model()
+    embed = model.embed
+
+    def repeated(corpus, edit):  # type: ignore[no-untyped-def]
+        return {code: torch.cat((x[:-1], x[-2:-1])) for code, x in embed(corpus, edit).items()}
+
+    model.embed = repeated  # type: ignore[method-assign]
+    study = made_study(model=model, ks=[4, 9], choose_at="final_norm")
+    assert study.final_norm is None
+    assert list(study.places) == ["best_layer", "last_block"]
+    assert set(study.doses["layer"]) == set(study.places.values())
+    usual = made_study()
+    assert usual.places == {
+        "best_layer": usual.best_layer, "last_block": LAYERS - 2, "final_norm": LAYERS - 1,
+    }  # fmt: skip
+    pairs = usual.results[(usual.results["source"] != "*") & (usual.results["target"] != "*")]
+    hits = pairs[pairs["metric"] == "retrieval_top1"]
+    assert set(hits["layer"]) == set(usual.places.values())

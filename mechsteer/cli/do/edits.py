@@ -9,8 +9,8 @@ from typing import get_args
 
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import open_model
-from mechsteer.cli.do.score import run_scores
-from mechsteer.cli.edit_names import EDITS
+from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.edit_names import named_edit
 from mechsteer.corpus.languages import canonical
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
@@ -39,11 +39,11 @@ def edit_command(
     strength: float = 1.0,
 ) -> Edit:
     """Make an edit from the scores of a run and save it, with how it came about."""
-    if edit not in EDITS:
-        raise MechsteerError(f"unknown edit {edit!r}: expected {', '.join(EDITS)}")
+    named = named_edit(edit)
     run = Run.open(path)
     experts = run_scores(run).top(canonical(language), k, by=by)
-    made = EDITS[edit](experts).scaled(strength)
+    make = named.bound(lambda: recorded(run)[2])
+    made = make(experts).scaled(strength)
     found = {"edit": edit, "tied_at_cut": experts.tied_at_cut, "scored": run.manifest["inputs"]}
     made = replace(made, provenance={**made.provenance, **found})
     save_edit(made, output)

@@ -47,5 +47,5 @@ def model_of(run: Run) -> Model:
 
 
 def asked_of(run: Run) -> ScoreRequest:
-    """What the run's ``mechsteer score`` was asked."""
-    return from_json(ScoreRequest, run.manifest["inputs"])
+    """What the run's ``mechsteer score`` was asked; an older one recorded one pooling."""
+    return from_json(ScoreRequest, {"also_pooling": ()} | run.manifest["inputs"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,12 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
-from mechsteer.cli.edit_names import EDITS
+from mechsteer.cli.edit_names import FORMS, NamedEdit, is_named, named_edit
 from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
-from mechsteer.interventions import load_edit
+from mechsteer.interventions import Edit, load_edit
+from mechsteer.recording import Recording
 from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.files import save_study
 from mechsteer.studies.findings import Study
@@ -29,20 +30,23 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     edits = studied(request.edits)
     options = replace(request, targets=tuple(canonical(code) for code in request.targets))
     run = Run.open(path)
-    run.stage("score")
+    scores = run_scores(run)
+    for edit in edits.values():
+        if isinstance(edit, NamedEdit):
+            edit.require(scores)
     with locked(path):
         dev, test = read_test(run, request)
         text = read_costed(request.text, dev)
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
         with run.timed("study"):
-            scored = Scored(run_scores(run), recording.embeddings_by_language())
+            scored = Scored(scores, recording.embeddings_by_language())
             inputs = Inputs(
                 model_functions(model, reading),
                 scored,
                 dev,
                 test,
-                EditFactory(scored.scores, edits, options.by),
+                EditFactory(scores, _bound(edits, recording), options.by),
                 reading,
                 text=text,
                 folder=path / "states",
@@ -52,29 +56,37 @@ def study_command(path: Path, request: StudyRequest) -> Study:
         return found
 
 
-def studied(given: Sequence[str]) -> dict[str, Studied]:
-    """Edits by name: those that scores alone can make, and files that ``mechsteer edit`` wrote.
+def studied(given: Sequence[str]) -> dict[str, NamedEdit | Edit]:
+    """Edits by name, as they are typed, and files that ``mechsteer edit`` wrote.
 
     A file is called by its name without the last suffix.
 
     Raises:
         MechsteerError: no such edit, two of one name, or what ``load_edit`` refuses.
     """
-    made: dict[str, Studied] = {}
+    made: dict[str, NamedEdit | Edit] = {}
     sources: dict[str, str] = {}
     for source in given:
-        name = source if source in EDITS else _name_of(source)
+        name = source if is_named(source) else _name_of(source)
         if name in made:
             raise MechsteerError(
                 f"two edits are called {name!r} ({sources[name]} and {source}): rename a file, or "
                 "name each edit once"
             )
-        made[name] = EDITS[source] if source in EDITS else load_edit(source)
+        made[name] = named_edit(source) if is_named(source) else load_edit(source)
         sources[name] = source
     return made
 
 
+def _bound(edits: Mapping[str, NamedEdit | Edit], recording: Recording) -> dict[str, Studied]:
+    """The edits, with the recording where one takes it."""
+    return {
+        name: edit.bound(lambda: recording) if isinstance(edit, NamedEdit) else edit
+        for name, edit in edits.items()
+    }
+
+
 def _name_of(source: str) -> str:
     if not (Path(source).suffix or source.startswith("hf://")):
-        raise MechsteerError(f"unknown edit {source!r}: expected {' or '.join(EDITS)}, or a file")
+        raise MechsteerError(f"unknown edit {source!r}: expected {FORMS}, or a file")
     return source.rsplit("/", 1)[-1] if source.startswith("hf://") else Path(source).stem

@@ -16,7 +16,11 @@ from mechsteer.cli.show.terminal import print_table
 
 @cli.command()
 @RUN
-@click.option("--edit", default="clamp", show_default=True, help="clamp, clamp-mean, …")
+@click.option(
+    "--edit", default="clamp", show_default=True,
+    help="clamp[:VALUE[:POOLING]], damp[:FACTOR], zero, aura, shift; "
+    "VALUE: median, mean, p90 or 2.5.",
+)  # fmt: skip
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option(
     "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
