@@ -31,6 +31,9 @@ from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, token
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.views import bridged, keep, view_of
 from mechsteer.model.weights import origin
+from mechsteer.progress import stage
+
+_SILENT = 2.0  # seconds of loading before a line says so
 
 
 def load_model(
@@ -76,7 +79,7 @@ def load_model(
         require_whole(Path(name))
     usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     where = {"device": usual} if device_map is None else {"device_map": device_map}
-    with quiet():
+    with quiet(), stage(f"loading {name}", after=_SILENT):
         try:
             view, tokenizer, gguf = _open(name, adapter, usual, dtype, revision=revision, **where)
         except ModelError:
