@@ -47,8 +47,9 @@ class BridgeModel(Model):
 
     @property
     def unembedding(self) -> Tensor | None:
-        """See ``Model``."""
-        return getattr(getattr(self.module, "unembed", None), "W_U", None)
+        """See ``Model``; the heads of encoders do more than that."""
+        head = getattr(self.module, "unembed", None)
+        return getattr(head, "W_U", None) if self.is_causal or self.is_encoder_decoder else None
 
     @property
     def source(self) -> str:
@@ -57,7 +58,8 @@ class BridgeModel(Model):
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         """See ``Model``."""
-        return self.module(*args, **inputs)
+        with self.facts.lock:
+            return self.module(*args, **inputs)
 
     def generate(self, *args: Any, **options: Any) -> Any:
         """See ``Model``; with TransformerLens's options.
@@ -67,9 +69,10 @@ class BridgeModel(Model):
         """
         from mechsteer.model.cached import keeps_cache, require_correct_cache
 
-        if keeps_cache(self, args, options):
-            require_correct_cache(self, self.writer)
-        return self.module.generate(*args, **options)
+        with self.facts.lock:
+            if keeps_cache(self, args, options):
+                require_correct_cache(self, self.writer)
+            return self.module.generate(*args, **options)
 
     def require_raw(self) -> None:
         """See ``Model``."""
