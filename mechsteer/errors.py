@@ -28,11 +28,29 @@ def _escaped(character: str) -> str:
     return character
 
 
+def shown(value: object, limit: int = 60) -> str:
+    """A value for a message: its representation, cut after ``limit`` characters.
+
+    >>> shown("x" * 9, 5)
+    "'xxxx…"
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _shortened(message: str, head: int = 1500, tail: int = 400) -> str:
+    """A message without its middle, if that is long: what to do stands at the end."""
+    return message if len(message) <= head + tail else f"{message[:head]} … {message[-tail:]}"
+
+
 class MechsteerError(ValueError):
     """Base of every refusal."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(printable(str(message)))
+        super().__init__(printable(_shortened(str(message))))
 
 
 class CorpusError(MechsteerError):

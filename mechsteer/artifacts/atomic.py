@@ -57,10 +57,11 @@ def replacing(path: Path) -> Iterator[Path]:
         if part is not None:
             with suppress(OSError):  # where it cannot be, it is not
                 part.unlink()
-        if not isinstance(error, OSError):
+        if isinstance(error, ArtifactError) or not isinstance(error, OSError | ValueError):
             raise
         shown = str(path) if len(str(path)) < 200 else f"{str(path)[:200]}…"
-        raise ArtifactError(f"cannot write {shown}: {error.strerror or error}") from error
+        why = getattr(error, "strerror", None) or error  # ValueError: NUL in a name
+        raise ArtifactError(f"cannot write {shown}: {why}") from error
     finally:
         if descriptor is not None:
             os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import xxhash
 from torch import Tensor
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.errors import ArtifactError
+from mechsteer.errors import ArtifactError, shown
 
 _NOTES = "mechsteer"  # the one key of a file's metadata: safetensors keeps no order of several
 _CHECKSUM = "checksum"
@@ -40,11 +41,9 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is missing, is not JSON, or is not an object.
     """
-    _require_file(path)
+    data = read_bytes(path)
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from None
+        content = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not JSON ({error}): delete it and run again") from None
     if not isinstance(content, dict):
@@ -107,7 +106,7 @@ def read_tensors(
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
             tensors = {name: file.get_tensor(name) for name in wanted}
-    except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
+    except Exception as error:  # safetensors, JSON and torch each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
     digests, metadata = _notes(notes)
     for name, tensor in tensors.items():
@@ -151,11 +150,37 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ArtifactError(f"{path} is damaged ({what}): delete it and run again") from None
 
 
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        ArtifactError: there is none, or it cannot be read.
+    """
+    _require_file(path)
+    try:
+        return path.read_bytes()
+    except (OSError, MemoryError) as error:
+        raise ArtifactError(f"cannot read {path}: {_why(error)}") from None
+
+
 def _require_file(path: Path) -> None:
     """Refuse what is no file before it is opened: a pipe would block for ever."""
-    if not path.is_file():
-        found = "something else" if path.exists() else "none"
-        raise ArtifactError(f"expected a file {path}, found {found}")
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise ArtifactError(f"expected a file {path}, found none") from None
+    except (OSError, ValueError) as error:  # ValueError: NUL in a name
+        raise ArtifactError(f"cannot read {str(path)[:200]}: {_why(error)}") from None
+    if not stat.S_ISREG(mode):
+        raise ArtifactError(f"expected a file {path}, found something else")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def file_hash(path: Path) -> str:
@@ -176,9 +201,4 @@ def content_hash(content: Any) -> str:
 def explain_difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Name the keys in which two records differ, with both values, for an error message."""
     keys = sorted(k for k in {*expected, *found} if expected.get(k) != found.get(k))
-    return "; ".join(f"{k}: {_short(found.get(k))} ≠ {_short(expected.get(k))}" for k in keys)
-
-
-def _short(value: object, limit: int = 60) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return "; ".join(f"{k}: {shown(found.get(k))} ≠ {shown(expected.get(k))}" for k in keys)

@@ -83,6 +83,17 @@ class Run:
             )
         return cls(path, _checked(path, verified(manifest, file)))
 
+    def input(self, name: str) -> str:
+        """A text among the inputs: the model's name, say.
+
+        Raises:
+            ArtifactError: there is none of that name.
+        """
+        found = self.manifest["inputs"].get(name)
+        if not isinstance(found, str):
+            raise ArtifactError(f"{self.path / 'manifest.json'} names no {name}: score again")
+        return found
+
     def stage(self, name: str) -> dict[str, Any]:
         """What a finished stage recorded, its files checked against their hashes.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mechsteer.errors import ModelError
 from mechsteer.model.interface import Model
-from mechsteer.model.sites import HookSite
+from mechsteer.model.sites import HookSite, direct_path
 from mechsteer.recording.finite import remedy
 
 _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
@@ -22,26 +22,28 @@ _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_ou
 def vocabulary_logits(model: Model, point: HookSite, neuron: int) -> Float[Tensor, " token"] | None:
     """Logits that a neuron's row of ``W_out`` alone gives, in float32.
 
-    ``W_U · (f(w) - f(-w)) / 2`` with ``w = W_out[neuron]`` and f the model's final norm: its gain
-    acts, its bias cancels, and the size of the rest of the stream, by which a norm divides in a
-    forward pass, is left out. So the order of tokens means something and the scale does not, and
-    what later layers make of the write is not in it. None where a neuron has no row of ``W_out``
-    (component ``down``, experts of a mixture), the model no unembedding, a decoder follows, or
-    the weights are offloaded.
+    ``W_U · path(W_out[neuron])``: the model's own way from the down-projection to the unembedding
+    with all else silent, see ``direct_path``. A norm after the MLP, multipliers of the residual
+    stream and the final norm act by gain and centring; their biases cancel. These are the changes
+    of the logits under a small edit of the neuron, up to a positive factor, as far as they come
+    from the write itself: left out is that a norm then also divides all else by another size (which
+    moves logits along those there are), what later layers make of the write, and a soft cap of the
+    logits, which keeps their order. So the order of tokens means something and the scale does not.
 
-    Source: Geva et al. 2022 (2203.14680), section 3, with the final norm's gain.
+    None where a neuron has no row of ``W_out`` (component ``down``, experts of a mixture), nothing
+    turns the stream into words (the heads of encoders do more), a decoder follows, or the weights
+    are offloaded.
+
+    Source: Geva et al. 2022 (2203.14680), section 3, with the norms' gains.
     """
     unembedding = model.unembedding
     if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
         return None
-    w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron][None, None]
+    w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron]
     if w.is_meta or unembedding.is_meta:
         return None
-    if found := model.stack(point.stack).norm:
-        norm = found[1]
-        w = w.to(next(norm.parameters()).device)  # layers may live on different ones
-        w = (norm(w) - norm(-w)) / 2
-    logits: Tensor = w[0, 0].float().to(unembedding.device) @ unembedding.float()
+    path = direct_path(model, point, w[None])[0]
+    logits: Tensor = path.to(unembedding.device) @ unembedding.float()
     return logits
 
 

@@ -17,8 +17,8 @@ from typing import Literal
 
 from mechsteer.corpus.codes import is_language, parse
 from mechsteer.corpus.flores import FLORES200
-from mechsteer.corpus.formats import Opaque
 from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.parquet import Opaque
 from mechsteer.errors import CorpusError, CorpusWarning
 
 # Columns of translation tables: Sardinian is srd.

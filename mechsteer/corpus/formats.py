@@ -7,25 +7,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mechsteer.corpus.text import read_lines, require_regular
+from mechsteer.corpus.parquet import read_columns
+from mechsteer.corpus.text import read_lines
 from mechsteer.errors import CorpusError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 """Endings of the files that are read as tables."""
 
 _LONGEST_FIELD = 2**31 - 1  # characters; csv's own limit of 131,072 is shorter than documents
-
-
-@dataclass(frozen=True)
-class Opaque:
-    """A cell of a type that is never text, a date or a decimal number, say."""
-
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -106,29 +96,8 @@ def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
 
 
 def _parquet(path: Path) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    require_regular(path)
-    try:
-        data = pq.read_table(path)
-        columns = {name: _cells(data.column(i)) for i, name in enumerate(data.column_names)}
-    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CorpusError(f"cannot read {path}: {reason}") from error
-    if len(columns) != len(data.column_names):
-        raise CorpusError(f"{path}: a column name occurs twice in {', '.join(data.column_names)}")
-    return Table(str(path), columns, range(1, data.num_rows + 1))
-
-
-def _cells(column: pa.ChunkedArray) -> Sequence[object]:
-    """Cells as Python objects; those of a type that is never text (a date, say) as its name."""
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        return [Opaque(str(kind))] * len(column)
-    return list(column.to_pylist())
+    columns, rows = read_columns(path)
+    return Table(str(path), columns, range(1, rows + 1))
 
 
 def _json_lines(path: Path) -> Table:

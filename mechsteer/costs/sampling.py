@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.costs.drawing import draw
 from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.cached import require_correct_cache
@@ -94,30 +95,6 @@ def sample(
         tokens += [_until(row, ends) for row in written.tolist()]
     texts = tuple(tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens)
     return Generations(tuple(tokens), texts)
-
-
-def draw(
-    logits: Float[Tensor, "row word"],
-    uniform: Float[Tensor, " row"],
-    *,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-) -> Int[Tensor, " row"]:
-    """The word of each row at a uniform number in [0, 1); equal logits go by word number.
-
-    >>> draw(torch.tensor([[0.0, 9.0, 0.0]]), torch.tensor([0.5]))
-    tensor([1])
-    """
-    if temperature == 0:
-        return logits.argmax(-1)
-    p, words = (
-        (logits.double() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
-    )
-    cumulative = p.cumsum(-1)
-    last = (cumulative < top_p).sum(-1, keepdim=True).clamp(max=p.shape[-1] - 1)
-    point = uniform.to(p)[:, None] * cumulative.gather(-1, last)
-    place = torch.minimum((cumulative <= point).sum(-1, keepdim=True), last)
-    return words.gather(-1, place)[:, 0]
 
 
 def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:

@@ -13,12 +13,13 @@ from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
+from mechsteer.experts.compiling import compiling
 from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import STATISTICS, NeuronScores
+from mechsteer.experts.told import told
 from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
-from mechsteer.model.identity import ModelIdentity
-from mechsteer.model.sites import HookSite, Site
+from mechsteer.model.sites import Site
 from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
@@ -98,7 +99,7 @@ def score_recording(
     for point in progress(recording.site.points, "scoring", "layer"):
         for how, names in wanted.items():
             activations = recording.activations(point, pooling=how)
-            with naming(point):
+            with naming(point), compiling():
                 scores = score_columns(activations, recording.labels)
             for column, name in names.items():
                 columns.setdefault(column, []).append(getattr(scores, name)[targets].cpu())
@@ -142,11 +143,13 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
     Raises:
         ArtifactError: the tensors are not those the record speaks of.
     """
-    site = Site(record["site"], tuple(HookSite(**point) for point in record["points"]))
-    tensors, _ = read_tensors(path)
-    shape = (len(record["languages"]), site.n_neurons)
-    names = _columns(record["pooling"], record.get("beside", ())).values()
-    tables = {column: torch.empty(shape) for some in names for column in some}
+    known = told(record, f"the scores of {path}")
+    site, tensors = Site(known.site, known.points), read_tensors(path)[0]
+    names = [name for some in _columns(known.pooling, known.beside).values() for name in some]
+    shape = (len(known.languages), site.n_neurons)
+    if sum(tensor.numel() for tensor in tensors.values()) != len(names) * shape[0] * shape[1]:
+        raise ArtifactError(f"{path} does not match its manifest (other sizes): score again")
+    tables = {name: torch.empty(shape) for name in names}
     try:
         for component in dict.fromkeys(point.component for point in site.points):
             prefix = "" if component == "post" else f"{component}."
@@ -158,13 +161,15 @@ def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
                     table[:, span] = part
     except (KeyError, RuntimeError, IndexError) as error:
         raise ArtifactError(f"{path} does not match its manifest ({error}): score again") from None
+    if not all(table.isfinite().all() for table in tables.values()):
+        raise ArtifactError(f"{path} holds scores that are not finite: score again")
     return NeuronScores(
-        languages=tuple(record["languages"]),
+        languages=known.languages,
         site=site,
-        pooling=record["pooling"],
-        counts=tuple(record["counts"]),
-        n_sentences=record["n_sentences"],
-        model=ModelIdentity(**record["model"]) if record["model"] else None,
+        pooling=known.pooling,
+        counts=known.counts,
+        n_sentences=known.n_sentences,
+        model=known.model,
         **_together(tables),
     )
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.compiling import compiling
 from mechsteer.kernels import permutation_test
 from mechsteer.progress import progress
 from mechsteer.recording.finite import naming
@@ -131,7 +132,7 @@ def significance_of(
 
     def p_of(point: HookSite) -> Float[Tensor, " neuron"]:
         x = recording.activations(point, pooling=how)
-        with naming(point):
+        with naming(point), compiling():
             found = permutation_test(
                 x,
                 recording.labels,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.compiling import compiling
 from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
@@ -57,7 +58,7 @@ def top_of_recording(
     for point in progress(recording.site.points, "searching", "layer"):
         x = recording.activations(point, pooling=pooling)
         most = min(count, x.shape[1])
-        with naming(point):
+        with naming(point), compiling():
             found.append(top_experts(x, positive, most, labels=recording.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.model.sites import HookSite, Site
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class NeuronEdit:
             raise MechsteerError(f"edit {self.name!r} has coefficients that are not finite")
         if any(bound.isnan().any() for bound in window):
             raise MechsteerError(f"edit {self.name!r} has a window whose ends are not numbers")
+        _require_provenance(self.provenance)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -121,7 +122,10 @@ class ResidualEdit:
             raise MechsteerError(f"expected factors [*{shape}, rank] of one shape, got {shapes}")
         if not all(t.isfinite().all() for t in (self.v, *factors)):
             raise MechsteerError(f"edit {self.name!r} has entries that are not finite")
+        if len(set(self.languages)) != len(self.languages):
+            raise MechsteerError(f"expected distinct languages, got {', '.join(self.languages)}")
         _require_finite(self.strength)
+        _require_provenance(self.provenance)
 
     def scaled(self, strength: float) -> ResidualEdit:
         """The edit at ``strength`` times its present λ. λ=0 is no edit at all."""
@@ -169,5 +173,16 @@ def fingerprint(edit: Edit) -> str:
 
 
 def _require_finite(strength: float) -> None:
-    if not math.isfinite(strength):
-        raise MechsteerError(f"expected a finite strength, got {strength}")
+    try:
+        finite = math.isfinite(strength)
+    except (TypeError, OverflowError):  # no number, or one beyond float64
+        finite = False
+    if not finite:
+        raise MechsteerError(f"expected a finite strength, got {shown(strength)}")
+
+
+def _require_provenance(provenance: Any) -> None:
+    if not isinstance(provenance, Mapping):
+        kind = type(provenance).__name__
+        raise MechsteerError(f"expected a provenance of names and values, got {kind}")
+    _require_finite(provenance.get("strength", 1.0))

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -21,7 +21,9 @@ from torch import Tensor
 
 from mechsteer import __version__
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.artifacts.described import described, value
+from mechsteer.artifacts.files import read_bytes
+from mechsteer.errors import ArtifactError, MechsteerError, shown
 from mechsteer.interventions.download import fetch
 from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
 from mechsteer.model.identity import ModelIdentity
@@ -31,10 +33,43 @@ EDIT_SCHEMA = 1
 
 _KINDS: dict[str, type[NeuronEdit] | type[ResidualEdit]]
 _KINDS = {"neuron": NeuronEdit, "residual": ResidualEdit}
-_TENSORS = {"neuron": ("index", "a", "b", "low", "high"), "residual": ("v", "left", "right")}
+_TENSORS = {  # with the number of their axes
+    "neuron": {"index": 1, "a": 1, "b": 1, "low": 1, "high": 1},
+    "residual": {"v": 3, "left": 4, "right": 4},
+}
+_OPTIONAL = frozenset(["low", "high", "left", "right"])
 _ENTRY = "mechsteer"
 _UNHASHED = "0" * 64
 _BEFORE_HASH = rb"{\"sha256\":\""  # as it stands in the file: JSON inside a JSON string
+
+
+@dataclass(frozen=True)
+class _NeuronText:
+    """All of a neuron edit but its tensors, as JSON has it."""
+
+    kind: Literal["neuron"]
+    name: str
+    site: Site
+    model: ModelIdentity | None
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _ResidualText:
+    """All of a residual edit but its tensors, as JSON has it."""
+
+    kind: Literal["residual"]
+    name: str
+    points: tuple[HookSite, ...]
+    languages: tuple[str, ...]
+    strength: float
+    restore_norm: bool
+    model: ModelIdentity | None
+    provenance: Mapping[str, Any]
+
+
+_TEXTS: dict[str, type[_NeuronText] | type[_ResidualText]]
+_TEXTS = {"neuron": _NeuronText, "residual": _ResidualText}
 
 
 def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
@@ -55,13 +90,13 @@ def edit_bytes(edits: Edit | Sequence[Edit]) -> bytes:
     if not edits:
         raise MechsteerError("expected an edit to save, got none")
     tensors: dict[str, Tensor] = {}
-    described = []
+    texts = []
     for number, edit in enumerate(edits):
         kind = next(name for name, cls in _KINDS.items() if isinstance(edit, cls))
-        described.append({"kind": kind} | _description(edit, kind))
+        texts.append({"kind": kind} | _description(edit, kind))
         kept = {name: getattr(edit, name) for name in _TENSORS[kind]}
         tensors |= {f"{number}.{name}": t for name, t in kept.items() if t is not None}
-    return _serialised(tensors, described)
+    return _serialised(tensors, texts)
 
 
 def load_edit(source: str | Path) -> Edit:
@@ -91,32 +126,29 @@ def load_edits(source: str | Path) -> tuple[Edit, ...]:
     if str(source).startswith("hf://"):
         return load_edits(fetch(str(source)))
     path = Path(source)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ArtifactError(f"cannot read an edit from {path}: {reason}") from None
+    data = read_bytes(path)
     _require_intact(path, data)
-    described, tensors = _parsed(path, data)
+    texts, tensors = _parsed(path, data)
     try:
-        edits = tuple(_edit(i, content, tensors) for i, content in enumerate(described))
-    except (KeyError, TypeError, AttributeError, MechsteerError) as error:
+        edits = tuple(_edit(i, text, tensors) for i, text in enumerate(texts))
+    except MechsteerError as error:
         raise ArtifactError(f"{path} describes no edit that can be applied: {error}") from None
     if tensors or not edits:
         raise ArtifactError(f"{path} holds tensors that belong to no edit: {sorted(tensors)}")
     return edits
 
 
-def _serialised(tensors: Mapping[str, Tensor], described: Sequence[Mapping[str, Any]]) -> bytes:
+def _serialised(tensors: Mapping[str, Tensor], texts: Sequence[Mapping[str, Any]]) -> bytes:
     content = {
         "sha256": _UNHASHED,
         "schema": EDIT_SCHEMA,
         "version": __version__,
-        "edits": described,
+        "edits": texts,
     }
     try:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise MechsteerError(f"expected a provenance that JSON can hold: {error}") from None
     # copies: safetensors refuses tensors that share memory, as two edits of one expert set do
     plain = {
@@ -146,15 +178,17 @@ def _parsed(path: Path, data: bytes) -> tuple[list[Any], dict[str, Tensor]]:
     try:
         tensors = load(data)
         content = json.loads(json.loads(header)["__metadata__"][_ENTRY])
-        schema, edits = content["schema"], content["edits"]
+        value(Mapping[str, Any], content, _ENTRY)
+        schema = value(int, content.get("schema"), "schema")
+        edits: list[Any] = value(list, content.get("edits"), "edits")
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path} is not an edit that mechsteer saved: {error}") from None
     if schema != EDIT_SCHEMA:
         raise ArtifactError(
-            f"{path} has schema {schema!r} (mechsteer {content.get('version')}), this mechsteer "
-            f"({__version__}) reads {EDIT_SCHEMA}: use the version that wrote it"
+            f"{path} has schema {schema} (mechsteer {str(content.get('version'))[:20]}), this "
+            f"mechsteer ({__version__}) reads {EDIT_SCHEMA}: use the version that wrote it"
         )
-    return list(edits), tensors
+    return edits, tensors
 
 
 def _description(edit: Edit, kind: str) -> dict[str, Any]:
@@ -169,26 +203,20 @@ def _description(edit: Edit, kind: str) -> dict[str, Any]:
     return {name: plain(getattr(edit, name)) for name in names}
 
 
-def _edit(number: int, content: Mapping[str, Any], tensors: dict[str, Tensor]) -> Edit:
+def _edit(number: int, text: Any, tensors: dict[str, Tensor]) -> Edit:
     """Build one edit, taking its tensors out of ``tensors``."""
-    values = dict(content)
-    kind = values.pop("kind")
-    if kind not in _KINDS:
-        raise MechsteerError(f"unknown kind {kind!r}, expected {' or '.join(_KINDS)}")
-    for name in _TENSORS[kind]:
-        values[name] = tensors.pop(f"{number}.{name}", None)
+    kind = text.get("kind") if isinstance(text, Mapping) else None
+    known = _TEXTS.get(kind) if isinstance(kind, str) else None
+    if known is None or kind is None:
+        raise MechsteerError(f"unknown kind {shown(kind)}, expected {' or '.join(_KINDS)}")
+    values = dict(vars(described(known, text, f"edits[{number}]")))
+    del values["kind"]
+    for name, n_axes in _TENSORS[kind].items():
+        tensor = values[name] = tensors.pop(f"{number}.{name}", None)
         expected = torch.int64 if name == "index" else torch.float32
-        if values[name] is not None and values[name].dtype != expected:
-            raise MechsteerError(f"{name} is {values[name].dtype}, expected {expected}")
-    values["model"] = ModelIdentity(**values["model"]) if values["model"] else None
-    if kind == "neuron":
-        site = values["site"]
-        values["site"] = Site(site["name"], _points(site["points"]))
-    else:
-        values["points"] = _points(values["points"])
-        values["languages"] = tuple(values["languages"])
+        if tensor is None and name in _OPTIONAL:
+            continue
+        if tensor is None or tensor.dtype != expected or tensor.ndim != n_axes:
+            found = "missing" if tensor is None else f"{tensor.dtype} {[*tensor.shape]}"
+            raise MechsteerError(f"{name} is {found}, expected {expected} with {n_axes} axes")
     return _KINDS[kind](**values)
-
-
-def _points(points: Sequence[Mapping[str, Any]]) -> tuple[HookSite, ...]:
-    return tuple(HookSite(**point) for point in points)

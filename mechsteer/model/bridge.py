@@ -47,8 +47,9 @@ class BridgeModel(Model):
 
     @property
     def unembedding(self) -> Tensor | None:
-        """See ``Model``."""
-        return getattr(getattr(self.module, "unembed", None), "W_U", None)
+        """See ``Model``; the heads of encoders do more than that."""
+        head = getattr(self.module, "unembed", None)
+        return getattr(head, "W_U", None) if self.is_causal or self.is_encoder_decoder else None
 
     @property
     def source(self) -> str:

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.options.rules import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Record = TypeVar("Record", bound="Options")
 REQUIRED = dataclasses.MISSING
+_MOST = 10_000  # of what is counted, seeds say: each is a pass over a corpus
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Option:
         fits = listed and len(parts) >= self.least if self.many else True
         if not fits or not all(map(self.rule.holds, parts)):
             some = f"{'one or more' if self.least else 'some'}, each " if self.many else ""
-            raise MechsteerError(f"expected {some}{self.rule.expected}, got {value!r}")
+            raise MechsteerError(f"expected {some}{self.rule.expected}, got {shown(value)}")
         return tuple(parts) if self.many else parts[0]
 
     def parsed(self, text: str) -> Any:
@@ -74,7 +75,7 @@ class Option:
             if self.many == "comma":
                 parts = [self.read(part.strip()) for part in text.split(",") if part.strip()]
                 if not parts:
-                    raise MechsteerError(f"expected {self.rule.expected}, got {text!r}")
+                    raise MechsteerError(f"expected {self.rule.expected}, got {shown(text)}")
                 return self.checked(parts)
             if self.many == "count":
                 return self.checked(range(_count(text)))
@@ -82,7 +83,7 @@ class Option:
         except (ValueError, OverflowError) as error:
             if isinstance(error, MechsteerError):
                 raise
-            raise MechsteerError(f"expected {self.rule.expected}, got {text!r}") from None
+            raise MechsteerError(f"expected {self.rule.expected}, got {shown(text)}") from None
         return part if self.many else self.checked(part)
 
     def typed(self, value: Any) -> list[str]:
@@ -138,9 +139,15 @@ def from_json(record: type[Record], kept: Mapping[str, Any]) -> Record:
     """The record that ``as_json`` described; other keys are left alone.
 
     Raises:
-        MechsteerError: a value against its rule.
+        MechsteerError: a value against its rule, or a required one that is missing.
     """
-    return record(**{name: kept[name] for name in options_of(record) if name in kept})
+    if not isinstance(kept, Mapping):
+        raise MechsteerError(f"expected options by name, got {type(kept).__name__}")
+    given = {name: kept[name] for name in options_of(record) if name in kept}
+    for field in dataclasses.fields(record):  # type: ignore[arg-type]
+        if field.default is REQUIRED and field.name not in given:
+            raise MechsteerError(f"expected a value of {field.name!r}, got none")
+    return record(**given)
 
 
 def arguments(options: Options) -> list[str]:
@@ -214,8 +221,8 @@ def takes(*kinds: type) -> Callable[[Function], Function]:
 
 def _count(text: str) -> int:
     number = int(text)
-    if not 0 <= number < 2**31:
-        raise MechsteerError(f"expected a number of 0 or more, got {text!r}")
+    if not 0 <= number <= _MOST:
+        raise MechsteerError(f"expected a number from 0 to {_MOST}, got {shown(text)}")
     return number
 
 

@@ -70,4 +70,7 @@ def read_k(text: str) -> int | float:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
+    """Whether x is a number that float64 can hold: not a whole one beyond 1e308."""
+    return (isinstance(x, int) and not isinstance(x, bool) and abs(x) < 2**1023) or (
+        isinstance(x, float)
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, get_type_hints
 
+from mechsteer.artifacts.described import value
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
-from mechsteer.studies.conditions import Condition
+from mechsteer.errors import ArtifactError
 from mechsteer.studies.findings import Study, table_names
 
 __all__ = ["load_study", "save_study"]
@@ -30,7 +31,16 @@ def load_study(run: Run) -> Study:
     Raises:
         ArtifactError: the study has not finished, or a file of it was changed.
     """
-    facts = run.stage("study")
-    facts["chosen"] = tuple(Condition(**condition) for condition in facts["chosen"])
-    facts |= {name: read_table(run.path / f"{name}.parquet") for name in table_names()}
-    return Study(**{f.name: facts[f.name] for f in fields(Study)})
+    stage, hints, tables = run.stage("study"), get_type_hints(Study), table_names()
+    parts: dict[str, Any] = {
+        name: value(hints[name], stage.get(name), f"{name} of the study in {run.path}")
+        for name in (field.name for field in fields(Study))
+        if name not in tables
+    }
+    for part in ("model", "dev", "test"):
+        named = value(dict, parts["provenance"].get(part), f"provenance.{part}")
+        value(str, named.get("name"), f"provenance.{part}.name")
+    if missing := [name for name in tables if f"{name}.parquet" not in stage["files"]]:
+        raise ArtifactError(f"the study of {run.path} lacks {', '.join(missing)}: study again")
+    parts |= {name: read_table(run.path / f"{name}.parquet") for name in tables}
+    return Study(**parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.artifacts.described import value
 from mechsteer.artifacts.files import content_hash, read_json, write_json
 from mechsteer.artifacts.runs import versions
 from mechsteer.corpus import ParallelCorpus
@@ -87,11 +88,11 @@ class Runner:
             return self.model.bits_per_byte(texts, language, edit)
         path = self.folder / f"{condition.file_name}.{content_hash(language)[:16]}.json"
         key = self._key(condition, texts=[language, *texts])
-        known = _kept(path)
-        if known is None or known.get("key") != key or known != _signed(key, known.get("value")):
-            known = _signed(key, self.model.bits_per_byte(texts, language, edit))
-            write_json(path, known)
-        return float(known["value"])
+        known = _kept(path, key)
+        if known is None:
+            known = self.model.bits_per_byte(texts, language, edit)
+            write_json(path, _signed(key, known))
+        return known
 
     def _edit(self, condition: Condition) -> Edit | None:
         return None if condition == BASE else self.factory.edit(condition)
@@ -113,15 +114,18 @@ class Runner:
         return content_hash(facts | asked)
 
 
-def _signed(key: str, value: Any) -> dict[str, Any]:
+def _signed(key: str, value: float) -> dict[str, Any]:
     """A number with the key of what it was measured from, and a hash of both."""
     return {"key": key, "value": value, "sha256": content_hash([key, value])}
 
 
-def _kept(path: Path) -> dict[str, Any] | None:
+def _kept(path: Path, key: str) -> float | None:
+    """The number that was measured from ``key``; None where it is missing or damaged."""
     try:
-        return read_json(path)
-    except ArtifactError:  # missing or damaged: measure again
+        known = read_json(path)
+        found = float(value(float, known.get("value"), "value"))
+        return found if known == _signed(key, found) else None
+    except ArtifactError:
         return None
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 import mechsteer as ms
 from mechsteer.costs import cost, distinct, language_probability, repetition, sample
-from mechsteer.costs.sampling import draw
+from mechsteer.costs.drawing import draw
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.load import load_model

@@ -19,6 +19,7 @@ from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.hooks import read
 from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site
+from tests.families.edited import unexplained_by_a_card
 from tests.families.roster import FAMILIES, TESTED
 from tests.families.rows import Family
 from tests.families.table import BEGIN, END, PAGE, Outcome, lines, outcome_of
@@ -27,6 +28,7 @@ SUPPORTED = [key for key, family in TESTED.items() if family.sites]
 NAMED = [key for key, family in TESTED.items() if family.mlp]
 # sums in another order: a few roundings of float32 through three layers
 REBUILT = 2e-5
+WRITERS = [key for key in SUPPORTED if "post" in TESTED[key].sites and "coder" in TESTED[key].kind]
 Outcomes = dict[str, tuple[Outcome, Path]]
 
 
@@ -113,6 +115,16 @@ def _keep_output(
         _keep(seen, (name, layer), out if half is None else out.chunk(2, dim=-1)[half])
 
     return keep
+
+
+@pytest.mark.parametrize("key", WRITERS)
+def test_a_card_says_how_a_small_edit_moves_the_logits(outcomes: Outcomes, key: str) -> None:
+    assert unexplained_by_a_card(load_model(outcomes[key][1], device="cpu")) < 1e-3
+
+
+@pytest.mark.parametrize("key", ["gpt2", "gemma3", "granite", "doge"])
+def test_a_card_of_an_earlier_layer_goes_past_those_behind(checkpoint: Any, key: str) -> None:
+    assert unexplained_by_a_card(load_model(checkpoint(key), device="cpu"), layer=0) < 1e-3
 
 
 def test_the_documentations_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:

@@ -197,7 +197,7 @@ def test_nothing_and_what_json_cannot_hold_are_not_saved(tmp_path: Path) -> None
 
 def test_a_missing_file_and_a_folder_are_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(ArtifactError, match="cannot read an edit from"):
+        with pytest.raises(ArtifactError, match="expected a file"):
             ms.load_edit(path)
 
 

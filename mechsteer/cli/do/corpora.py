@@ -30,7 +30,7 @@ def scored_text(run: Run) -> LabelledCorpus:
         rows=asked.rows,
         limit=asked.limit,
     )
-    if text.fingerprint != run.manifest["inputs"]["fingerprint"]:
+    if text.fingerprint != run.input("fingerprint"):
         raise ArtifactError(
             f"the corpus {asked.corpus} has changed since {run.path} was scored: score again"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_signed
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
@@ -38,11 +39,12 @@ def model_of(run: Run) -> Model:
         MechsteerError: it cannot be loaded any more.
     """
     asked = asked_of(run)
-    model = open_model(run.manifest["inputs"]["model"], asked.device, asked.dtype)
+    model = open_model(run.input("model"), asked.device, asked.dtype)
     if (run.path / WEIGHTS).is_file() and model.origin is not None:
         model.origin.checkpoint.recall(read_signed(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
-        model.require_same(ModelIdentity(**scored["model"]))
+        place = f"the scored model of {run.path}"
+        model.require_same(described(ModelIdentity, scored.get("model"), place))
     return model
 
 

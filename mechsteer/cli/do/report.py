@@ -25,8 +25,8 @@ def cards_command(path: Path, request: CardsRequest) -> Cards:
     """
     run = Run.open(path)
     scores = run_scores(run)
-    chosen = run.manifest["stages"].get("study", {}).get("chosen", [])
-    steered = dict.fromkeys(condition["language"] for condition in chosen)
+    chosen = load_study(run).chosen if "study" in run.manifest["stages"] else ()
+    steered = dict.fromkeys(condition.language for condition in chosen)
     languages = [code for code in steered if code] or scores.languages
     subjects = [
         *(named_subject(scores, name) for name in request.neurons),
@@ -66,11 +66,12 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
 
 def how_to_repeat(run: Run) -> str:
     """What to type to make a studied run again in a folder ``RUN``: a command a line, quoted."""
-    stages, model = run.manifest["stages"], run.manifest["inputs"]["model"]
+    stages, model = run.manifest["stages"], run.input("model")
     named = ["--", model] if model.startswith("-") else [model]
+    asked = from_json(StudyRequest, stages.get("study", {}).get("arguments"))
     commands = [
         ["score", *arguments(asked_of(run)), "-o", "RUN", *named],
-        ["study", "RUN", *arguments(from_json(StudyRequest, stages["study"]["arguments"]))],
+        ["study", "RUN", *arguments(asked)],
     ]
     if "cards" in stages:
         commands.append(["cards", "RUN", *arguments(from_json(CardsRequest, stages["cards"]))])

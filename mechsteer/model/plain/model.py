@@ -89,7 +89,8 @@ class PlainModel(Model):
     @property
     def unembedding(self) -> Tensor | None:
         """See ``Model``; the heads of encoders do more than that."""
-        head = self._plain.get_output_embeddings() if self.is_causal else None
+        written = self.is_causal or self.is_encoder_decoder
+        head = self._plain.get_output_embeddings() if written else None
         return None if head is None else head.weight.T
 
     @property

@@ -9,6 +9,7 @@ from mechsteer.model.sites.find import (
     require_width,
     site_table,
 )
+from mechsteer.model.sites.path import direct_path
 from mechsteer.model.sites.points import HookSite, Site
 from mechsteer.model.sites.residual import residual_points
 from mechsteer.model.stacks import Stack
@@ -19,6 +20,7 @@ __all__ = [
     "Site",
     "SiteRow",
     "Stack",
+    "direct_path",
     "find_site",
     "require_once",
     "require_tokens",

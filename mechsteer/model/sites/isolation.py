@@ -93,7 +93,7 @@ def _isolate(
 ) -> Iterable[Any]:
     """Hooks that give a block its input, silence its parts, and keep what there was to see."""
     block = parts.block
-    yield block.register_forward_pre_hook(_instead(given.block), with_kwargs=True)
+    yield block.register_forward_pre_hook(instead(given.block), with_kwargs=True)
     yield block.register_forward_hook(lambda m, a, out: setattr(seen, "returned", _first(out)))
     yield parts.neurons.register_forward_hook(lambda m, a, out: setattr(seen, "neurons", out))
     yield parts.down.register_forward_hook(lambda m, a, out: setattr(seen, "written", out))
@@ -101,23 +101,23 @@ def _isolate(
         if is_norm(module):
             yield module.register_forward_hook(_pass_on, with_kwargs=True)
         elif module in parts.outputs:
-            yield module.register_forward_hook(_silence(given.down))
+            yield module.register_forward_hook(silence(given.down))
         elif module in mixers:
-            yield module.register_forward_hook(_silence(given.mixed))
+            yield module.register_forward_hook(silence(given.mixed))
         elif module is not block and module is not parts.neurons:
             yield module.register_forward_hook(_keep(seen), with_kwargs=True)
 
 
 def _pass_on(module: nn.Module, args: Any, kwargs: dict[str, Any], out: Any) -> Any:
     """A norm's hook that makes it the identity."""
-    got = _input(args, kwargs)
+    got = first_numbers(args, kwargs)
     if got is None:
         return out
     return (got.to(out[0].dtype), *out[1:]) if isinstance(out, tuple) else got.to(out.dtype)
 
 
-def _instead(x: Stream) -> Callable[..., Any]:
-    """A block's pre-hook that hands it ``x``."""
+def instead(x: Stream) -> Callable[..., Any]:
+    """A block's pre-hook that hands it ``x`` for its hidden states."""
 
     def hook(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         old = args[0] if args else kwargs["hidden_states"]
@@ -130,7 +130,7 @@ def _instead(x: Stream) -> Callable[..., Any]:
     return hook
 
 
-def _silence(x: Stream | None) -> Callable[..., Any]:
+def silence(x: Stream | None) -> Callable[..., Any]:
     """A hook that puts ``x``, or 0, for the first of what a module returns."""
 
     def hook(module: nn.Module, args: Any, out: Any) -> Any:
@@ -143,7 +143,7 @@ def _silence(x: Stream | None) -> Callable[..., Any]:
 
 def _keep(seen: Seen) -> Callable[..., None]:
     def hook(module: nn.Module, args: Any, kwargs: dict[str, Any], out: Any) -> None:
-        got, gave = _by_token(_input(args, kwargs)), _by_token(_first(out))
+        got, gave = _by_token(first_numbers(args, kwargs)), _by_token(_first(out))
         if got is not None and gave is not None:
             seen.calls[module] = got, gave
 
@@ -154,7 +154,7 @@ def _like(x: Stream, old: Tensor) -> Tensor:
     return x.reshape(old.shape).to(old)
 
 
-def _input(args: Any, kwargs: dict[str, Any]) -> Tensor | None:
+def first_numbers(args: Any, kwargs: dict[str, Any]) -> Tensor | None:
     """The first numbers that a module gets."""
     tensors = (x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
     return next((x for x in tensors if x.is_floating_point()), None)

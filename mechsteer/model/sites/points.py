@@ -23,6 +23,15 @@ class HookSite:
     hook: str
     width: int
 
+    def __post_init__(self) -> None:
+        """Refuse what no model has.
+
+        Raises:
+            SiteError: a layer below 0, or no neurons.
+        """
+        if self.layer < 0 or self.width < 1:
+            raise SiteError(f"expected a layer of 0 or more with neurons, got {self}")
+
     @property
     def stack(self) -> str:
         """``"encoder"`` or ``"decoder"``; empty where a model has one stack."""

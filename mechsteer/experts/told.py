@@ -1,0 +1,45 @@
+"""What a manifest tells of scores beside their tensors, read back and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mechsteer.artifacts.described import described
+from mechsteer.errors import ArtifactError
+from mechsteer.kernels import Pooling
+from mechsteer.model.identity import ModelIdentity
+from mechsteer.model.sites import HookSite
+
+
+@dataclass(frozen=True)
+class Told:
+    """What ``mechsteer.experts.score.describe`` gives, with the types that it has."""
+
+    languages: tuple[str, ...]
+    site: str
+    points: tuple[HookSite, ...]
+    pooling: Pooling
+    beside: tuple[Pooling, ...]
+    counts: tuple[int, ...]
+    n_sentences: int
+    model: ModelIdentity | None
+
+
+def told(record: Mapping[str, Any], place: str) -> Told:
+    """What a stage of the manifest tells of scores.
+
+    Raises:
+        ArtifactError: a part is missing, of another type, or no scores can have it.
+    """
+    parts = {"beside": [], **record}
+    parts.pop("files", None)
+    found = described(Told, parts, place)
+    languages, counts = found.languages, found.counts
+    repeated = len({*languages}) < len(languages) or len({*found.beside}) < len(found.beside)
+    if repeated or len(languages) != len(counts) or min(counts, default=0) < 1:
+        raise ArtifactError(f"{place}: languages, counts or poolings that no scores have")
+    if sum(counts) > found.n_sentences or found.pooling in found.beside:
+        raise ArtifactError(f"{place}: more sentences or poolings than were scored")
+    return found

@@ -1,0 +1,166 @@
+"""Damaged and hostile files of a corpus are one refusal or text; none takes memory or time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus import parquet as parquet_files
+from mechsteer.errors import CorpusError, CorpusWarning
+
+FRENCH = [f"Bonjour le monde, numéro {i}, ça va bien." for i in range(20)]
+ENGLISH = [f"Hello world, number {i}, how are you." for i in range(20)]
+COLUMNS = {"fra_Latn": FRENCH, "eng_Latn": ENGLISH}
+ROWS = [dict(zip(COLUMNS, row, strict=True)) for row in zip(FRENCH, ENGLISH, strict=True)]
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(table, written, **options)
+    return written.getvalue()
+
+
+def delimited(delimiter: str) -> bytes:
+    written = io.StringIO()
+    writer = csv.DictWriter(written, list(COLUMNS), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return written.getvalue().encode()
+
+
+LONG = pa.table({"language": ["fra_Latn", "eng_Latn"] * 10, "text": FRENCH})
+FILES = {
+    "a.parquet": parquet(pa.table(COLUMNS)),
+    "plain.parquet": parquet(pa.table(COLUMNS), compression="none", use_dictionary=False),
+    "long.parquet": parquet(LONG, compression="zstd"),
+    "pairs.parquet": parquet(pa.table({"translation": ROWS})),
+    "a.csv": delimited(","),
+    "a.tsv": delimited("\t"),
+    "a.jsonl": "\n".join(map(json.dumps, ROWS)).encode(),
+    "a.json": json.dumps(ROWS).encode(),
+    "columns.json": json.dumps(COLUMNS).encode(),
+}
+PIECES = (
+    b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n", b'"', b",", b"\t", b"{", b"}", b"[", b"]",
+    b"NaN", b"1e999", b"null", b'"\\ud800"', b"\xed\xa0\x80", b"9" * 5000, b"[" * 3000, b"\x1b[2J",
+    b'{"a":{"b":[]}}', b"\xff\xff\xff\xff\xff\xff\xff\x7f", b"PAR1",
+)  # fmt: skip
+
+
+def damaged(chance: random.Random, data: bytes) -> bytes:
+    found = bytearray(data)
+    for _ in range(chance.choice([1, 1, 2, 5])):
+        # the metadata of Parquet stands at the end
+        at = (
+            chance.randrange(len(found) + 1) if chance.random() < 0.5 else -chance.randrange(1, 900)
+        )
+        kind = chance.random()
+        if kind < 0.5:
+            found[at % len(found)] = chance.randrange(256)
+        elif kind < 0.8:
+            found[at:at] = chance.choice(PIECES)
+        elif kind < 0.9:
+            del found[at : at + chance.randrange(1, 99)]
+        else:
+            del found[at:]
+        found = found or bytearray(b"x")
+    return bytes(found)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damaged_files_are_refused_in_one_line_or_read(name: str, tmp_path: Path) -> None:
+    chance, fates = random.Random(name), Counter[str]()
+    for _ in range(60):
+        (tmp_path / name).write_bytes(damaged(chance, FILES[name]))
+        kind = chance.choice([LabelledCorpus, ParallelCorpus])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CorpusWarning)
+                corpus = kind.read(tmp_path / name)
+        except CorpusError as error:
+            assert "\n" not in str(error)
+            assert len(str(error)) < 2500
+            fates["refused"] += 1
+        else:
+            texts = [text for own in corpus.sentences.values() for text in own]
+            assert all(isinstance(text, str) and text.strip() for text in texts)
+            fates["read"] += 1
+    assert fates["refused"] > 5
+
+
+def pointed(cells: int, text: str) -> pa.Array:
+    """A column that says the same again and again, in next to no bytes."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * cells, pa.int8()), [text])
+
+
+BOMBS: dict[str, Callable[[], pa.Table]] = {
+    "rows": lambda: pa.table({"fra_Latn": pa.nulls(3_000_000), "eng_Latn": pa.nulls(3_000_000)}),
+    "columns": lambda: pa.table({f"c{i}": pa.nulls(9_000, pa.string()) for i in range(150)}),
+    "repeated text": lambda: pa.table({"fra_Latn": pointed(90_000, "Bonjour ! " * 300)}),
+    "repeated pairs": lambda: pa.table(
+        {"translation": pa.StructArray.from_arrays([pointed(90_000, "Bonjour ! " * 300)], ["fra"])}
+    ),
+    "packed text": lambda: pa.table({"fra_Latn": ["a" * 3_000_000]}),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_file_that_unpacks_to_absurd_sizes_is_refused_with_the_limit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_files, "_LEAST_BYTES", 1 << 20)
+    (tmp_path / "bomb.parquet").write_bytes(parquet(BOMBS[name](), compression="zstd"))
+    with pytest.raises(CorpusError, match=r"bytes.*expected at most [0-9,]+.*for each byte"):
+        ParallelCorpus.read(tmp_path / "bomb.parquet")
+
+
+def test_declared_rows_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    """The number of rows as thrift writes it, zigzag and in groups of 7 bits, made enormous."""
+    data = FILES["plain.parquet"]
+    found = [i for i in range(len(data) - 800, len(data) - 8) if data[i : i + 2] == b"\x16\x28"]
+    assert found
+    for at in found:
+        forged = data[: at + 1] + b"\xfe" + data[at + 2 :]  # swallows what follows as digits
+        (tmp_path / "bad.parquet").write_bytes(forged)
+        with pytest.raises(CorpusError):
+            ParallelCorpus.read(tmp_path / "bad.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([FRENCH, ENGLISH]), r"list<.*>, not text"),
+        (pa.array([{"a": "b"}] * 2), r"struct<.*>, not text"),
+        (pa.array([b"\xff", b"a"]), "binary, not text"),
+        (pa.array([[2**62], [1]], pa.list_(pa.timestamp("us"))), r"list<.*>, not text"),
+        (pa.array([2**62, 1], pa.timestamp("us")), "timestamp.*not text"),
+    ],
+    ids=["list", "struct", "binary", "list of times", "time"],
+)
+def test_columns_that_are_no_text_are_named(column: pa.Array, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    file.write_bytes(parquet(pa.table({"fra_Latn": column, "eng_Latn": ENGLISH[:2]})))
+    with pytest.raises(CorpusError, match=f"column 'fra_Latn' holds {said}"):
+        ParallelCorpus.read(file)
+    file.write_bytes(parquet(pa.table({"language": column, "text": ENGLISH[:2]})))
+    with pytest.raises(CorpusError, match=r"column 'language' holds .*, not a language code"):
+        LabelledCorpus.read(file)
+
+
+def test_pairs_of_a_translation_column_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(FILES["pairs.parquet"])
+    assert ParallelCorpus.read(tmp_path / "a.parquet").sentences == {
+        name: tuple(texts) for name, texts in COLUMNS.items()
+    }
