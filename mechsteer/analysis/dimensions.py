@@ -69,7 +69,7 @@ def without_dimensions(
     """
     d = order.shape[-1]
     counts = torch.as_tensor(k).expand(order.shape[:-1])
-    for count in counts.unique().tolist():
+    for count in set(counts.flatten().tolist()):
         _require_k(count, d, least=0, most=d - 1)
     place = order.argsort(dim=-1)  # of each dimension in the order
     kept = (place >= counts[..., None])[..., None, :]

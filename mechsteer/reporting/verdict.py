@@ -122,11 +122,11 @@ def _alone(data: ReportData, edit: str, own: pd.DataFrame, kind: Kind, what: str
         return ""
     places = here.index.get_level_values("place")
     shown = gained[gained.index.get_level_values("place").isin(places)]
-    matched = shown.index.isin(here.index)
+    matched = pd.Series(shown.index.isin(here.index), index=shown.index)
     did = {
         "did more than {}": matched & (shown["high"] < 0),
         "could not be told from {}": matched & (shown["high"] >= 0),
-        "did not do what {} did": pd.Series(~matched, index=shown.index),
+        "did not do what {} did": ~matched,
     }
     first = here[places == places[0]]
     where = f"difference with {100 * data.confidence:g} % interval "

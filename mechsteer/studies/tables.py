@@ -55,7 +55,7 @@ def tabulate(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    some = None if pairs_at is None else sorted(pairs_at)
+    some = None if pairs_at is None else sorted(set(pairs_at))
     cells = _Cells(tuple(languages), some, {"resamples": resamples, "seed": seed})
     base = measured.get(BASE)
     baselines = [known for known in BASELINES if known in measured]

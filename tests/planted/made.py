@@ -102,5 +102,5 @@ PLANTS: dict[str, tuple[Callable[[], Space], Callable[[], Space]]] = {
     "squeezed": (space, lambda: squeezed(space())),
     "unrelated": (space, lambda: space(signal=0.0, noise=1.35)),
     "centred": (space, lambda: centred(space())),
-    "massive": (space, lambda: with_massive(space())),
+    "rogue": (space, lambda: with_massive(space())),
 }

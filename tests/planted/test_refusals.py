@@ -35,7 +35,7 @@ ON_SPACES: dict[str, Callable[[Space], object]] = {
     "without_dimensions": lambda x: analysis.without_dimensions(
         x, analysis.largest_dimensions(space(**SMALL)), 2
     ),
-    "Standardisation": lambda x: analysis.standardisation(space(**SMALL))(x),
+    "Standardisation": analysis.standardisation(space(**SMALL)),
     "choose_k": lambda x: analysis.choose_k(
         _each(x, lambda e: e[None]), analysis.largest_dimensions(space(**SMALL))[None]
     ),
