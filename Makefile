@@ -72,10 +72,11 @@ newest: | $(DEMO)/report.html
 	rm -rf $(NEW)/venv
 
 # Triton's kernels without a GPU: interpreted by the newest Triton and by the oldest supported one
-# (which needs an older numpy), and compiled for three generations of GPUs. Each has a folder of its
-# own, since torch's build on PyPI asks for one in between.
+# (which needs an older numpy), and compiled by both for three generations of GPUs, with CUDA C++
+# beside them. Each has a folder of its own, since torch's build on PyPI asks for a Triton in between.
 NEW_TRITON := $(VENV)/triton-3.9
 OLD_TRITON := $(VENV)/triton-3.6
+NVRTC := $(VENV)/nvrtc-13.0
 TARGET := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --target
 
 triton: install $(NEW_TRITON) $(OLD_TRITON)
@@ -90,8 +91,14 @@ $(NEW_TRITON): | $(VENV)/installed
 $(OLD_TRITON): | $(VENV)/installed
 	$(TARGET) $@ triton==3.6.0 numpy==2.3.5
 
-aot: install $(NEW_TRITON)
-	PYTHONPATH=$(NEW_TRITON) $(BIN)/python benchmarks/aot.py
+$(NVRTC): | $(VENV)/installed
+	$(TARGET) $@ cuda-bindings==13.0.3 cuda-pathfinder==1.9.1 nvidia-cuda-nvrtc==13.0.88
+
+aot: install $(NEW_TRITON) $(OLD_TRITON) $(NVRTC)
+	PYTHONPATH=$(NEW_TRITON) $(BIN)/python -m benchmarks.aot
+	PYTHONPATH=$(OLD_TRITON) $(BIN)/python -W ignore -m benchmarks.aot
+	LD_LIBRARY_PATH=$(NVRTC)/nvidia/cu13/lib PYTHONPATH=$(NEW_TRITON):$(NVRTC) \
+		$(BIN)/python -m benchmarks.aot_cuda
 
 docs: install
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs

@@ -20,7 +20,7 @@ class BuildPy(build_py):
         if self.editable_mode:
             return
         target = Path(self.build_lib, "mechsteer", "kernels")
-        for source in sorted(Path("kernels").rglob("*.py")):
+        for source in sorted(Path("kernels").rglob("*.[pc][yu]")):  # .py and .cu
             copy = target / source.relative_to("kernels")
             copy.parent.mkdir(exist_ok=True)
             shutil.copy2(source, copy)

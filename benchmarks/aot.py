@@ -1,13 +1,17 @@
 """Compile every entry of the launch table ahead of time, without a GPU, and check what came out.
 
-``python benchmarks/aot.py [--jobs 2] [MODULE ...]`` prints one row per kernel, constants, type and
+``python -m benchmarks.aot [--jobs 2] [MODULE ...]`` prints one row per kernel, constants, type and
 architecture, with registers, stack, spills, shared memory and instructions. It exits with 1 if a
 hot kernel spills in its fast form, if one needs more shared memory than every chip grants, or if
 the table holds more than 40 launches.
 
-Each entry is compiled in two forms: ``fast`` (aligned pointers and sizes, unit strides, as the
-just-in-time compiler specialises them) for every type and architecture, and ``any`` (nothing known)
-for its first type on sm_90. Triton's own cache makes a second run free.
+Each entry is compiled in the forms that the just-in-time compiler makes of it, which knows of every
+integer whether it is 1 (then it is a constant, with a constant's operations) or divisible by 16:
+``fast`` (aligned pointers and sizes, unit strides) for every type and architecture; and for its
+first type on sm_90 ``any`` (nothing known), ``one`` (every integer is 1) and, up to Triton's own
+code, which is where such a form can fail, each integer by itself being 1 among aligned ones.
+Triton's own cache makes a second run free. Launches are tuned for the Triton of ``TUNED``: an older
+one, which is asked for sm_90 alone, must compile them but may spill.
 """
 
 from __future__ import annotations
@@ -30,13 +34,15 @@ from typing import Any
 os.environ.pop("TRITON_INTERPRET", None)  # read on import: interpreted kernels have no machine code
 
 import triton
+from triton._C.libtriton import ir
 from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton.compiler import ASTSource, make_backend
 
 import mechsteer.kernels
-from mechsteer.kernels.common.triton_launch import Launch
+from mechsteer.kernels.common.triton_launch import VERSION, Launch
 
-ARCHITECTURES = (80, 90, 100)
+TUNED = (3, 9)
+ARCHITECTURES = (80, 90, 100) if VERSION >= TUNED else (90,)
 MAX_LAUNCHES = 40
 MAX_SHARED = 48 * 1024  # bytes a launch may have on every architecture without asking for more
 BINARIES = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
@@ -85,27 +91,53 @@ def launch_table(module: str) -> dict[object, Launch]:
     return found
 
 
+def integers(launch: Launch) -> list[str]:
+    """The integer arguments of a launch, in order."""
+    known = {*launch.constants, *launch.pointers}
+    return [name for name in launch.kernel.arg_names if name not in known]
+
+
 def cases(module: str) -> Iterator[Case]:
     """Every compilation of one module's table."""
     for key, launch in launch_table(module).items():
         for dtype, architecture in product(launch.dtypes, ARCHITECTURES):
             yield Case(module, key, dtype, "fast", architecture)
-        yield Case(module, key, launch.dtypes[0], "any", 90)
+        for form in ("any", "one", *(f"{name}=1" for name in integers(launch))):
+            yield Case(module, key, launch.dtypes[0], form, 90)
 
 
 def source(launch: Launch, dtype: str, form: str) -> ASTSource:
     """Describe an entry to the compiler as the just-in-time launcher would."""
     names = launch.kernel.arg_names
-    constants = dict(launch.constants)
+    ones = {"fast": launch.unit, "any": (), "one": tuple(integers(launch))}
+    constants = dict(launch.constants) | dict.fromkeys(ones.get(form, (form.partition("=")[0],)), 1)
     attributes = {}
-    if form == "fast":
-        constants |= dict.fromkeys(launch.unit, 1)
+    if form != "any":
         aligned = [i for i, name in enumerate(names) if name not in constants]
         attributes = {(i,): [["tt.divisibility", 16]] for i in aligned}
     types = {name: kind.replace("*x", f"*{dtype}") for name, kind in launch.pointers.items()}
     signature = {n: "constexpr" if n in constants else types.get(n, "i32") for n in names}
     indexed = {(names.index(name),): value for name, value in constants.items()}
     return ASTSource(launch.kernel, signature, indexed, attributes)
+
+
+def translate(case: Case) -> None:
+    """Take a case as far as Triton's own code: what reads the kernel's Python can fail here."""
+    launch = launch_table(case.module)[case.key]
+    chip = Chip(case.architecture)
+    triton.runtime.driver.set_active(chip)
+    backend = make_backend(chip.get_current_target())
+    options = backend.parse_options({"num_warps": launch.num_warps, "enable_fp_fusion": False})
+    context = ir.context()
+    ir.load_dialects(context)
+    backend.load_dialects(context)
+    source(launch, case.dtype, case.form).make_ir(
+        chip.get_current_target(),
+        options,
+        backend.get_codegen_implementation(options),
+        backend.get_module_map(),
+        context,
+    )
 
 
 def machine_code(case: Case) -> tuple[Any, str, str]:
@@ -118,11 +150,27 @@ def machine_code(case: Case) -> tuple[Any, str, str]:
         target=chip.get_current_target(),
         options={"num_warps": launch.num_warps, "enable_fp_fusion": False},
     )
+    return compiled, *disassembled(compiled.asm["cubin"])
+
+
+def disassembled(code: bytes) -> tuple[str, str]:
+    """Resource usage and instructions of a cubin, as Triton's copies of CUDA's tools print them."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
-        cubin.write(compiled.asm["cubin"])
+        cubin.write(code)
         cubin.flush()
         usage = _run("cuobjdump", "--dump-resource-usage", cubin.name)
-        return compiled, usage, _run("nvdisasm", "-c", cubin.name)
+        return usage, _run("nvdisasm", "-c", cubin.name)
+
+
+def attempt(case: Case) -> Resources | str:
+    """The resources of a case; the word ``translated``, or what the compiler says against it."""
+    try:
+        if "=" not in case.form:
+            return compile_case(case)
+        translate(case)
+    except Exception as error:  # the other cases are to be seen too
+        return f"FAIL {type(error).__name__}: {error}"
+    return "translated"
 
 
 def compile_case(case: Case) -> Resources:
@@ -145,15 +193,19 @@ def _run(program: str, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def report(case: Case, found: Resources) -> bool:
+def report(case: Case, found: Resources | str) -> bool:
     """Print one line of the table and judge it."""
     launch = launch_table(case.module)[case.key]
-    good = not (launch.hot and case.form == "fast" and found.spills) and found.shared <= MAX_SHARED
     name = f"{case.module}.{launch.kernel.__name__.removeprefix('_')}"
     values = " ".join(f"{key.lower()}={int(value)}" for key, value in launch.constants.items())
+    head = f"{name:28} {values:44} {case.dtype:4} {case.form:15} sm_{case.architecture:<3}"
+    if isinstance(found, str):
+        print(head, found, flush=True)
+        return found == "translated"
+    tight = launch.hot and case.form == "fast" and VERSION >= TUNED
+    good = not (tight and found.spills) and found.shared <= MAX_SHARED
     print(
-        f"{name:28} {values:44} {case.dtype:4} {case.form:4} sm_{case.architecture:<3} "
-        f"warps {launch.num_warps:2} reg {found.registers:3} stack {found.stack:4} "
+        f"{head} warps {launch.num_warps:2} reg {found.registers:3} stack {found.stack:4} "
         f"spill {found.spills:3} shared {found.shared:6} sass {found.instructions:5} "
         f"ldg.128 {found.wide_loads:3} {'ok' if good else 'FAIL'}",
         flush=True,
@@ -173,7 +225,7 @@ def main() -> int:
     chosen = [case for module in options.modules or every for case in cases(module)]
     launches = {(case.module, case.key) for case in chosen}
     with ProcessPoolExecutor(options.jobs) as pool:
-        good = [report(*pair) for pair in zip(chosen, pool.map(compile_case, chosen), strict=True)]
+        good = [report(*pair) for pair in zip(chosen, pool.map(attempt, chosen), strict=True)]
     print(
         f"triton {triton.__version__}: {good.count(True)} of {len(good)} compilations are good,",
         end=" ",

@@ -1,9 +1,10 @@
 """Predict from machine code how long the hot kernels take on an H200; nothing here is measured.
 
-``python benchmarks/predict.py`` compiles them ahead of time for sm_90, counts the instructions
-that a warp executes and writes ``benchmarks/results/predictions_h200.csv``. A prediction is the
-busiest pipe's time, without latency, barriers or bank conflicts: a lower
-bound, which reality is expected to exceed by a fifth to a half.
+``python -m benchmarks.predict`` (with Triton 3.9 and NVRTC, as ``make aot`` has them) compiles them
+ahead of time for sm_90, counts the instructions that a warp executes and writes
+``benchmarks/results/predictions_h200.csv``. A prediction is the busiest pipe's time, without
+latency, barriers or bank conflicts: a lower bound, which reality is expected to exceed by a fifth
+to a half.
 
 Loops count as often as they run at that size: trip counts are listed with each prediction, in the
 order in which the loops begin in the machine code.
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -21,9 +21,10 @@ from pathlib import Path
 
 import triton
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.aot import Case, launch_table, machine_code
+from benchmarks.aot import Case, disassembled, launch_table, machine_code
+from benchmarks.aot_cuda import section
+from mechsteer.kernels.common.cuda_launch import compiled
+from mechsteer.kernels.scoring.count_sort import CONSTANTS, SOURCE
 
 RESULTS = Path(__file__).parent / "results" / "predictions_h200.csv"
 NEURONS = 458_752  # of an 8B model; 4,096 sentences of 16-bit activations each
@@ -33,7 +34,7 @@ WARPS_A_MS = 132 * 4 * 1.9e6  # schedulers of an H200 and their cycles in a mill
 # cycles that one warp's instruction keeps a scheduler's share of a pipe, by the opcode
 _PIPES = {
     "lsu": (4, "LDS STS LDG STG SHFL ATOMS LDL STL LDSM STSM REDUX ATOMG RED REDG"),
-    "mufu": (8, "MUFU I2F F2I F2F"),
+    "mufu": (8, "MUFU I2F F2I F2F POPC FLO BREV"),
     "fp64": (2, "DADD DMUL DFMA DSETP"),
     "imad": (2, "IMAD"),
     "fma": (1, "FADD FMUL FFMA"),
@@ -82,6 +83,14 @@ PARTS = (
     Part("top_experts, bounds (3.6, 3.7)", "top_experts.backend_triton", "thresholds", (8, 8)),
 )
 
+# Loops of count_sort.cu: to clear the bitmaps of classes, to number them, a jump back that is none;
+# where classes are walked, those of a thread and, four at a time, the sentences of one; then groups
+# of classes, slots of a class, halvings of a group.
+COUNT_SORT = {
+    "score by CountSort, 12 classes": ("count_sort_maps", (1, 1, 1, 1, 2, 5)),
+    "score by CountSort, 204 classes": ("count_sort_walks", (1, 1, 1, 2, 6, 1, 4, 0)),
+}
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -90,7 +99,7 @@ class Prediction:
     operation: str
     kernel: str
     form: str
-    warps: int
+    warps_a_neuron: float
     registers: int
     spills: int
     instructions_a_warp: int
@@ -106,24 +115,49 @@ def predict(part: Part) -> Prediction:
     """Compile one part for sm_90 in bfloat16 and weigh its instructions."""
     launch = launch_table(part.module)[part.key]
     _, usage, disassembly = machine_code(Case(part.module, part.key, "bf16", "fast", 90))
-    found = _executed(disassembly, part.trips)
+    form = " ".join(f"{name.lower()}={int(v)}" for name, v in launch.constants.items())
+    name = launch.kernel.__name__.removeprefix("_")
+    warps = launch.num_warps / part.rows
+    return _weighed(part.operation, (name, form), warps, part.trips, usage, disassembly)
+
+
+def predict_counting(operation: str) -> Prediction:
+    """The same of a kernel of ``count_sort.cu``, one block a neuron."""
+    kernel, trips = COUNT_SORT[operation]
+    usage, disassembly = disassembled(compiled(SOURCE, 90))
+    own = re.search(rf"Function {kernel}:\s+REG:\d+", usage)
+    form = " ".join(f"{name.lower()}={value}" for name, value in CONSTANTS.items())
+    text = section(disassembly, kernel)
+    warps = CONSTANTS["THREADS"] / 32
+    return _weighed(operation, (kernel, form), warps, trips, own[0] if own else "", text)
+
+
+def _weighed(  # noqa: PLR0917
+    operation: str,
+    kernel: tuple[str, str],
+    warps_a_row: float,
+    trips: tuple[int, ...],
+    usage: str,
+    disassembly: str,
+) -> Prediction:
+    found = _executed(disassembly, trips)
     registers = re.search(r"REG:(\d+)", usage)
     cycles = Counter({"issue": found.total()})
     for opcode, times in found.items():
         pipe, cost = _OF_OPCODE.get(opcode, ("none", 0) if opcode[0] == "U" else ("alu", 2))
         cycles[pipe] += cost * times
     pipe, most = cycles.most_common(1)[0]
-    ms = most * launch.num_warps * (NEURONS / part.rows) / WARPS_A_MS
+    ms = most * warps_a_row * NEURONS / WARPS_A_MS
     return Prediction(
-        operation=part.operation,
-        kernel=launch.kernel.__name__.removeprefix("_"),
-        form=" ".join(f"{name.lower()}={int(v)}" for name, v in launch.constants.items()),
-        warps=launch.num_warps,
+        operation=operation,
+        kernel=kernel[0],
+        form=kernel[1],
+        warps_a_neuron=warps_a_row,
         registers=int(registers[1]) if registers else 0,
         spills=found["LDL"] + found["STL"],
         instructions_a_warp=found.total(),
         busiest_pipe=pipe,
-        trips=" ".join(map(str, part.trips)),
+        trips=" ".join(map(str, trips)),
         predicted_ms=round(ms, 2),
         x_floor=round(ms / FLOOR_MS, 1),
         triton=triton.__version__,
@@ -163,7 +197,7 @@ def _loops(
 
 def main() -> None:
     """Predict every part and the sum of each operation, print and keep."""
-    rows = [predict(part) for part in PARTS]
+    rows = [predict(part) for part in PARTS] + [predict_counting(name) for name in COUNT_SORT]
     for row in rows:
         total = sum(other.predicted_ms for other in rows if other.operation == row.operation)
         print(

@@ -97,9 +97,10 @@ def _concept_kernel(  # noqa: PLR0917
     counted = tl.broadcast_to(real[None, :], [2, SIZE])
     ap = tl.sum(tl.where(counted, hits.to(tl.float64) * share, 0.0), 1)
     won = 2 * tl.sum(tl.where(counted, below, 0).to(tl.int64), 1) + ties
-    pairs = 2.0 * n_positives.to(tl.float64) * n_negatives.to(tl.float64)
+    size = tl.cast(n_positives, tl.float64)  # a launch with one positive makes it a constant
+    pairs = 2.0 * size * tl.cast(n_negatives, tl.float64)
     out = tl.minimum(m + b, n_rows - 1)
-    tl.store(ap_ptr + out, (ap / n_positives.to(tl.float64)).to(tl.float32))
+    tl.store(ap_ptr + out, (ap / size).to(tl.float32))
     tl.store(auroc_ptr + out, (won.to(tl.float64) / pairs).to(tl.float32))
     tl.store(largest_ptr + out, largest)
 

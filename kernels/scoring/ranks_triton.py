@@ -91,9 +91,9 @@ def _ranks_kernel(  # noqa: PLR0917
     words = sort_network(words, LOG, LOG, PAIRS)
     if stride_sorted > 0:
         for side in tl.static_range(ROWS):
-            keys = half(words, 16 * side) if PAIRS else words
+            own = half(words, 16 * side) if PAIRS else words
             kept = i < tl.where(m + side < n_rows, n_sentences, 0)
-            tl.store(sorted_ptr + (m + side) * stride_sorted + i, float_of(keys, x), mask=kept)
+            tl.store(sorted_ptr + (m + side) * stride_sorted + i, float_of(own, x), mask=kept)
     ends = _run_ends(words, i, n_sentences, PAIRS)
     tree = tree_of(words, i, LOG)
     query = tl.arange(0, TILE * ROWS)

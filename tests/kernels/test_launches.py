@@ -3,13 +3,11 @@ from __future__ import annotations
 import ast
 import importlib
 import os
-import subprocess
-import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from packaging.version import Version
 
 pytest.importorskip("triton", reason="without Triton there is nothing to launch")
 
@@ -74,29 +72,27 @@ def test_every_form_names_each_argument_of_its_kernel_once(module):
         assert set(launch.dtypes) <= {"bf16", "fp16", "fp32"} and launch.dtypes
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "module",
-    [
-        "edits.backend_triton",
-        "labelings.one_set_triton",
-        "neighbours.backend_triton",
-        "pooling.backend_triton",
-        "streaming.negative_counts_triton",
-        "top_experts.backend_triton",
-    ],
-)
-def test_every_form_compiles_for_every_gpu_without_spills(module):
-    triton = pytest.importorskip("triton")
-    if Version(triton.__version__) < Version("3.9"):
-        pytest.skip("the forms are tuned for Triton 3.9, which `make aot` compiles them with")
-    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        [sys.executable, "benchmarks/aot.py", module],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def aot() -> ModuleType:
+    """What ``make aot`` runs; compiled kernels are not made in a process that interprets them."""
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        pytest.skip("kernels are interpreted here")
+    return importlib.import_module("benchmarks.aot")
+
+
+def test_every_integer_is_also_compiled_as_the_constant_one() -> None:
+    found = aot()
+    for module in TRITON_MODULES:
+        cases = list(found.cases(module))
+        for key, launch in table(module).items():
+            forms = {case.form for case in cases if case.key == key}
+            integers = set(launch.kernel.arg_names) - {*launch.constants, *launch.pointers}
+            assert {"fast", "any", "one", *(f"{name}=1" for name in integers)} == forms
+
+
+@pytest.mark.parametrize("form", ["n_positives=1", "n_negatives=1", "n_rows=1", "one"])
+def test_a_launch_with_one_positive_or_negative_compiles(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = aot()
+    monkeypatch.setattr(found.triton.runtime.driver, "_active", None)  # and back afterwards
+    found.translate(found.Case("labelings.one_set_triton", 10, "bf16", form, 90))

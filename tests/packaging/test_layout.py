@@ -80,7 +80,8 @@ def test_a_wheel_holds_the_kernels_and_the_embedded_model(tmp_path: Path) -> Non
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.stat().st_size < 26e6
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {f"mechsteer/{file.relative_to(ROOT)}" for file in (ROOT / "kernels").rglob("*.py")}
+    sources = [file for kind in ("*.py", "*.cu") for file in (ROOT / "kernels").rglob(kind)]
+    expected = {f"mechsteer/{file.relative_to(ROOT)}" for file in sources}
     expected |= {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "mechsteer" / "embedded").rglob("*")

@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("mechsteer", "kernels")
 BESIDE = ("tests", "experiments", "benchmarks", "docs", "setup.py")
 OURS = {"mechsteer", "kernels", "tests", "experiments", "benchmarks"}
-# modules of other names than their packages, where these are not installed or do not say so
-ALIASES = {"faiss": "faiss-cpu", "sklearn": "scikit-learn"}
+# modules of other names than their packages, where these are not installed, do not say so or share
+# a namespace with others
+ALIASES = {"faiss": "faiss-cpu", "sklearn": "scikit-learn", "cuda": "cuda-bindings"}
 STANDARD = {*sys.stdlib_module_names, "tomllib"}  # which Python 3.10 lacks
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -46,7 +47,7 @@ def imported(places: tuple[str, ...]) -> frozenset[str]:
     siblings = {file.stem for place in BESIDE for file in (ROOT / place).rglob("*.py")}
     known = packages_distributions()
     return frozenset(
-        name_of(known.get(module, [ALIASES.get(module, module)])[0])
+        name_of(ALIASES.get(module) or known.get(module, [module])[0])
         for module in modules - OURS - STANDARD
         if module in known or module not in siblings
     )
@@ -73,13 +74,13 @@ def is_text(node: ast.expr) -> TypeGuard[ast.Constant]:
 
 
 def test_what_the_package_imports_is_declared() -> None:
-    optional = names(EXTRAS["adapters"] + EXTRAS["gguf"] + EXTRAS["language"])
+    optional = names(EXTRAS["adapters"] + EXTRAS["cuda"] + EXTRAS["gguf"] + EXTRAS["language"])
     undeclared = imported(SHIPPED) - names(PROJECT["dependencies"]) - optional
     assert not undeclared
 
 
 def test_what_the_package_declares_is_imported() -> None:
-    optional = names(EXTRAS["adapters"] + EXTRAS["gguf"] + EXTRAS["language"])
+    optional = names(EXTRAS["adapters"] + EXTRAS["cuda"] + EXTRAS["gguf"] + EXTRAS["language"])
     assert not (names(PROJECT["dependencies"]) | optional) - imported(SHIPPED)
 
 
