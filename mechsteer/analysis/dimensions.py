@@ -81,9 +81,9 @@ def without_dimensions(
 def choose_k(dev: LayerEmbeddings, order: Int[Tensor, "layer d"]) -> Int[Tensor, " layer"]:
     """For each layer the k with the best top-1 retrieval between all pairs of dev; 0 is none.
 
-    k grows through 1, 2, 3, 4, 6, 8, 12, 16, … until it has passed the best by three steps or
-    would take half of the dimensions, so that the best is none at the edge of what was tried. Of
-    equal k the smallest.
+    k grows through 1, 2, 3, 4, 6, 8, 12, 16, … until three steps brought nothing, so that the best
+    is no edge of what was tried, or no sentence would be left with a direction. Of equal k the
+    smallest.
 
     Raises:
         MechsteerError: as `without_dimensions`; sentences that are not parallel.
@@ -136,7 +136,10 @@ def standardisation(dev: LayerEmbeddings) -> Standardisation:
 def _best_k(dev: LayerEmbeddings, order: Int[Tensor, " d"]) -> int:
     best, most, since = 0, -1, 0
     for k in _grid(len(order)):
-        hits = int(retrieval(without_dimensions(dev, order, k)).top1.sum())
+        left = without_dimensions(dev, order, k)
+        if not all(bool(x.any(-1).all()) for x in left.values()):
+            break
+        hits = int(retrieval(left).top1.sum())
         best, most, since = (k, hits, 0) if hits > most else (best, most, since + 1)
         if since == 3:
             break
@@ -144,9 +147,9 @@ def _best_k(dev: LayerEmbeddings, order: Int[Tensor, " d"]) -> int:
 
 
 def _grid(d: int) -> Iterator[int]:
-    """0, 1, 2, 3, 4, 6, 8, 12, … below half of d."""
+    """0, 1, 2, 3, 4, 6, 8, 12, … below d."""
     steps = (0, 1, *(k for power in range(1, 32) for k in (2**power, 3 * 2 ** (power - 1))))
-    yield from (k for k in steps if k < d / 2)
+    yield from (k for k in steps if k < d)
 
 
 def _row(dev: LayerEmbeddings, layer: int) -> dict[str, Tensor]:
