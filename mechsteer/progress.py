@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event, Thread
+from time import time
 from typing import TypeVar
 
 from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
+_LINE = "{desc} ({elapsed})"
+_EVERY = 1.0  # seconds between two looks at the clock
 
 
 def progress(items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:
@@ -17,7 +21,28 @@ def progress(items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:
 
 
 @contextmanager
-def stage(what: str) -> Iterator[None]:
-    """Say on the terminal what is happening, and for how long, while the block runs."""
-    with tqdm(total=0, desc=what, bar_format="{desc} ({elapsed})", disable=None, leave=False):
+def stage(what: str, *, after: float = 0.0) -> Iterator[None]:
+    """Say on the terminal what is happening, and for how long, while the block runs.
+
+    Args:
+        what: in a few words.
+        after: seconds that it may take without a word.
+    """
+    done = Event()
+
+    def show(began: float) -> None:
+        if done.wait(after):
+            return
+        with tqdm(total=0, desc=what, bar_format=_LINE, disable=None, leave=False) as bar:
+            bar.start_t = began
+            bar.refresh()
+            while not done.wait(_EVERY):
+                bar.refresh()
+
+    telling = Thread(target=show, args=(time(),), daemon=True)
+    telling.start()
+    try:
         yield
+    finally:
+        done.set()
+        telling.join()

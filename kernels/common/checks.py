@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,6 +23,15 @@ def check_activations(
             f"expected activations [sentence, {neurons}] in {names}, got {x.dtype} of shape "
             f"{tuple(x.shape)}"
         )
+
+
+def check_state(state: Mapping[str, Tensor], names: Iterable[str]) -> None:
+    """Refuse what is not a tensor for each of these names, and no more."""
+    if not isinstance(state, Mapping) or set(state) != set(names):
+        got = list(state) if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"expected a state of {sorted(names)}, got {got}")
+    if wrong := [name for name in names if not isinstance(state[name], Tensor)]:
+        raise ValueError(f"expected tensors in a state, got {type(state[wrong[0]])} as {wrong[0]}")
 
 
 def first_not_finite(rows: Float[Tensor, "neuron sentence"]) -> int:

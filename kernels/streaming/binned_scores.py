@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..common.checks import check_activations, class_of_each, refuse_not_finite
+from ..common.checks import check_activations, check_state, class_of_each, refuse_not_finite
 from .bin_edges import checked_edges, single_valued
 
 __all__ = ["BinnedResult", "BinnedScores", "Bounds"]
 
 _CHUNK_ELEMENTS = 1 << 18
+_MAX_SENTENCES = 2**31 - 1  # of a bin: products of two counts fit 64 bits
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class BinnedScores:
         Raises:
             ValueError: Tensors that are missing or do not fit each other.
         """
-        if set(state) != {"counts", "edges"}:
-            raise ValueError(f"expected a state of ['counts', 'edges'], got {sorted(state)}")
+        check_state(state, ("counts", "edges"))
         counts, edges = state["counts"], state["edges"]
         if counts.ndim != 3 or counts.dtype != torch.int64 or counts.device != edges.device:
             raise ValueError(
@@ -114,6 +114,12 @@ class BinnedScores:
             raise ValueError(
                 f"expected counts of shape {tuple(made._counts.shape)} for edges "
                 f"{tuple(edges.shape)}, got {tuple(counts.shape)}"
+            )
+        totals = counts.sum(1)
+        if (counts < 0).any() or (counts > _MAX_SENTENCES).any() or (totals != totals[:1]).any():
+            raise ValueError(
+                "expected counts of 0 and above that add up to as many sentences of each class at "
+                "every neuron, got others: start again from a saved state"
             )
         made._counts.copy_(counts)
         return made

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..common.backends import usable
-from ..common.checks import check_activations, class_of_each, raise_not_finite
+from ..common.checks import check_activations, check_state, class_of_each, raise_not_finite
 from ..labelings.operation import LabelingScores
 from .key_pages import KEYS, PAGES, KeyPages, memory
 
@@ -96,10 +96,13 @@ class KeyCounts:
         Raises:
             ValueError: Tensors that are missing or do not fit each other.
         """
-        expected = {"example", "pages", "sizes", "table"}
-        if set(state) != expected:
-            raise ValueError(f"expected a state of {sorted(expected)}, got {sorted(state)}")
+        check_state(state, ("example", "pages", "sizes", "table"))
         table, pages, sizes = state["table"], state["pages"], state["sizes"]
+        if table.ndim != 2 or sizes.ndim != 1:
+            raise ValueError(
+                f"expected a table [neuron, page] and sizes [class], got {tuple(table.shape)} and "
+                f"{tuple(sizes.shape)}"
+            )
         n_pages = int((table >= 0).sum())
         right = (torch.int32, torch.int32, torch.int64, (n_pages, KEYS, len(sizes)), PAGES)
         got = (table.dtype, pages.dtype, sizes.dtype, tuple(pages.shape), table.shape[-1])
@@ -109,6 +112,7 @@ class KeyCounts:
             raise ValueError(
                 f"expected a table of {n_pages} pages with types and shapes {right}, got {got}"
             )
+        _check_counts(table, pages, sizes)
         made = cls(len(table), len(sizes), state["example"].dtype, budget=budget, device=device)
         made._counts.fill(table, pages)
         made._sizes = sizes.detach().cpu().clone()
@@ -209,6 +213,21 @@ def _backend(x: Tensor) -> ModuleType:
     if x.device.type == "cpu" and usable("numba"):
         return import_module(".key_counts_cpu", __package__)
     return import_module(".key_counts_torch", __package__)
+
+
+def _check_counts(table: Tensor, pages: Tensor, sizes: Tensor) -> None:
+    """Refuse counts below 0, or that are not those of all sentences at every neuron."""
+    used = table >= 0
+    rows = used.nonzero()[:, 0].to(pages.device)
+    each = pages.sum(1)[table[used].long().to(pages.device)]
+    found = torch.zeros(len(table), len(sizes), dtype=torch.int64, device=pages.device)
+    found.index_add_(0, rows, each)
+    if (sizes < 0).any() or (pages < 0).any() or (found != sizes.to(found.device)).any():
+        raise ValueError(
+            "expected counts of 0 and above that add up to the sentences of each class at every "
+            "neuron, got others: start again from a saved state"
+        )
+    _check_room(sizes)
 
 
 def _check_room(sizes: Tensor) -> None:

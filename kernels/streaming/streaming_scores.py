@@ -20,7 +20,8 @@ from torch import Tensor
 from ..common.backends import Backend, ChosenBackend, choose_backend, usable
 from ..common.checks import check_activations, raise_not_finite, refuse_not_finite
 from ..labelings.operation import LabelingScores
-from .negative_counts import NegativeCounts, check_totals, descending, scores_of_counts
+from .negative_counts import NegativeCounts, descending, scores_of_counts
+from .negative_state import checked_state
 
 __all__ = ["StreamingScores"]
 
@@ -96,34 +97,10 @@ class StreamingScores:
         Raises:
             ValueError: Tensors that are missing, do not fit each other, or do not add up.
         """
-        expected = {*NegativeCounts._fields, "n_negatives"}
-        if set(state) != expected:
-            raise ValueError(f"expected a state of {sorted(expected)}, got {sorted(state)}")
-        counted, total = (
-            NegativeCounts(*(state[name] for name in NegativeCounts._fields)),
-            state["n_negatives"],
-        )
-        check_activations(counted.positives)
-        n_neurons, n_positives = counted.positives.shape
-        shapes = [tuple(part.shape) for part in (counted.counts, counted.ties, total)]
-        types = [part.dtype for part in (counted.counts, counted.ties, total)]
-        if shapes != [(n_neurons, n_positives + 1), (n_neurons,), ()] or types != [
-            torch.int32,
-            torch.int64,
-            torch.int64,
-        ]:
-            raise ValueError(
-                f"expected counts ({n_neurons}, {n_positives + 1}) of int32, ties ({n_neurons},) "
-                f"and n_negatives () of int64 beside positives {tuple(counted.positives.shape)}, "
-                f"got shapes {shapes} of {types}"
-            )
-        refuse_not_finite(counted.positives.T)
-        ordered = (counted.positives[:, 1:] <= counted.positives[:, :-1]).all()
-        if not ordered or (counted.counts < 0).any() or (counted.ties < 0).any():
-            raise ValueError("expected descending positives and counts of 0 and above, got others")
-        check_totals(counted.counts.sum(1), int(total))
+        counted, total = checked_state(state)
+        _check_room(total)
         copied = NegativeCounts(*(part.detach().clone().contiguous() for part in counted))
-        return cls(copied, int(total), backend=backend)
+        return cls(copied, total, backend=backend)
 
     @staticmethod
     def memory(n_positives: int, n_neurons: int, dtype: torch.dtype) -> int:

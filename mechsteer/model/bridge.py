@@ -58,7 +58,8 @@ class BridgeModel(Model):
 
     def __call__(self, *args: Any, **inputs: Any) -> Any:
         """See ``Model``."""
-        return self.module(*args, **inputs)
+        with self.facts.lock:
+            return self.module(*args, **inputs)
 
     def generate(self, *args: Any, **options: Any) -> Any:
         """See ``Model``; with TransformerLens's options.
@@ -68,9 +69,10 @@ class BridgeModel(Model):
         """
         from mechsteer.model.cached import keeps_cache, require_correct_cache
 
-        if keeps_cache(self, args, options):
-            require_correct_cache(self, self.writer)
-        return self.module.generate(*args, **options)
+        with self.facts.lock:
+            if keeps_cache(self, args, options):
+                require_correct_cache(self, self.writer)
+            return self.module.generate(*args, **options)
 
     def require_raw(self) -> None:
         """See ``Model``."""

@@ -1,4 +1,4 @@
-"""Where a plain Hugging Face model takes its tokens, and how many kinds of them it knows."""
+"""Where a model runs: the device asked for, and where a plain model takes which tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,28 @@ import sys
 
 import torch
 
+from mechsteer.errors import ModelError, shown
 from mechsteer.model.hugging_face import HuggingFaceModel
+
+
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, by default the GPU where there is one.
+
+    Raises:
+        ModelError: it is no device, or this machine has none such that computes.
+    """
+    try:
+        found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if found.type == "meta":
+            raise ModelError("the device 'meta' holds no numbers: expected cpu or cuda")
+        torch.ones(1, device=found).add_(1)
+    except ModelError:
+        raise
+    except Exception as error:  # each backend has its own
+        there = f"cpu or cuda (0 to {torch.cuda.device_count() - 1})"
+        known = there if torch.cuda.is_available() else "cpu"
+        raise ModelError(f"no such device here: {shown(device)}; expected {known}") from error
+    return found
 
 
 def token_device(model: HuggingFaceModel) -> torch.device:

@@ -20,6 +20,7 @@ from mechsteer.model.checkpoint import (
     require_runs,
     whole_model,
 )
+from mechsteer.model.device import usable_device
 from mechsteer.model.folder import require_whole, weight_files
 from mechsteer.model.gguf.files import has_magic, is_gguf, opened
 from mechsteer.model.gguf.models import config_of, plain_model
@@ -31,6 +32,9 @@ from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, token
 from mechsteer.model.plain import PlainModel
 from mechsteer.model.views import bridged, keep, view_of
 from mechsteer.model.weights import origin
+from mechsteer.progress import stage
+
+_SILENT = 2.0  # seconds of loading before a line says so
 
 
 def load_model(
@@ -69,14 +73,14 @@ def load_model(
     name = _source(name_or_path)
     if device is not None and device_map is not None:
         raise ModelError("expected a device or a device_map, got both: leave one out")
+    usual = usable_device(device)
     adapter = Path(name) if is_adapter_folder(Path(name)) else None
     if adapter is not None:
         name, revision = _source(base_of(adapter)), None
     if Path(name).is_dir():
         require_whole(Path(name))
-    usual = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     where = {"device": usual} if device_map is None else {"device_map": device_map}
-    with quiet():
+    with quiet(), stage(f"loading {name}", after=_SILENT):
         try:
             view, tokenizer, gguf = _open(name, adapter, usual, dtype, revision=revision, **where)
         except ModelError:

@@ -57,11 +57,14 @@ class View(ABC):
 
     @abstractmethod
     def __call__(self, *args: Any, **inputs: Any) -> Any:
-        """Run the model on token ids, as a bridge is called; logits unless told otherwise."""
+        """Run the model on token ids, as a bridge is called; logits unless told otherwise.
+
+        Threads that run one model through its view take turns.
+        """
 
     @abstractmethod
     def generate(self, *args: Any, **options: Any) -> Any:
-        """Continue a prompt, given as text or as token ids ``[sentence, token]``."""
+        """Continue a prompt, given as text or as token ids ``[sentence, token]``, in turns."""
 
     @abstractmethod
     def require_raw(self) -> None:

@@ -34,13 +34,25 @@ def _looks(tokenizer: Any) -> tuple[Any, ...]:
 
 
 def _hash(tokenizer: Any) -> str:
+    """Of a tokenizer's own JSON, as text: a large one takes seconds to read and to write again."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    state = json.loads(backend.to_str()) if backend is not None else {}
-    # what a call leaves behind
-    for passing in ("padding", "truncation"):
-        state.pop(passing, None)
-    content = [tokenizer.get_vocab(), _special(tokenizer), state]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    words = _state(backend) if backend is not None else json.dumps(_vocabulary(tokenizer))
+    special = json.dumps(_special(tokenizer), sort_keys=True)
+    return hashlib.sha256(f"{special}\n{words}".encode()).hexdigest()
+
+
+def _state(backend: Any) -> str:
+    """Vocabulary, in the order of its numbers, and rules, without what a call leaves behind."""
+    text: str = backend.to_str()
+    for passing in ("truncation", "padding"):  # at the top, and none of the words comes before
+        start = text.index(key := f'"{passing}":')
+        _, end = json.JSONDecoder().raw_decode(text, start + len(key))
+        text = text[:start] + text[end:]
+    return text
+
+
+def _vocabulary(tokenizer: Any) -> list[tuple[str, int]]:
+    return sorted(tokenizer.get_vocab().items())
 
 
 def _special(tokenizer: Any) -> dict[str, str]:

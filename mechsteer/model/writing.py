@@ -54,7 +54,7 @@ def write(
         pad_token_id=stop[0] if stop else 0,
         decoder_start_token_id=getattr(model.original_model.config, "decoder_start_token_id", None),
     )
-    with _settings(model.original_model, settings):
+    with model.facts.lock, _settings(model.original_model, settings):  # threads take turns
         written: Tensor = model.original_model.generate(
             ids,
             attention_mask=torch.ones_like(ids),

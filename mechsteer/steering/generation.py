@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
+from threading import get_ident
 from typing import Any
 
 from jaxtyping import Int
@@ -47,10 +48,10 @@ class Call:
 
 
 class Generation:
-    """The call of ``generate`` that is running, None outside of one."""
+    """The call of ``generate`` that is running in this thread, None outside of one."""
 
     def __init__(self) -> None:
-        self.call: Call | None = None
+        self._calls: dict[int, Call | None] = {}  # by thread
         self.scopes = 0
         self.counting = 0  # those of them that count from the prompt
         self.notes: list[str] = []  # what to say, once, when the model begins to write
@@ -60,14 +61,19 @@ class Generation:
         while self.notes:
             warnings.warn(self.notes.pop(), stacklevel=4)
 
+    @property
+    def call(self) -> Call | None:
+        """Of this thread."""
+        return self._calls.get(get_ident())
+
     @contextmanager
     def running(self, call: Call) -> Iterator[None]:
         """Within, ``call`` generates."""
-        outer, self.call = self.call, call
+        outer, self._calls[get_ident()] = self.call, call
         try:
             yield
         finally:
-            self.call = outer
+            self._calls[get_ident()] = outer
 
 
 def watch(model: Model, *, counting: bool = True) -> Generation:

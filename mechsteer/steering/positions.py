@@ -17,6 +17,7 @@ from mechsteer.model.interface import Model
 from mechsteer.recording.counted import counted_tokens
 from mechsteer.recording.tokens import special_ids
 from mechsteer.steering.generation import Call, Generation, forget, watch
+from mechsteer.steering.owner import own_thread
 
 Positions = Literal["all", "content", "last", "generated"]
 
@@ -46,6 +47,7 @@ class PositionMask:
         self._generation = watch(model) if self._watches else Generation()
         self._call: Call | None = None
         self._prompt = 0
+        self._require_own = own_thread()
         self._listener = reader.register_forward_pre_hook(self._before_forward, with_kwargs=True)
 
     def remove(self) -> None:
@@ -56,6 +58,7 @@ class PositionMask:
             self._watches = False
 
     def _before_forward(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._require_own()
         given = dict(zip(self._names, args, strict=False)) | kwargs
         tokens = given.get("input_ids")
         read = given["inputs_embeds"] if tokens is None else tokens

@@ -20,6 +20,7 @@ from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import generation
 from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_actions
 from mechsteer.steering.maxima import of_maxima
+from mechsteer.steering.owner import own_thread
 from mechsteer.steering.positions import PositionMask, Positions
 
 Hook = Callable[..., Tensor | None]
@@ -40,6 +41,9 @@ def steer(
     inner one acts after the outer. Hooks of others are never touched; those attached before see an
     activation first. An edit that is the identity (no neurons, or strength 0) installs nothing, so
     the logits stay bit-identical.
+
+    A scope belongs to the thread that opens it: while it is open, passes of other threads over the
+    model are refused, and opening it waits for those that run.
 
     Padding is never edited: the scope reads it off the ``attention_mask`` that each pass gets, and
     a pass without one has no padding. Batches may be padded on either side, on the left with the
@@ -85,13 +89,14 @@ def steer(
     if positions == "content":
         tokenizer = tokenizer or model.plain_tokenizer
     steering = Steering(model)
-    try:
-        steering.watch(model, moving)
-        if moving:
-            steering.install(model, moving, positions, tokenizer)
-    except BaseException:
-        steering.remove()
-        raise
+    with model.facts.lock:
+        try:
+            steering.watch(model, moving)
+            if moving:
+                steering.install(model, moving, positions, tokenizer)
+        except BaseException:
+            steering.remove()
+            raise
     return steering
 
 
@@ -125,6 +130,7 @@ class Steering:
         self._fired: dict[str, bool] = {}
         self._where: dict[str, PositionMask] = {}
         self._opened = ExitStack()
+        self._require_own = own_thread()
 
     def watch(self, model: Model, edits: Sequence[Edit]) -> None:
         """While the scope lasts, refuse generation with a cache where that is wrong.
@@ -160,6 +166,7 @@ class Steering:
         self._fired[name] = False
 
         def edit(z: Tensor, hook: Any) -> Tensor | None:
+            self._require_own()
             self._fired[name] = True
             return None if where.nothing else act(z)
 
@@ -167,11 +174,12 @@ class Steering:
 
     def remove(self) -> None:
         """Take every edit of this handle away; calling it again does nothing."""
-        detach(self._installed)
-        self._installed.clear()
-        self._opened.close()
-        for where in self._where.values():
-            where.remove()
+        with self.model.facts.lock:
+            detach(self._installed)
+            self._installed.clear()
+            self._opened.close()
+            for where in self._where.values():
+                where.remove()
 
     def __enter__(self) -> Steering:
         return self

@@ -104,7 +104,8 @@ class PlainModel(Model):
         """Logits, where the model has a head and ``return_type`` is not None."""
         if "use_cache" not in self._names:
             inputs.pop("use_cache", None)
-        out = self._plain(ids, *args, **inputs)
+        with self.facts.lock:
+            out = self._plain(ids, *args, **inputs)
         return None if return_type is None else getattr(out, "logits", None)
 
     @torch.inference_mode()
@@ -116,12 +117,14 @@ class PlainModel(Model):
             options: of ``generate``.
         """
         if not isinstance(prompt, str):
-            return self._plain.generate(prompt, **options)
+            with self.facts.lock:
+                return self._plain.generate(prompt, **options)
         words = self.plain_tokenizer
         given = words(prompt, return_tensors="pt").to(self.input_device)
-        written = self._plain.generate(
-            given["input_ids"], attention_mask=given["attention_mask"], **options
-        )
+        with self.facts.lock:
+            written = self._plain.generate(
+                given["input_ids"], attention_mask=given["attention_mask"], **options
+            )
         return words.decode(written[0], skip_special_tokens=True)
 
     def require_raw(self) -> None:
