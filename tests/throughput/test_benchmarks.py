@@ -22,8 +22,8 @@ from benchmarks import (
     top_experts,
 )
 from benchmarks.gpu_all import Part, pytest_options
-from benchmarks.gpu_all import run as run_part
 from benchmarks.gpu_all import parts as gpu_parts
+from benchmarks.gpu_all import run as run_part
 from benchmarks.gpu_dry import shrunk
 from mechsteer.throughput import cases
 from mechsteer.throughput.measure import Floors, checked
