@@ -23,6 +23,8 @@ import pandas as pd
 import torch
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.model.gguf.files import is_gguf
+from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.recording import embed, record
@@ -54,7 +56,11 @@ def body_of(model: Model, name: str) -> Any:
     """The plain Hugging Face model without its head, in the same dtype and on the same device."""
     from transformers import AutoModel
 
-    plain = AutoModel.from_pretrained(name, dtype=model.dtype)
+    path, options = Path(name), {"dtype": model.dtype}
+    if is_gguf(path):
+        plain = AutoModel.from_pretrained(str(path.parent), gguf_file=path.name, **options)
+    else:
+        plain = AutoModel.from_pretrained(name, **options)
     return plain.to(model.input_device).eval()
 
 
@@ -117,7 +123,9 @@ def _spent(task: Callable[[], object]) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("model", nargs="?", help="name or folder; default the embedded model")
+    parser.add_argument(
+        "model", nargs="?", help="name, folder or GGUF file; default the embedded model"
+    )
     parser.add_argument("--dev", type=Path, help="corpus folder; default the embedded sentences")
     parser.add_argument("--languages", default="eng_Latn,fra_Latn,jpn_Jpan,rus_Cyrl")
     parser.add_argument("--limit", type=int, default=30, help="sentences of each language")
@@ -133,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else ParallelCorpus.embedded("dev", languages=codes)
     ).head(options.limit)
     model = load_model(options.model)
-    body = body_of(model, str(model.cfg.model_name))
+    body = body_of(model, options.model or str(EMBEDDED))
     rows: list[Row] = []
     for size in map(int, options.batch_tokens.split(",")):
         rows += measured(model, body, corpus, size, options.rounds)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from mechsteer.errors import MechsteerError
+from mechsteer.model.loaders import quiet
 
 _BLOCK, _BLOCK_BYTES = 32, 18  # weights, and the bytes that they take
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")  # in the order of the header
@@ -154,8 +155,9 @@ def decode(file: Path, folder: Path) -> None:
         MechsteerError: the file is no packed model, or cut off.
     """
     packed = read(file.read_bytes())
-    model_of(packed).save_pretrained(folder)
-    tokenizer_of(packed).save_pretrained(folder)
+    with quiet():
+        model_of(packed).save_pretrained(folder)
+        tokenizer_of(packed).save_pretrained(folder)
 
 
 def _read(cursor: _Cursor) -> Packed:

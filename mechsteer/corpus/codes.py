@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mechsteer.corpus.flores import FLORES200
-from mechsteer.errors import CorpusError
+from mechsteer.errors import CorpusError, shown
 
 # Codes in use that are not, or no longer, in ISO 639: M2M-100's Northern Sotho, and Moldavian.
 _IN_USE = {"ns": "nso", "mo": "ron", "mol": "ron"}
@@ -24,6 +24,9 @@ _TAG = re.compile(
     r"(?:[-_](?P<variant>[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))?",
     re.IGNORECASE,
 )
+
+
+_LONGEST = 64  # characters of a code that is compared with known ones
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,25 @@ class Tag:
     variant: str | None = None
 
 
-@functools.cache
 def parse(code: str) -> Tag:
     """The parts of a language code, whatever its case.
 
     Raises:
         CorpusError: The code is no language (the closest ones are listed), or its script unknown.
     """
+    tag = _tag(code)
+    if tag is None:
+        raise CorpusError(f"unknown language {shown(code)}{_did_you_mean(code)}")
+    return tag
+
+
+@functools.cache
+def _tag(code: str) -> Tag | None:
+    """The parts of a code, None for no language; what is close to it is not looked for."""
     match = _TAG.fullmatch(code.strip())
     language = alpha3(match["language"]) if match else None
     if match is None or language is None or not _is_variant(match):
-        raise CorpusError(f"unknown language {code!r}{_did_you_mean(code)}")
+        return None
     script = match["script"] and match["script"].title()
     if script and not _is_script(script):
         raise CorpusError(
@@ -68,16 +79,16 @@ def is_tag(text: str) -> bool:
 def is_language(code: str) -> bool:
     """Whether ``code`` means a language, whatever its script."""
     try:
-        parse(code)
+        return _tag(code) is not None
     except CorpusError:
         return False
-    return True
 
 
 def closest(code: str, known: Iterable[str]) -> list[str]:
     """Up to three of ``known`` that are spelt most like ``code``, best first."""
     lower = {name.lower(): name for name in known}
-    return [lower[name] for name in difflib.get_close_matches(code.lower(), lower, n=3)]
+    asked = code.lower()[:_LONGEST]  # comparing takes the product of both lengths
+    return [lower[name] for name in difflib.get_close_matches(asked, lower, n=3)]
 
 
 def alpha3(subtag: str) -> str | None:
@@ -123,8 +134,14 @@ def _is_variant(match: re.Match[str]) -> bool:
 
 def _did_you_mean(code: str) -> str:
     """The closest FLORES-200 names, found by code or by English name (``French``)."""
-    from langcodes import Language
-
-    by_name = {Language.get(name[:3]).display_name(): name for name in reversed(FLORES200)}
+    by_name = _english_names()
     found = closest(code, FLORES200) or [by_name[name] for name in closest(code, by_name)]
     return f": did you mean {', '.join(found)}?" if found else ": write a code such as fra_Latn"
+
+
+@functools.cache
+def _english_names() -> dict[str, str]:
+    """FLORES-200 names by the English names of their languages."""
+    from langcodes import Language
+
+    return {Language.get(name[:3]).display_name(): name for name in reversed(FLORES200)}

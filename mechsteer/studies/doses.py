@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import product
+from itertools import count, product
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -16,10 +16,14 @@ from mechsteer.corpus import LabelledCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import progress
 from mechsteer.studies.conditions import BASE, Condition
+from mechsteer.studies.edit_factory import EditFactory
+from mechsteer.studies.grids import GROWTHS, grown
 from mechsteer.studies.measurements import Measurements
+from mechsteer.studies.options import StudyOptions
 from mechsteer.studies.runner import Measured, Runner
 
 Dose: TypeAlias = tuple[int, int | float]
+_Grid: TypeAlias = tuple[list[int | float], list[int | float]]  # ks and strengths
 
 
 def dose_of(condition: Condition) -> Dose:
@@ -28,13 +32,52 @@ def dose_of(condition: Condition) -> Dose:
 
 
 def try_doses(measured: Measured, tried: Sequence[Condition]) -> None:
-    """Measure every dose on dev; nothing of an edit that has but one."""
+    """Measure every dose on dev, once; nothing of an edit that has but one."""
     doses: dict[str | None, set[Dose]] = {}
     for condition in tried:
         doses.setdefault(condition.edit, set()).add(dose_of(condition))
     several = [condition for condition in tried if len(doses[condition.edit]) > 1]
-    for condition in progress(several, "choosing the dose on dev", "condition"):
+    new = [condition for condition in several if condition not in measured]
+    for condition in progress(new, "choosing the dose on dev", "condition"):
         measured.add(condition)
+
+
+def explore(
+    measured: Measured,
+    factory: EditFactory,
+    targets: Sequence[str],
+    options: StudyOptions,
+    row: int,
+) -> tuple[list[Condition], list[Condition]]:
+    """Measure the grid of doses on dev, wider where ``options.grow`` asks for it.
+
+    Returns:
+        All conditions tried, and those at the best dose of each edit (``choose`` at ``row``).
+    """
+    n_neurons = factory.scores.site.n_neurons
+    ks = list(dict.fromkeys(factory.scores.resolve_k(k) for k in options.ks))
+    grid: _Grid = ks, list(options.strengths)
+    for growth in count():
+        tried = list(factory.conditions(targets, *grid))
+        try_doses(measured, tried)
+        chosen = choose(measured, tried, row)
+        wider = _wider(grid, chosen, n_neurons)
+        if not options.grow or growth == GROWTHS or wider == grid:
+            break
+        grid = wider
+    return tried, chosen
+
+
+def _wider(grid: _Grid, chosen: Sequence[Condition], n_neurons: int) -> _Grid:
+    """With one value more wherever a chosen dose stands at an edge."""
+    ks, strengths = grid
+    for condition in chosen:
+        if condition.k:
+            ks = grown(ks, condition.k, least=1, most=n_neurons)
+        if condition.strength is not None:
+            strengths = grown(strengths, condition.strength)
+    same = (len(ks), len(strengths)) == (len(grid[0]), len(grid[1]))
+    return grid if same else (ks, strengths)
 
 
 def choose(

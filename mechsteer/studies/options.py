@@ -71,6 +71,10 @@ class StudyOptions(Options):
         (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
         flag="--seeds", many="count", least=0,
     )  # fmt: skip
+    grow: bool = option(
+        False, "Try doses beyond the edge of a grid until the best stands inside.", YES_OR_NO,
+        flag="--grow",
+    )  # fmt: skip
     tune: int | None = option(
         None, "Try doses on N sentences of dev only, evenly spread.", whole(2),
         flag="--tune", read=int,

@@ -28,7 +28,7 @@ from mechsteer.studies.detail_tables import (
     hubness_table,
     projection_table,
 )
-from mechsteer.studies.doses import best_layer, choose, cost_table, dose_table, try_doses
+from mechsteer.studies.doses import best_layer, cost_table, dose_table, explore
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.findings import Study
 from mechsteer.studies.options import StudyOptions
@@ -101,14 +101,15 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     _require_fit(inputs, targets)
     require_held_out(inputs.dev, inputs.test, allow=options.allow_overlap)
     warn_of_overlap(inputs.dev, inputs.test)
-    tried = list(inputs.factory.conditions(targets, options.ks, options.strengths))
     rows = spread(inputs.dev.n_sentences, options.tune)
     tuner = inputs.runner(inputs.dev.rows(rows), "dev")
-    doses = _tried(tuner, _at(inputs.scored.dev_embeddings, rows), tried)
+    doses = Measured(tuner)
+    doses.add(BASE, lambda: _at(inputs.scored.dev_embeddings, rows))
     best, n_layers = best_layer(doses[BASE]), len(doses[BASE].top1) - 2
     final = final_norm_of(inputs.scored.dev_embeddings)
     read_at = places(best, n_layers, final)
-    chosen = choose(doses, tried, read_at.get(options.choose_at, n_layers))
+    row = read_at.get(options.choose_at, n_layers)
+    tried, chosen = explore(doses, inputs.factory, targets, options, row)
     table = dose_table(doses, set(read_at.values()))
     if inputs.text is not None:
         costs = cost_table(tuner, tried, inputs.text, best, targets=targets)
@@ -145,14 +146,6 @@ def spread(n: int, tune: int | None) -> list[int]:
         raise CorpusError(f"expected to tune on 2 to {n} sentences of dev, got {tune}")
     wanted = n if tune is None else tune
     return [row * n // wanted for row in range(wanted)]
-
-
-def _tried(tuner: Runner, untouched: LayerEmbeddings, tried: Sequence[Condition]) -> Measured:
-    """The base, and every dose of an edit that has several, on sentences of dev."""
-    measured = Measured(tuner)
-    measured.add(BASE, lambda: untouched)
-    try_doses(measured, tried)
-    return measured
 
 
 def _measured(

@@ -137,10 +137,11 @@ def test_what_is_kept_to_spare_hashing_is_worth_no_refusal(
 OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "corpus": HOSTILE, "split": "-x", "languages": ("fra_Latn", "deu_Latn"), "labelled": True,
     "limit": 7, "negative_only": ("deu_Latn",), "site": "linear", "pooling": "last",
+    "also_pooling": ("max",),
     "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
     "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
     "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
-    "only_chosen": True, "allow_overlap": True, "quality": True,
+    "only_chosen": True, "grow": True, "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
 }  # fmt: skip

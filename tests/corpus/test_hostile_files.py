@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus, codes
 from mechsteer.corpus import parquet as parquet_files
 from mechsteer.errors import CorpusError, CorpusWarning
 
@@ -164,3 +164,16 @@ def test_pairs_of_a_translation_column_are_read(tmp_path: Path) -> None:
     assert ParallelCorpus.read(tmp_path / "a.parquet").sentences == {
         name: tuple(texts) for name, texts in COLUMNS.items()
     }
+
+
+def test_what_is_no_language_is_told_without_looking_for_what_is_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder of thousands of other files, or a table of as many columns, takes no time."""
+    looked: list[str] = []
+    monkeypatch.setattr(codes, "closest", lambda code, known: looked.append(code) or [])
+    assert not any(codes.is_language(f"file{i}") for i in range(300))
+    assert not looked
+    with pytest.raises(CorpusError, match="unknown language 'file1'"):
+        codes.parse("file1")
+    assert looked

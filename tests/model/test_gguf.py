@@ -17,6 +17,7 @@ from torch import Tensor
 from mechsteer.errors import ModelError
 from mechsteer.model.gguf.models import dequantise
 from mechsteer.model.load import load_model
+from mechsteer.model.tokenizer import copied
 from mechsteer.model.wrap import wrap
 
 gguf = pytest.importorskip("gguf")
@@ -122,6 +123,19 @@ def test_words_are_those_of_the_checkpoint(made: Any, bridge: Callable[..., Any]
     own, found = bridge("llama").plain_tokenizer, load_model(made("llama")).plain_tokenizer
     texts = [*TEXT, "  two  spaces 2024", "<s> special", "кошка 猫 \n\t", ""]
     assert found(texts)["input_ids"] == own(texts)["input_ids"]
+
+
+def test_what_lies_beside_a_file_is_not_read(
+    made: Any, bridge: Callable[..., Any], checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = checkpoint("gpt2", template="$A </s>")
+    for path in other.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    path = write(tmp_path / "m.gguf", made("llama").read_bytes())
+    model = load_model(path, device="cpu")
+    assert model.cfg.architecture == "LlamaForCausalLM"
+    words = copied(model.plain_tokenizer)
+    assert words(TEXT)["input_ids"] == bridge("llama").plain_tokenizer(TEXT)["input_ids"]
 
 
 def test_digits_stand_alone_where_the_file_says_so(checkpoint: Any, tmp_path: Path) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
-from mechsteer.interventions import clamp, damp
+from mechsteer.interventions import Edit, clamp, damp
+from mechsteer.interventions.edits import fingerprint
 from mechsteer.recording import Reading
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
 from mechsteer.studies.edit_factory import ByTarget, EditFactory
 from mechsteer.studies.measurements import measure
 from tests.made import LANGUAGES, made_scores
-from tests.studies.made import LAYERS, Model, N, made_study, renamed, text
+from tests.studies.made import LAYERS, Model, N, made_study, renamed, space, text
 
 KEYS = ["kind", "edit", "language", "k", "strength", "seed"]
 
@@ -53,6 +56,32 @@ def test_every_dose_is_kept_and_the_chosen_one_is_the_best_on_dev() -> None:
     best = at_last[at_last["value"] == at_last["value"].max()].sort_values(["k", "strength"])
     (chosen,) = study.chosen
     assert (chosen.k, chosen.strength) == tuple(best[["k", "strength"]].iloc[0])
+
+
+class Peaked(Model):
+    """Retrieves best where eight neurons are moved at strength 2."""
+
+    def embed(self, corpus: ParallelCorpus, edit: Edit | None) -> dict[str, Tensor]:
+        x = super().embed(corpus, None)
+        if edit is None:
+            return x
+        self.asked[-1] = ("embed", fingerprint(edit))
+        off = abs(math.log2(len(edit) / 8)) + abs(math.log2(edit.provenance["strength"] / 2))
+        noise = space(1, n=corpus.n_sentences, shared=0.0)
+        return {code: x[LANGUAGES[0]] + off * noise[code] for code in x}
+
+
+def test_a_grid_grows_until_its_best_dose_stands_inside() -> None:
+    model = Peaked()
+    study = made_study(model=model, ks=[1, 2], strengths=[0.5, 1.0], grow=True, only_chosen=True)
+    tried = study.doses[study.doses["kind"] == "edit"]
+    assert sorted(set(tried["k"])) == [1, 2, 4, 8, 16]
+    assert sorted(set(tried["strength"])) == [0.5, 1.0, 2.0, 4.0]
+    assert (study.chosen[0].k, study.chosen[0].strength) == (8, 2.0)
+    embedded = [what for name, what in model.asked if name == "embed" and what != "none"]
+    assert len(embedded) == len(set(embedded)) + 1  # each dose once on dev, the best on test too
+    fixed = made_study(model=Peaked(), ks=[1, 2], strengths=[0.5, 1.0], only_chosen=True)
+    assert (fixed.chosen[0].k, fixed.chosen[0].strength) == (2, 1.0)
 
 
 def test_only_chosen_measures_no_other_dose_on_test() -> None:

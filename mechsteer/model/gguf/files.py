@@ -11,8 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class GgufFile:
 
     Attributes:
         path: where it lies.
+        alone: a folder with a link to it and nothing else, while it is open: transformers would
+            take the tokenizer of whatever checkpoint it lies beside.
         architecture: llama.cpp's name of it.
         types: how many tensors are stored in which type, such as ``{"F32": 109, "Q4_K": 27}``.
         settings: numbers and words of its metadata by key; no lists.
@@ -37,6 +40,7 @@ class GgufFile:
     """
 
     path: Path
+    alone: Path
     architecture: str
     types: Mapping[str, int]
     settings: Mapping[str, Any]
@@ -90,8 +94,9 @@ def opened(path: Path) -> Iterator[GgufFile]:
     def once(other: Any, *mode: Any) -> Any:
         return reader if Path(other).resolve() == path.resolve() else original(other, *mode)
 
-    with _instead(library, "GGUFReader", once), _own_bar(path):
-        yield found
+    with TemporaryDirectory() as alone, _instead(library, "GGUFReader", once), _own_bar(path):
+        (Path(alone) / path.name).symlink_to(path.resolve())
+        yield replace(found, alone=Path(alone))
 
 
 @contextmanager
@@ -178,6 +183,7 @@ def _described(path: Path, reader: Any) -> GgufFile:
         raise ModelError(f"cannot load {str(path)!r}: it {lacking}: expected a model's GGUF file")
     return GgufFile(
         path,
+        path.parent,
         architecture,
         dict(Counter(tensor.tensor_type.name for tensor in reader.tensors)),
         settings,

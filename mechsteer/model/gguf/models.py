@@ -29,7 +29,7 @@ def config_of(file: GgufFile) -> Any:
 
     try:
         with stage(f"configuring a model for {file.path.name}"):
-            config = AutoConfig.from_pretrained(str(file.path.parent), gguf_file=file.path.name)
+            config = AutoConfig.from_pretrained(str(file.alone), gguf_file=file.path.name)
         config.architectures = config.architectures or [_class_name(config)]
     except Exception as error:
         raise ModelError(
@@ -61,7 +61,7 @@ def plain_model(
     options = {} if packed is None else {"quantization_config": packed(dequantize=True)}
     try:
         model, info = getattr(transformers, config.architectures[0]).from_pretrained(
-            str(file.path.parent),
+            str(file.alone),
             gguf_file=file.path.name,
             config=config,
             dtype=dtype,

@@ -27,7 +27,7 @@ def tokenizer_of(file: GgufFile) -> Any:
 
     try:
         with stage(f"building the tokenizer of {file.path.name}"):
-            found = AutoTokenizer.from_pretrained(str(file.path.parent), gguf_file=file.path.name)
+            found = AutoTokenizer.from_pretrained(str(file.alone), gguf_file=file.path.name)
     except Exception as error:
         raise ModelError(
             f"cannot read the tokenizer of {str(file.path)!r} ({line_of(error)}): name a "
