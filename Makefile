@@ -133,7 +133,7 @@ protocol: install
 MODELS ?= models
 
 real: install
-	OMP_NUM_THREADS=2 $(BIN)/python -m experiments.real_models.direction -o $(MODELS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.real_models.direction -o $(MODELS)
 
 bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
