@@ -49,6 +49,7 @@ class Settings:
         predicted: dev sentences whose bits per byte are measured; none by an encoder (0).
         generations: texts written from nothing under each dose; none by an encoder (0).
         new_tokens: of each of them.
+        grow: whether the grids of k and λ grow while their best stands at an edge.
         batch_tokens: tokens of a batch.
         prefix: read before every sentence by a model that was trained with one, never counted.
     """
@@ -78,6 +79,7 @@ class Settings:
     predicted: int = 100
     generations: int = 512
     new_tokens: int = 40
+    grow: bool = False
     batch_tokens: int = 4096
     prefix: str = ""
 

@@ -34,6 +34,7 @@ def main_study(fitted: Fitted) -> Study:
         edits=clamps(fitted).edits,
         ks=settings.ks,
         strengths=settings.strengths,
+        grow=settings.grow,
         by=settings.by,  # type: ignore[arg-type]
         seeds=range(settings.seeds),
         text=_predicted(fitted),

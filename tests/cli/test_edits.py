@@ -113,7 +113,6 @@ def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path, mechstee
         ("generate", "embedded", "--edit", str(tmp_path / "changed.edit")),
         ("generate", "embedded", "--edit", str(tmp_path / "none.edit")),
         (*generate, "--strength", "1", "--strength", "2"),
-        (*generate, "--positions", "everywhere"),
         (*generate, "--max-new-tokens", "100000"),
         ("cost", "embedded", "--edit", str(french), "--language", "fr", "--text", "/no/file"),
     ):
@@ -121,6 +120,7 @@ def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path, mechstee
         assert message.startswith("error: ")
         assert len(message.strip().splitlines()) == 1
     mechsteer("generate", "embedded", code=2)
+    mechsteer(*generate, "--positions", "everywhere", code=2)
 
 
 def test_cost_prints_one_row_an_observation(french: Path, tmp_path: Path, mechsteer: Run) -> None:

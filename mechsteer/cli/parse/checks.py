@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @MODEL
 @click.option("--site", "sites", multiple=True, help="post or linear; both by default.")
 @click.option("--device", help="cpu, cuda, …")
-@click.option("--dtype", help="float32, bfloat16 or float16.")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
 def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | None) -> None:
     """Test in seconds whether a model's neurons are read and edited as promised."""

@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import number_of_neurons
+from mechsteer.cli.parse.flags import number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.options.rules import finite, whole
+
+STRENGTH = finite("a finite strength")
 
 
 @cli.command()
@@ -26,7 +29,9 @@ from mechsteer.cli.show.terminal import print_table
     "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
 )
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
-@click.option("--strength", default=1.0, show_default=True, help="λ of the edit.")
+@click.option(
+    "--strength", default=1.0, show_default=True, callback=within(STRENGTH), help="λ of the edit."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
 def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
@@ -39,13 +44,16 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
 def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
     """What commands that steer have in common."""
     for option in (
-        click.option("--dtype", help="float32, bfloat16 or float16."),
+        click.option(
+            "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the model."
+        ),
         click.option("--device", help="cpu, cuda, …"),
         click.option(
-            "--positions", default="all", show_default=True, help="all, content, last, generated."
+            "--positions", default="all", show_default=True, help="Where the edits act.",
+            type=click.Choice(["all", "content", "last", "generated"]),
         ),
         click.option(
-            "--strength", "strengths", multiple=True, type=float,
+            "--strength", "strengths", multiple=True, type=float, callback=within(STRENGTH),
             help="λ: one for all edits, or one for each.",
         ),
         click.option(
@@ -62,11 +70,35 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
 @_edit_options
 @click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
 @click.option("--language", help="Language of the prompts, for edits that depend on it.")
-@click.option("--max-new-tokens", default=40, show_default=True, help="Tokens to write.")
-@click.option("--temperature", default=1.0, show_default=True, help="0 is --greedy.")
-@click.option("--top-p", default=0.9, show_default=True, help="Nucleus to sample from.")
+@click.option(
+    "--max-new-tokens",
+    default=40,
+    show_default=True,
+    callback=within(whole(1)),
+    help="Tokens to write.",
+)
+@click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    help="0 is --greedy.",
+    callback=within(finite("a temperature of 0 or more", lambda t: t >= 0)),
+)
+@click.option(
+    "--top-p",
+    default=0.9,
+    show_default=True,
+    help="Nucleus to sample from.",
+    callback=within(finite("a share above 0 and up to 1", lambda p: 0 < p <= 1)),
+)
 @click.option("--greedy", is_flag=True, help="Take the most probable token each time.")
-@click.option("--seed", default=0, show_default=True, help="The same before and after.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    callback=within(whole(0)),
+    help="The same before and after.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def generate(
     model: str,
@@ -101,8 +133,16 @@ def generate(
     "--text", type=click.Path(path_type=Path), required=True, help="Text to predict, UTF-8."
 )
 @click.option("--language", required=True, help="Target language.")
-@click.option("--n", default=32, show_default=True, help="Generations a seed.")
-@click.option("--seeds", default=4, show_default=True, help="How many; intervals are over seeds.")
+@click.option(
+    "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."
+)
+@click.option(
+    "--seeds",
+    default=4,
+    show_default=True,
+    callback=within(whole(1)),
+    help="How many; intervals are over seeds.",
+)
 @click.option("--prefix", default="", help="What the model reads before each text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:

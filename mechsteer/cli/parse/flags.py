@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.options import REQUIRED, Option, Options, options_of
-from mechsteer.options.rules import K, read_k
+from mechsteer.options.rules import K, Rule, read_k
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,6 +60,19 @@ def _reader(option: Option, default: Any) -> Callable[..., Any]:
             raise click.BadParameter(str(error)) from None
 
     return read
+
+
+def within(rule: Rule) -> Callable[..., Any]:
+    """What refuses values against a rule, of an option that click reads itself."""
+
+    def check(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
+        del context, parameter
+        for value in given if isinstance(given, tuple) else (given,):
+            if value is not None and not rule.holds(value):
+                raise click.BadParameter(f"expected {rule.expected}, got {shown(value)}")
+        return given
+
+    return check
 
 
 def number_of_neurons(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mechsteer.cli.parse.flags import flags, number_of_neurons
+from mechsteer.cli.parse.flags import flags, number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
+from mechsteer.options.rules import finite, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,15 +53,17 @@ def score(model: str, output: Path, **options: Any) -> None:
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option("--k", callback=number_of_neurons, help="A number, or a fraction of all neurons.")
 @click.option(
-    "--fdr", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="LEVEL",
+    "--fdr", type=float, metavar="LEVEL",
+    callback=within(finite("a rate above 0 and below 1", lambda rate: 0 < rate < 1)),
     help="Instead of k: all neurons at this false discovery rate (permutation test).",
 )  # fmt: skip
 @click.option(
-    "--min-effect", default=1.0, show_default=True, type=click.FloatRange(0),
+    "--min-effect", default=1.0, show_default=True,
+    callback=within(finite("an effect size of 0 or more", lambda d: d >= 0)),
     help="With --fdr: least effect size (Cohen's d), of either sign.",
 )  # fmt: skip
 @click.option(
-    "--draws", default=1000, show_default=True, type=click.IntRange(1),
+    "--draws", default=1000, show_default=True, callback=within(whole(1)),
     help="With --fdr: relabellings of the test.",
 )  # fmt: skip
 @click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)

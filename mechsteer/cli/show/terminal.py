@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mechsteer.errors import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,7 +18,7 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
     from rich.table import Table
 
     table = Table(
-        title=title,
+        title=printable(title),
         title_justify="left",
         title_style="bold",
         header_style="dim",
@@ -27,7 +29,7 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
         numeric = column.dtype.kind in "if"
         table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else str(x) for x in row))
+        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else printable(str(x)) for x in row))
     Console(markup=False, highlight=False).print(table)
 
 

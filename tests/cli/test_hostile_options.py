@@ -1,0 +1,43 @@
+"""Numbers that no option can mean are refused by name before a file is looked for."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from mechsteer.cli.parse.group import cli
+
+EDITED = ["embedded", "--edit", "none.edit"]
+COMMANDS = {
+    "select": ["none", "--language", "fra"],
+    "edit": ["none", "--language", "fra", "--k", "3", "-o", "none.edit"],
+    "generate": EDITED,
+    "cost": [*EDITED, "--text", "none.txt", "--language", "fra"],
+    "cards": ["none"],
+    "study": ["none", "--test", "embedded"],
+    "score": ["embedded", "--corpus", "none", "-o", "none"],
+}
+REFUSED = {
+    "select": {"--k": "0", "--fdr": "nan", "--min-effect": "nan", "--draws": "0"},
+    "edit": {"--k": "1.5", "--strength": "nan"},
+    "generate": {
+        "--strength": "inf", "--positions": "first", "--dtype": "float8", "--temperature": "nan",
+        "--top-p": "0", "--seed": "-1", "--max-new-tokens": "0",
+    },
+    "cost": {"--strength": "nan", "--n": "0", "--seeds": "0", "--dtype": "x"},
+    "cards": {"--top": "-1"},
+    "study": {
+        "--k": "nan", "--strength": "1,inf", "--seeds": "99999999", "--tune": "1.5", "--limit": "0",
+    },
+    "score": {"--limit": "1", "--batch-tokens": "9223372036854775808", "--rows": "5:1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "value"),
+    [(name, flag, value) for name, own in REFUSED.items() for flag, value in own.items()],
+)
+def test_what_an_option_cannot_mean_is_wrong_usage(command: str, flag: str, value: str) -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        cli.main([command, *COMMANDS[command], f"{flag}={value}"], standalone_mode=False)
+    assert flag in refused.value.format_message()
