@@ -66,7 +66,7 @@ class StudyOptions(Options):
         "ap", "What ranks experts: average precision or AUROC.", one_of("ap", "auroc"),
         flag="--by",
     )  # fmt: skip
-    controls: bool = option(True, "Whether to run random neurons and centring.", YES_OR_NO)
+    controls: bool = option(True, "Whether to run random neurons and baselines.", YES_OR_NO)
     seeds: Sequence[int] = option(
         (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
         flag="--seeds", many="count", least=0,
