@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot docs notebooks \
+.PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot gpu docs notebooks \
 	protocol real families kills bench recipes data install clean
 
 demo: install
@@ -99,6 +99,13 @@ aot: install $(NEW_TRITON) $(OLD_TRITON) $(NVRTC)
 	PYTHONPATH=$(OLD_TRITON) $(BIN)/python -W ignore -m benchmarks.aot
 	LD_LIBRARY_PATH=$(NVRTC)/nvidia/cu13/lib PYTHONPATH=$(NEW_TRITON):$(NVRTC) \
 		$(BIN)/python -m benchmarks.aot_cuda
+
+# All that the first minutes of a CUDA device are for, on the Python that is there: nothing is
+# installed or fetched. GPU="--all --dry-run" goes the same way without a device.
+GPU ?= --all
+
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(GPU)
 
 docs: install
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs

@@ -8,10 +8,10 @@ the table holds more than 40 launches.
 Each entry is compiled in the forms that the just-in-time compiler makes of it, which knows of every
 integer whether it is 1 (then it is a constant, with a constant's operations) or divisible by 16:
 ``fast`` (aligned pointers and sizes, unit strides) for every type and architecture; and for its
-first type on sm_90 ``any`` (nothing known), ``one`` (every integer is 1) and, up to Triton's own
-code, which is where such a form can fail, each integer by itself being 1 among aligned ones.
+first type on sm_90 ``any`` (nothing known) and, up to Triton's own code, which is where such a form
+can fail, ``one`` (every integer is 1) and each integer by itself being 1 among aligned ones.
 Triton's own cache makes a second run free. Launches are tuned for the Triton of ``TUNED``: an older
-one, which is asked for sm_90 alone, must compile them but may spill.
+one, which compiles the fast form for sm_90 alone, must compile it but may spill.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def disassembled(code: bytes) -> tuple[str, str]:
 def attempt(case: Case) -> Resources | str:
     """The resources of a case; the word ``translated``, or what the compiler says against it."""
     try:
-        if "=" not in case.form:
+        if case.form == "fast" or (case.form == "any" and VERSION >= TUNED):
             return compile_case(case)
         translate(case)
     except Exception as error:  # the other cases are to be seen too

@@ -1,5 +1,7 @@
 """Time every operation on a CUDA device beside its peers: ``python -m benchmarks.gpu``.
 
+``--all`` does all that the first minutes of a device are for (``benchmarks/gpu_all.py``).
+
 Measures the device's copy bandwidth first, since floors are bytes at that rate; compares every
 result with its reference and times none that differs; appends to ``benchmarks/results/gpu.csv`` as
 it goes, one row for each operation, method, shape and type.
@@ -57,11 +59,32 @@ def append(results: list[Result]) -> None:
     )
 
 
+def dry_run(operations: list[str]) -> int:
+    """Check every case on a few neurons and the CPU; time and keep nothing."""
+    from benchmarks.gpu_dry import shrunk
+
+    with shrunk():
+        for name in operations:
+            for case in (case for group in OPERATIONS[name].cuda() for case in group):
+                print(f"{name}: {case.method}, error {checked(case):.1e}, not timed", flush=True)
+    return 0
+
+
 def main() -> int:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("operations", nargs="*", help=f"of {', '.join(OPERATIONS)}; default all")
+    parser.add_argument("--all", action="store_true", help="check, time and test everything")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="the same, tiny, without a device: no figure is kept"
+    )
     options = parser.parse_args()
+    if options.all:
+        from benchmarks.gpu_all import run_all
+
+        return run_all(dry=options.dry_run)
+    if options.dry_run:
+        return dry_run(options.operations or list(OPERATIONS))
     if not torch.cuda.is_available():
         print(
             "there is no CUDA device here, and a GPU figure is never made up: "

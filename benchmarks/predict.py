@@ -99,7 +99,7 @@ class Prediction:
     operation: str
     kernel: str
     form: str
-    warps_a_neuron: float
+    warps: int
     registers: int
     spills: int
     instructions_a_warp: int
@@ -117,8 +117,8 @@ def predict(part: Part) -> Prediction:
     _, usage, disassembly = machine_code(Case(part.module, part.key, "bf16", "fast", 90))
     form = " ".join(f"{name.lower()}={int(v)}" for name, v in launch.constants.items())
     name = launch.kernel.__name__.removeprefix("_")
-    warps = launch.num_warps / part.rows
-    return _weighed(part.operation, (name, form), warps, part.trips, usage, disassembly)
+    size = (launch.num_warps, part.rows)
+    return _weighed(part.operation, (name, form), size, part.trips, usage, disassembly)
 
 
 def predict_counting(operation: str) -> Prediction:
@@ -128,14 +128,14 @@ def predict_counting(operation: str) -> Prediction:
     own = re.search(rf"Function {kernel}:\s+REG:\d+", usage)
     form = " ".join(f"{name.lower()}={value}" for name, value in CONSTANTS.items())
     text = section(disassembly, kernel)
-    warps = CONSTANTS["THREADS"] / 32
-    return _weighed(operation, (kernel, form), warps, trips, own[0] if own else "", text)
+    size = (CONSTANTS["THREADS"] // 32, 1)
+    return _weighed(operation, (kernel, form), size, trips, own[0] if own else "", text)
 
 
 def _weighed(  # noqa: PLR0917
     operation: str,
     kernel: tuple[str, str],
-    warps_a_row: float,
+    size: tuple[int, int],
     trips: tuple[int, ...],
     usage: str,
     disassembly: str,
@@ -147,12 +147,12 @@ def _weighed(  # noqa: PLR0917
         pipe, cost = _OF_OPCODE.get(opcode, ("none", 0) if opcode[0] == "U" else ("alu", 2))
         cycles[pipe] += cost * times
     pipe, most = cycles.most_common(1)[0]
-    ms = most * warps_a_row * NEURONS / WARPS_A_MS
+    ms = most * size[0] * (NEURONS / size[1]) / WARPS_A_MS
     return Prediction(
         operation=operation,
         kernel=kernel[0],
         form=kernel[1],
-        warps_a_neuron=warps_a_row,
+        warps=size[0],
         registers=int(registers[1]) if registers else 0,
         spills=found["LDL"] + found["STL"],
         instructions_a_warp=found.total(),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mechsteer.experts.moments import Moments
 from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
@@ -61,7 +62,10 @@ def made_scores(seed: int = 0, *, pooling: str = "max", **given: Tensor) -> Neur
     names = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
     shape = len(LANGUAGES), SITE.n_neurons
     tables = {name: torch.rand(shape, generator=generator) for name in names} | given
-    return NeuronScores(LANGUAGES, SITE, pooling, COUNTS, sum(COUNTS), **tables)
+    # of means the same as of what is scored: a clamp holds at means unless told
+    means = Moments(*(tables[name] for name in ("mean", "median", "rest_mean")))
+    beside = {} if pooling == "mean" else {"mean": means}
+    return NeuronScores(LANGUAGES, SITE, pooling, COUNTS, sum(COUNTS), beside=beside, **tables)
 
 
 def columns(recording: Recording, experts: Experts, language: str | None, how: str) -> np.ndarray:

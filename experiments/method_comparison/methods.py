@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from mechsteer.interventions import (
 )
 from mechsteer.recording import Recording
 
+clamp = partial(ms.clamp, pooling="max")  # at maxima, of which the committed results are
 FULL, OPEN = 1.0, 4.0
 """Largest strength: of methods whose strength 1 is all they can do, and of those without an end."""
 
@@ -73,8 +75,8 @@ def _silent(edit: ResidualEdit) -> ResidualEdit:
 
 
 METHODS = (
-    Method("clamp", lambda f, t: ms.clamp(f.experts(t))),
-    Method("clamp to the mean", lambda f, t: ms.clamp(f.experts(t), value="mean")),
+    Method("clamp", lambda f, t: clamp(f.experts(t))),
+    Method("clamp to the mean", lambda f, t: clamp(f.experts(t), value="mean")),
     Method("damp", lambda f, t: ms.damp(f.experts(t), factor=0.0)),
     Method("AurA", lambda f, t: ms.aura(f.experts(t))),
     Method("shift", lambda f, t: ms.shift(f.experts(t), f.recording), OPEN),
@@ -115,10 +117,10 @@ def controls() -> tuple[Method, ...]:
     """Clamps of random neurons, as many in each layer, and of ones that tell no language."""
 
     def random(seed: int) -> Callable[[Fitted, str], Edit]:
-        return lambda f, t: ms.clamp(ms.experts.random_like(f.scores, f.experts(t), seed=seed))
+        return lambda f, t: clamp(ms.experts.random_like(f.scores, f.experts(t), seed=seed))
 
     def null(seed: int) -> Callable[[Fitted, str], Edit]:
-        return lambda f, t: ms.clamp(ms.experts.null_like(f.scores, f.experts(t), seed=seed))
+        return lambda f, t: clamp(ms.experts.null_like(f.scores, f.experts(t), seed=seed))
 
     made = [Method(f"random neurons, seed {seed}", random(seed)) for seed in range(SEEDS)]
     made += [Method(f"null neurons, seed {seed}", null(seed)) for seed in range(SEEDS)]

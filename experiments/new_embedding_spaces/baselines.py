@@ -15,13 +15,16 @@ from mechsteer.analysis import (
     by_pair,
     centre,
     language_means,
+    largest_dimensions,
     lir_basis,
     lsar_basis,
     map_to,
     remove,
     retrieval,
     shift_to,
+    standardisation,
     whitening,
+    without_dimensions,
 )
 from mechsteer.analysis.retrieval import PairHits
 from mechsteer.analysis.similarity import Embeddings
@@ -68,6 +71,14 @@ BASELINES = (
         lambda dev, target, size: partial(remove, basis=lsar_basis(dev, int(size))),
         sizes=(1, 2, 4, 8),
     ),
+    Baseline(
+        "largest dimensions removed",
+        lambda dev, target, size: partial(
+            without_dimensions, order=largest_dimensions(dev), k=int(size)
+        ),
+        sizes=(0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128),
+    ),
+    Baseline("standardisation", lambda dev, target, size: standardisation(dev)),
     Baseline("whitening", lambda dev, target, size: _whitened(dev)),
     Baseline(
         "Procrustes map",
@@ -121,7 +132,8 @@ def compare(
 
 def _size(baseline: Baseline, dev: Embeddings, target: str, tune: Sequence[int]) -> float:
     """The size with the best top-1 on the rows it was not fitted on; the smallest of equals."""
-    sizes = [size for size in baseline.sizes if size < len(dev) or baseline.name != "LSAR"]
+    most = {"LSAR": len(dev), "largest dimensions removed": next(iter(dev.values())).shape[-1]}
+    sizes = [size for size in baseline.sizes if size < most.get(baseline.name, size + 1)]
     if len(sizes) == 1:
         return sizes[0]
     held = torch.zeros(len(next(iter(dev.values()))), dtype=torch.bool)

@@ -34,8 +34,8 @@ from mechsteer.artifacts.files import write_json
 from mechsteer.artifacts.runs import versions
 from mechsteer.reporting import report, summary
 from mechsteer.studies import Study
+from mechsteer.studies.doses import spread
 from mechsteer.studies.places import Place, spoken
-from mechsteer.studies.protocol import spread
 from mechsteer.studies.quality import QUALITIES
 
 PRECISION = "%.6g"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from experiments.new_embedding_spaces import published
 from experiments.new_embedding_spaces.studied import PLAIN
-from mechsteer.reporting.verdict import signed
+from mechsteer.reporting.words import signed
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.places import Place, ordered
 

@@ -3,7 +3,8 @@
 python -m experiments.real_models.direction -o models
 
 The GGUF file gives the neurons of its dequantised checkpoint, bit for bit; ``mechsteer check``
-passes; and with French and German experts held at their median, as the paper does, translations
+passes; and with French and German experts held at the
+median of maxima, as the paper does, translations
 come closer and are found more often after the last block, random neurons do neither, and the best
 layer gains nothing.
 """
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -68,7 +70,8 @@ class Seen:
 def small_study(model: ms.Model) -> Study:
     """Two targets among five languages, on FLORES dev and devtest."""
     dev, test = flores("dev", LANGUAGES, N_DEV), flores("devtest", LANGUAGES, N_TEST)
-    return ms.study(model, dev=dev, test=test, targets=TARGETS, ks=[K], seeds=[SEED])
+    edits = {"clamp": partial(ms.clamp, pooling="max")}  # at maxima, as the paper does
+    return ms.study(model, dev=dev, test=test, edits=edits, targets=TARGETS, ks=[K], seeds=[SEED])
 
 
 def seen(study: Study, target: str, last: int) -> Seen:

@@ -49,7 +49,7 @@ def compiled(source: Source, architecture: int) -> bytes:
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))
         _checked(nvrtc.nvrtcGetProgramLog(program, log))
         raise RuntimeError(log.decode(errors="replace").strip("\0 \n")) from error
-    code = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
+    code: bytes = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
     _checked(nvrtc.nvrtcGetCUBIN(program, code))
     return code
 

@@ -25,7 +25,7 @@ from .moments_triton import fill_moments
 from .ranks_triton import rank
 from .sort_blocks import FORMS, ClassLayout, lay_out
 from .table import ScoreTable
-from .torch_sort import pieces
+from .torch_sort import cached_bytes, pieces
 
 __all__ = ["LAUNCHES", "fill", "fill_ranks"]
 
@@ -176,7 +176,9 @@ def fill_ranks(
     sizes = torch.from_numpy(counts.astype(np.int32)).to(device)
     listed = torch.from_numpy(order.astype(np.int32)).to(device)
     finite = torch.empty(m, dtype=torch.int32, device=device)
-    for at, piece in pieces(rows, 4 * len(layout.codes) + 2 * n * rows.element_size()):
+    # What ranks leave for the classes to read should not leave the cache.
+    row_bytes = 4 * len(layout.codes) + (1 + bool(tables[2].numel())) * n * rows.element_size()
+    for at, piece in pieces(rows, row_bytes, most=cached_bytes(device)):
         ranks = torch.empty(len(piece), len(layout.codes), dtype=torch.int32, device=device)
         ordered = torch.empty_like(piece if tables[2].numel() else piece[:, :0])
         rank(piece, listed, laid[0], ranks, ordered, finite[at])

@@ -116,9 +116,10 @@ def fill(ap: Tensor, auroc: Tensor, rows: Tensor, grouping: Grouping) -> int:
     device, n = rows.device, rows.shape[1]
     finite = torch.empty(len(rows), dtype=torch.int32, device=device)
     infinity = int(torch.tensor(torch.inf, dtype=rows.dtype).view(torch.int16))
-    signed = (np.int16, np.int16, np.int32, np.int32)  # torch knows few types without a sign
-    arrays = zip(layout[:4], signed, strict=True)
-    tables = [torch.from_numpy(array.view(kind)).to(device) for array, kind in arrays]
+    # Torch knows few types without a sign.
+    halves, wholes = (layout.order, layout.maps), (layout.threads, layout.offsets)
+    signed = [*(a.view(np.int16) for a in halves), *(a.view(np.int32) for a in wholes)]
+    tables = [torch.from_numpy(array).to(device) for array in signed]
     for at, piece in pieces(rows, n * rows.element_size()):
         launch(
             SOURCE,

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["fill_ranks", "pieces"]
+__all__ = ["cached_bytes", "fill_ranks", "pieces"]
 
 _SCRATCH_BYTES = 1 << 28
 _BYTES_OF_A_RANK = 80  # sorted values, their indices, both ranks, words and sums
@@ -96,10 +96,22 @@ def _sums(values: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
     return sums[:, ends] - sums[:, starts]
 
 
-def pieces(rows: Tensor, row_bytes: int) -> Iterator[tuple[slice, Tensor]]:
-    """Rows in pieces whose scratch memory is bounded, their sentences contiguous."""
-    step = max(2, _SCRATCH_BYTES // row_bytes)
+def pieces(
+    rows: Tensor, row_bytes: int, *, most: int | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """Rows in pieces whose scratch memory is at most ``most`` bytes, their sentences contiguous."""
+    step = max(2, (most or _SCRATCH_BYTES) // row_bytes)
     for first in range(0, len(rows), step):
         at = slice(first, first + step)
         piece = rows[at]
         yield at, piece if piece.stride(1) == 1 else piece.contiguous()
+
+
+def cached_bytes(device: torch.device) -> int | None:
+    """Scratch that one kernel writes and the next reads without leaving the device's L2 cache.
+
+    Half of it: the activations pass through the other half. None where there is no such cache.
+    """
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.get_device_properties(device).L2_cache_size) // 2 or None

@@ -11,6 +11,14 @@ from mechsteer.analysis.alignment import (
     translation_margin,
 )
 from mechsteer.analysis.baselines import centre, language_means, shift_to
+from mechsteer.analysis.dimensions import (
+    Standardisation,
+    choose_k,
+    largest_dimensions,
+    largest_share,
+    standardisation,
+    without_dimensions,
+)
 from mechsteer.analysis.hubness import anti_hubs, k_occurrence, skewness
 from mechsteer.analysis.isotropy import iso_score, mean_cosine, participation_ratio
 from mechsteer.analysis.maps import LinearMap, map_to, whitening
@@ -59,6 +67,7 @@ __all__ = [
     "Intervals",
     "LinearMap",
     "PairHits",
+    "Standardisation",
     "against_seeds",
     "anti_hubs",
     "biased_cka",
@@ -67,6 +76,7 @@ __all__ = [
     "by_pair",
     "centre",
     "centroid_accuracy",
+    "choose_k",
     "cka_matrix",
     "csls",
     "debiased_cka",
@@ -76,6 +86,8 @@ __all__ = [
     "iso_score",
     "k_occurrence",
     "language_means",
+    "largest_dimensions",
+    "largest_share",
     "lir_basis",
     "lsar_basis",
     "map_to",
@@ -99,6 +111,7 @@ __all__ = [
     "shift_to",
     "silhouette",
     "skewness",
+    "standardisation",
     "subspace_angles",
     "top1_hits",
     "translation_auroc",
@@ -106,4 +119,5 @@ __all__ = [
     "translation_ranks",
     "v_measure",
     "whitening",
+    "without_dimensions",
 ]

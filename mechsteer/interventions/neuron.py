@@ -34,8 +34,8 @@ def clamp(
             language's sentences; ``"p90"`` for their 90th percentile (any from ``"p0"`` to
             ``"p100"``, interpolated linearly); or one number for all.
         pooling: of those activations over a sentence's tokens: ``"max"``, ``"mean"`` or ``"last"``;
-            the one that the experts were scored with by default. Scores and held values need not
-            share it: maxima find experts well, and are more than a neuron gives at most tokens.
+            ``"mean"`` by default, whatever found the experts. Maxima find them well, but a clamp
+            acts at every token, and a maximum is more than a neuron gives at nearly all of them.
 
     Source: the mean is Sundar et al. 2025 (section 3.3); the median is what Suau et al. 2022 and
     Kojima et al. 2024 released (``on_p50``).
@@ -52,7 +52,7 @@ def clamp(
                 f"the number {value!r}, which is not pooled"
             )
         return affine(experts, 0.0, float(value), "clamp", statistic=value)
-    how = known_pooling(pooling or experts.pooling)
+    how = known_pooling(pooling or "mean")
     held = _statistic(experts, recording, value, how)
     facts = {"statistic": value, "scored_pooling": experts.pooling}
     return affine(experts, 0.0, held, "clamp", pooling=how, **facts)

@@ -43,13 +43,15 @@ class Metric(NamedTuple):
     percent: bool
 
 
-STROKES: dict[Kind, Stroke] = {  # of the base, the first edit, its control, and centring
+STROKES: dict[Kind, Stroke] = {  # of the base, the first edit, its control, and the baselines
     "base": Stroke(INK, "solid", "s"),
     "edit": Stroke(VERMILLION, "solid", "o"),
     "random": Stroke(BLUE, (0, (4, 1.5)), "|"),
     "centring": Stroke(GREEN, (0, (1, 1)), "D"),
+    "dimensions": Stroke(SKY, (0, (3, 1, 1, 1)), "X"),
+    "standardisation": Stroke(PURPLE, (0, (3, 1, 1, 1, 1, 1)), "*"),
 }
-SPARE = (Stroke(PURPLE, "solid", "^"), Stroke(ORANGE, "solid", "v"), Stroke(SKY, "solid", "P"))
+SPARE = (Stroke(ORANGE, "solid", "v"), Stroke(PURPLE, "solid", "^"), Stroke(SKY, "solid", "P"))
 METRICS = {
     "retrieval_top1": Metric("top-1 retrieval", True),
     "mexa": Metric("MEXA alignment", True),

@@ -12,7 +12,7 @@ import pandas as pd
 from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting.names import briefs, cut, texts_of
-from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.conditions import BASELINES, Arm, names
 from mechsteer.studies.places import Place, places
 from mechsteer.studies.results import COLUMNS, arms_of
 
@@ -154,11 +154,12 @@ class ReportData:
 
     def at_dose(self, rows: pd.DataFrame) -> pd.Series[bool]:
         """Rows of states without a dose, and of edits and their controls at the one shown."""
-        there = rows["kind"].isin(["base", "centring"])
+        undosed = ["base", *(known.kind for known in BASELINES)]
+        there = rows["kind"].isin(undosed)
         for edit in self.edits:
             right_k, right_strength = self.k_of(edit), self.strength_of(edit)
             dosed = (rows["k"] == right_k) & (rows["strength"] == right_strength)
-            there |= (rows["edit"] == edit) & dosed & ~rows["kind"].isin(["base", "centring"])
+            there |= (rows["edit"] == edit) & dosed & ~rows["kind"].isin(undosed)
         return there
 
 

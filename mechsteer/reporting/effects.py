@@ -1,15 +1,14 @@
-"""Changes at the rows that the report speaks of: against no edit, and against centring."""
+"""Changes at the rows that the report speaks of: against no edit, and against baselines."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from mechsteer.reporting.data import HEADLINE, ReportData
-from mechsteer.studies.conditions import Arm
+from mechsteer.studies.conditions import Arm, Kind
 from mechsteer.studies.results import NO_EDIT, arms_of, change, series
 
 COLUMNS = ["language", "place", "layer", "kind", "edit", "value", "low", "high", "seeds"]
-AGAINST_CENTRING = f"{HEADLINE}.vs_centring"
 
 
 def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> pd.DataFrame:
@@ -37,14 +36,14 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
     return _joined(parts)
 
 
-def against_centring(data: ReportData, edit: str) -> pd.DataFrame:
-    """What an edit gains over centring, paired by sentence: columns as of `effects`.
+def against(data: ReportData, edit: str, baseline: Kind = "centring") -> pd.DataFrame:
+    """What an edit gains over a baseline, paired by sentence: columns as of `effects`.
 
     No rows where the results hold no such comparison.
     """
     parts, arm = [], Arm("edit", edit)
     for language in data.steered:
-        line = series(data.shown, arm, language=language, metric=AGAINST_CENTRING)
+        line = series(data.shown, arm, language=language, metric=f"{HEADLINE}.vs_{baseline}")
         parts += _at_places(data, line, language=language, arm=arm)
     return _joined(parts)
 

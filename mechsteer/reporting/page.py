@@ -135,7 +135,7 @@ def _facts(data: ReportData) -> dict[str, str]:
     moved = data.results[data.results["kind"].isin(["edit", "random"])]
     neurons = data.results[data.results["k"] > 0]
     seeds = sorted(set(neurons.loc[neurons["kind"] == "random", "seed"]))
-    controls = [name for arm, name in data.arms.items() if arm.kind in ("random", "centring")]
+    controls = [name for arm, name in data.arms.items() if arm.kind not in ("base", "edit")]
     layers = data.chosen_layer
     same = len(set(layers.values())) == 1
     return {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
 from mechsteer.reporting.data import ReportData
-from mechsteer.reporting.effects import against_centring, effects
-from mechsteer.studies.conditions import CENTRING, Arm
+from mechsteer.reporting.effects import against, effects
+from mechsteer.reporting.words import isolated, joined, plural, signed
+from mechsteer.studies.conditions import CENTRING, Arm, Kind
 from mechsteer.studies.places import ordered, spoken
 from mechsteer.studies.results import NO_EDIT, of_arm, series
 
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 else:
     Numbers = pd.Series  # which has no parameter at run time
 Rows = TypeVar("Rows", pd.DataFrame, Numbers)
+ALONE: dict[Kind, str] = {
+    "dimensions": "Removing the few largest dimensions",
+    "standardisation": "Bringing every dimension to one scale",
+}
 NOTABLE = 0.05  # distances have no interval: a change is spoken of from this share of them
 
 
 def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
-    """The edit itself, against random neurons, against centring; and what distances do not show.
+    """The edit itself, against random neurons, against baselines; and what distances do not show.
 
     Args:
         data: for the number of experts, the comparison with centring and the distances.
@@ -36,6 +40,7 @@ def sentences(data: ReportData, table: pd.DataFrame) -> list[str]:
         _itself(data, edit, own),
         _against_random(data, edit, own, drawn),
         _against_centring(data, edit, own, centred),
+        *(_alone(data, edit, own, kind, what) for kind, what in ALONE.items()),
         _distances(data, edit, own),
     ]
     return [sentence for sentence in said if sentence]
@@ -78,7 +83,7 @@ def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.Da
     above, below = own["value"] > high, own["value"] < low
     lies = {"above": above, "below": below, "inside": ~(above | below)}
     return (
-        f"As many random neurons in the same layers, {_plural(int(drawn['seeds'].max()), 'seed')}, "
+        f"As many random neurons in the same layers, {plural(int(drawn['seeds'].max()), 'seed')}, "
         f"changed it{_range(low, high)}; against their range, {doing} came out "
         f"{_at_places(lies)}."
     )
@@ -87,7 +92,7 @@ def _against_random(data: ReportData, edit: str, own: pd.DataFrame, drawn: pd.Da
 def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: pd.DataFrame) -> str:
     if centred.empty:
         return "No centring was run, so nothing shows what a plain shift of each language would do."
-    doing, gained = _doing(data, edit), _of(against_centring(data, edit), Arm("edit", edit))
+    doing, gained = _doing(data, edit), _of(against(data, edit), Arm("edit", edit))
     value = centred["value"].reindex(own.index)
     alone = (
         f"Subtracting each language's mean, which touches no neuron, changed it"
@@ -107,6 +112,26 @@ def _against_centring(data: ReportData, edit: str, own: pd.DataFrame, centred: p
     what = f"difference with {100 * data.confidence:g} % interval "
     listed = _listed(_chosen(gained), interval=True, what=what)
     return f"{alone}; {doing} {_at_places(did)}{listed}."
+
+
+def _alone(data: ReportData, edit: str, own: pd.DataFrame, kind: Kind, what: str) -> str:
+    """Where the edit surely raised retrieval, and a baseline without neurons does as much."""
+    gained = _of(against(data, edit, kind), Arm("edit", edit))
+    here = gained[(own["low"].reindex(gained.index) > 0) & (gained["low"] <= 0)]
+    if here.empty:
+        return ""
+    places = here.index.get_level_values("place")
+    shown = gained[gained.index.get_level_values("place").isin(places)]
+    matched = pd.Series(shown.index.isin(here.index), index=shown.index)
+    did = {
+        "did more than {}": matched & (shown["high"] < 0),
+        "could not be told from {}": matched & (shown["high"] >= 0),
+        "did not do what {} did": ~matched,
+    }
+    first = here[places == places[0]]
+    where = f"difference with {100 * data.confidence:g} % interval "
+    listed = _listed(first, interval=True, what=where, at=spoken(places[0]))
+    return f"{what} alone {_at_places(did, _doing(data, edit))}{listed}."
 
 
 def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
@@ -168,7 +193,9 @@ def _tally(did: dict[str, pd.Series[bool]], place: str, what: str = "") -> str:
     return f"{' and '.join(parts)}{of} languages"
 
 
-def _listed(rows: pd.DataFrame, *, what: str = "", interval: bool = False) -> str:
+def _listed(
+    rows: pd.DataFrame, *, what: str = "", interval: bool = False, at: str = "the best layer"
+) -> str:
     """Every language's change, or the extremes of many; names isolated from the text around."""
     ordered = rows.droplevel("place")
     if len(ordered) > FEW:
@@ -180,7 +207,7 @@ def _listed(rows: pd.DataFrame, *, what: str = "", interval: bool = False) -> st
     if not named:
         return ""
     listed = ", ".join(named) if len(rows) <= FEW else f"from {named[0]} to {named[1]}"
-    return f" ({what}at the best layer: {listed})"
+    return f" ({what}at {at}: {listed})"
 
 
 def _between(low: float, high: float) -> str:
@@ -195,32 +222,3 @@ def _range(low: pd.Series[float], high: pd.Series[float]) -> str:
     ends = (signed(low[here].min()), signed(high[here].max()))
     span = " to ".join(dict.fromkeys(ends))
     return f" by {span} points at the best layer"
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Parts of a list in words.
-
-    >>> joined(["one"]), joined(["one", "two", "three"])
-    ('one', 'one, two and three')
-    """
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def isolated(name: str) -> str:
-    """A name that keeps its direction of writing to itself (Unicode isolates)."""
-    return f"\u2068{name}\u2069"
-
-
-def signed(share: float) -> str:
-    """A difference of shares in percentage points.
-
-    >>> signed(-0.0123), signed(0.2), signed(-0.0001)
-    ('−1.2', '+20.0', '0.0')
-    """
-    text = f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
-    return "0.0" if text[1:] == "0.0" else text
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

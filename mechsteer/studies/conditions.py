@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from mechsteer.artifacts.files import content_hash
 from mechsteer.errors import MechsteerError
 
-Kind = Literal["base", "edit", "random", "centring"]
-"""The model as it is; edited; the edit on random neurons; its embeddings without their means."""
+Kind = Literal["base", "edit", "random", "centring", "dimensions", "standardisation"]
+"""The model as it is; edited; the edit on random neurons; and its embeddings without their means,
+without their largest dimensions, with every dimension brought to one scale."""
 
 COLUMNS = ("kind", "edit", "language", "k", "strength", "seed")
 
@@ -19,6 +20,8 @@ COLUMNS = ("kind", "edit", "language", "k", "strength", "seed")
 _PARTS: dict[Kind, tuple[set[str], set[str]]] = {  # what a kind needs, and all that it may have
     "base": (set(), set()),
     "centring": (set(), set()),
+    "dimensions": (set(), set()),
+    "standardisation": (set(), set()),
     "edit": ({"edit", "strength"}, {"edit", "language", "k", "strength"}),
     "random": (
         {"edit", "language", "k", "strength", "seed"},
@@ -111,11 +114,14 @@ class Condition:
 
 BASE = Condition()
 CENTRING = Condition("centring")
+DIMENSIONS = Condition("dimensions")
+STANDARDISATION = Condition("standardisation")
+BASELINES = (CENTRING, DIMENSIONS, STANDARDISATION)  # which touch no neuron
 
 
 def in_order(arms: Iterable[Arm]) -> list[Arm]:
-    """Each arm once: the base, then clamping and other edits, random controls, centring."""
-    kinds: tuple[Kind, ...] = ("base", "edit", "random", "centring")
+    """Each arm once: the base, then clamping and other edits, random controls, baselines."""
+    kinds: tuple[Kind, ...] = get_args(Kind)
     return sorted(set(arms), key=lambda arm: (kinds.index(arm.kind), arm.edit != "clamp", arm.edit))
 
 
@@ -131,13 +137,18 @@ def names(arms: Iterable[Arm]) -> dict[Arm, str]:
     """
     ordered = in_order(arms)
     several = len({arm.edit for arm in ordered if arm.edit}) > 1
-    fixed = {"base": "none", "centring": "centring"}
+    fixed = {
+        "base": "none",
+        "centring": "centring",
+        "dimensions": "dimensions removed",
+        "standardisation": "standardised",
+    }
     found = {
         arm: fixed.get(arm.kind) or (f"random {arm.edit}" if several else "random")
         for arm in ordered
         if arm.kind != "edit"
     }
-    taken = {"none", "centring", "random", *found.values()}
+    taken = {*fixed.values(), "random", *found.values()}
     for arm in ordered:
         if arm.kind == "edit":
             name = arm.edit

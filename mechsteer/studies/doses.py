@@ -13,7 +13,7 @@ from torch import Tensor
 from mechsteer.analysis.retrieval import by_pair
 from mechsteer.analysis.statistics import bootstrap_mean
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.progress import progress
 from mechsteer.studies.conditions import BASE, Condition
 from mechsteer.studies.edit_factory import EditFactory
@@ -24,6 +24,18 @@ from mechsteer.studies.runner import Measured, Runner
 
 Dose: TypeAlias = tuple[int, int | float]
 _Grid: TypeAlias = tuple[list[int | float], list[int | float]]  # ks and strengths
+
+
+def spread(n: int, tune: int | None) -> list[int]:
+    """Rows of dev to try doses on: from all of its documents, in their order.
+
+    Raises:
+        CorpusError: fewer than two rows, or more than there are.
+    """
+    if tune is not None and not 2 <= tune <= n:
+        raise CorpusError(f"expected to tune on 2 to {n} sentences of dev, got {tune}")
+    wanted = n if tune is None else tune
+    return [row * n // wanted for row in range(wanted)]
 
 
 def dose_of(condition: Condition) -> Dose:

@@ -63,7 +63,7 @@ class StudyOptions(Ranking):
         (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
         flag="--strength", many="comma", read=float, show=repr,
     )  # fmt: skip
-    controls: bool = option(True, "Whether to run random neurons and centring.", YES_OR_NO)
+    controls: bool = option(True, "Whether to run random neurons and baselines.", YES_OR_NO)
     seeds: Sequence[int] = option(
         (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
         flag="--seeds", many="count", least=0,

@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from mechsteer.analysis.baselines import LayerEmbeddings, Means, centre, language_means
+from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.overlap import require_held_out, warn_of_overlap
 from mechsteer.errors import CorpusError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
 from mechsteer.recording import Reading
+from mechsteer.studies.baselines import Apply, Baselines
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
 from mechsteer.studies.detail_tables import (
     expert_overlap,
@@ -28,7 +29,7 @@ from mechsteer.studies.detail_tables import (
     hubness_table,
     projection_table,
 )
-from mechsteer.studies.doses import best_layer, cost_table, dose_table, explore
+from mechsteer.studies.doses import best_layer, cost_table, dose_table, explore, spread
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.findings import Study
 from mechsteer.studies.options import StudyOptions
@@ -114,18 +115,22 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     if inputs.text is not None:
         costs = cost_table(tuner, tried, inputs.text, best, targets=targets)
         table = pd.concat([table, costs], ignore_index=True)
-    projection = Projection.fit(inputs.scored.dev_embeddings, best)
+    dev = inputs.scored.dev_embeddings
+    projection = Projection.fit(dev, best)
     runner = inputs.runner(inputs.test, "test", projection)
+    baselines = Baselines.fit(dev) if options.controls else Baselines()
     probed = dict.fromkeys((BASE, CENTRING, *chosen), read_at.values()) if options.quality else {}
     measured = _measured(
         runner,
         chosen if options.only_chosen else tried,
         controls=[inputs.factory.control(c, seed) for c in chosen if c.k for seed in options.seeds],
-        means=language_means(inputs.scored.dev_embeddings) if options.controls else None,
+        baselines=baselines.apply,
         probed=probed,
     )
+    results = tabulate(measured, inputs.test.languages, targets=targets, pairs_at=read_at.values())
     return Study(
-        **_tables(inputs, options, measured, chosen, projection, pairs_at=read_at.values()),
+        **_tables(inputs, options, measured, chosen, projection),
+        results=baselines.joined(results),
         doses=table,
         best_layer=best,
         chosen=tuple(chosen),
@@ -136,41 +141,30 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     )
 
 
-def spread(n: int, tune: int | None) -> list[int]:
-    """Rows of dev to try doses on: from all of its documents, in their order.
-
-    Raises:
-        CorpusError: fewer than two rows, or more than there are.
-    """
-    if tune is not None and not 2 <= tune <= n:
-        raise CorpusError(f"expected to tune on 2 to {n} sentences of dev, got {tune}")
-    wanted = n if tune is None else tune
-    return [row * n // wanted for row in range(wanted)]
-
-
 def _measured(
     runner: Runner,
     edited: Sequence[Condition],
     *,
     controls: Sequence[Condition],
-    means: Means | None,
+    baselines: Mapping[Condition, Apply],
     probed: Mapping[Condition, Collection[int]],
 ) -> Measured:
-    """Base, edits and controls on the test corpus; no control without the means to centre by."""
+    """Base, edits and controls on the test corpus; no control without baselines."""
     measured, untouched = Measured(runner), cache(runner.embeddings)
     measured.add(BASE, untouched, probed=probed.get(BASE, ()))
-    if means is not None:
-        centred = partial(_centred, untouched, means)
-        measured.add(CENTRING, centred, probed=probed.get(CENTRING, ()))
+    for condition, apply in baselines.items():
+        measured.add(
+            condition, partial(_applied, untouched, apply), probed=probed.get(condition, ())
+        )
     untouched.cache_clear()
-    conditions = [*edited, *(controls if means is not None else ())]
+    conditions = [*edited, *(controls if baselines else ())]
     for condition in progress(conditions, "steering and measuring", "condition"):
         measured.add(condition, probed=probed.get(condition, ()))
     return measured
 
 
-def _centred(untouched: Callable[[], LayerEmbeddings], means: Means) -> LayerEmbeddings:
-    return centre(untouched(), means)
+def _applied(untouched: Callable[[], LayerEmbeddings], apply: Apply) -> LayerEmbeddings:
+    return apply(untouched())
 
 
 def _at(embeddings: LayerEmbeddings, rows: Sequence[int]) -> LayerEmbeddings:
@@ -183,16 +177,12 @@ def _tables(
     measured: Measured,
     chosen: Sequence[Condition],
     projection: Projection,
-    *,
-    pairs_at: Collection[int],
 ) -> dict[str, pd.DataFrame]:
-    """All tables but that of doses."""
+    """All tables but those of results and doses."""
     scores, languages, best = inputs.scores, inputs.test.languages, projection.layer
-    targets = options.targets or scores.languages
     shown = [condition for condition in (BASE, *chosen, CENTRING) if condition in measured]
     k = next((condition.k for condition in chosen if condition.k), options.ks[0])
     return {
-        "results": tabulate(measured, languages, targets=targets, pairs_at=set(pairs_at)),
         "experts": _experts(inputs.factory, chosen),
         "counts": experts_per_layer(scores, k, options),
         "overlap": expert_overlap(scores, k, options),

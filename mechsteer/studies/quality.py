@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mechsteer.analysis.alignment import cka_matrix, translation_auroc, translation_margin
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.dimensions import largest_share
 from mechsteer.analysis.hubness import k_occurrence, skewness
 from mechsteer.analysis.isotropy import iso_score, mean_cosine, participation_ratio
 from mechsteer.analysis.neutrality import (
@@ -61,11 +62,17 @@ def _mixed_pool(embeddings: Embeddings) -> float:
     return float(hits[~torch.eye(len(hits), dtype=torch.bool)].mean())
 
 
+def _largest_share(x: Tensor) -> float:
+    """Of the squared norm, in the 3 largest dimensions; in all of them where there are fewer."""
+    return largest_share(x, k=min(3, x.shape[-1]))
+
+
 CHEAP: dict[str, Measure] = {
     "translation_margin": _over_pairs(translation_margin),
     "cka_debiased": _mean_cka,
     "neuron_correlation": _over_pairs(neuron_correlation),
     "mean_cosine": _pooled(mean_cosine),
+    "largest_share": _pooled(_largest_share),
 }
 COSTLY: dict[str, Measure] = {
     "translation_auroc": _over_pairs(translation_auroc),

@@ -43,7 +43,8 @@ def study(
 
     Experts, means for centring, the layer, the k and the strength are all taken from ``dev``;
     ``test`` is only measured on. Conditions: the model as it is; every edit at every k and
-    strength; centring (the language means of dev taken from the embeddings of the untouched model);
+    strength; three baselines on the embeddings of the untouched model, fitted on dev (each
+    language's mean taken away, the few largest dimensions removed, every dimension standardised);
     and for each edit at its chosen dose as many random neurons in the same layers, once a seed.
 
     Args:

@@ -17,10 +17,11 @@ from mechsteer.errors import ArtifactError
 from mechsteer.interventions import Edit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.recording import Reading
-from mechsteer.studies.conditions import BASE, Condition
+from mechsteer.studies.conditions import BASE, BASELINES, Condition
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.measurements import Measurements, measure
 from mechsteer.studies.projection import Projection
+from mechsteer.studies.quality import QUALITIES
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Runner:
         reading: how sentences are read, which is part of what determines a number.
         folder: where measurements are kept; None keeps nothing.
         projection: where sentences are shown, if anywhere.
-        fitted_on: fingerprint of the text that means for centring come from.
+        fitted_on: fingerprint of the text that baselines are fitted on.
     """
 
     model: ModelFunctions
@@ -73,7 +74,7 @@ class Runner:
         if self.folder is None:
             return measure(embed(), self.projection, probed=probed)
         path = self.folder / f"{condition.file_name}.safetensors"
-        key = self._key(condition, probed=sorted(probed))
+        key = self._key(condition, probed=sorted(probed), qualities=QUALITIES if probed else ())
         known = Measurements.load(path, key)
         if known is None:
             known = measure(embed(), self.projection, probed=probed)
@@ -103,7 +104,7 @@ class Runner:
         facts = {
             "condition": asdict(condition),
             "edit": fingerprint(self.factory.edit(condition)) if edited else None,
-            "centred on": self.fitted_on if condition.kind == "centring" else None,
+            "fitted on": self.fitted_on if condition in BASELINES else None,
             "corpus": self.corpus.fingerprint,
             "model": asdict(model) if model else None,
             "projection": self.projection.fingerprint if self.projection else None,

@@ -16,7 +16,7 @@ from torch import Tensor
 from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.analysis.retrieval import by_pair
 from mechsteer.analysis.statistics import bootstrap_mean, holm, mcnemar
-from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.conditions import BASE, BASELINES, Condition, Kind
 from mechsteer.studies.measurements import Measurements
 from mechsteer.studies.quality import QUALITIES
 from mechsteer.studies.results import COLUMNS
@@ -40,7 +40,8 @@ def tabulate(
     contributes, or every one all it can. Other means, and all differences, have 95 % percentile
     bootstraps over sentence ids, the same resamples for every cell and condition.
     ``METRIC.delta`` is the paired difference to the base, ``METRIC.vs_centring`` that of an edit to
-    centring (means only, no single pairs), and ``retrieval_top1.p`` the p-value of the first for a
+    centring (means only, no single pairs; likewise ``vs_dimensions`` and ``vs_standardisation``),
+    and ``retrieval_top1.p`` the p-value of the first for a
     pair: exact McNemar, Holm-corrected over all ordered pairs of the condition and layer. Sources
     and targets ``*`` are means over ordered pairs of different languages. Everything is counted in
     whole numbers, so a difference of 0 is exactly that. Distances, p-values and qualities of a
@@ -54,15 +55,20 @@ def tabulate(
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    some = None if pairs_at is None else sorted(pairs_at)
+    some = None if pairs_at is None else sorted(set(pairs_at))
     cells = _Cells(tuple(languages), some, {"resamples": resamples, "seed": seed})
-    base, centred = measured.get(BASE), measured.get(CENTRING)
+    base = measured.get(BASE)
+    baselines = [known for known in BASELINES if known in measured]
     frames = []
     for condition, own in measured.items():
         rows = [
             *_hit_rows(cells, own),
             *(_delta_rows(cells, own, base) if base and condition != BASE else ()),
-            *(_beyond_rows(cells, own, centred) if centred and condition.kind == "edit" else ()),
+            *(
+                frame
+                for known in (baselines if condition.kind == "edit" else ())
+                for frame in _beyond_rows(cells, own, measured[known], known.kind)
+            ),
             _distance_rows(own, languages, [condition.language] if condition.language else targets),
             *(_quality_rows(own) if own.quality is not None else ()),
         ]
@@ -189,12 +195,14 @@ def _delta_rows(cells: _Cells, own: Measurements, base: Measurements) -> Iterato
         yield _bare(rows, own)
 
 
-def _beyond_rows(cells: _Cells, own: Measurements, centred: Measurements) -> Iterator[pd.DataFrame]:
-    """Paired differences to centring, of means."""
+def _beyond_rows(
+    cells: _Cells, own: Measurements, other: Measurements, kind: Kind
+) -> Iterator[pd.DataFrame]:
+    """Paired differences to a baseline, of means."""
     for metric, name in HITS.items():
-        beyond = cells.count(getattr(own, name)) - cells.count(getattr(centred, name))
+        beyond = cells.count(getattr(own, name)) - cells.count(getattr(other, name))
         rows = cells.rows(beyond, shares=False, pairs=False)
-        yield rows.assign(metric=f"{metric}.vs_centring")
+        yield rows.assign(metric=f"{metric}.vs_{kind}")
 
 
 def _distance_rows(

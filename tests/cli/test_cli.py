@@ -112,7 +112,14 @@ def test_a_run_holds_what_the_manifest_says(run: Path) -> None:
     assert manifest["languages"] == ["eng_Latn", "fra_Latn", "jpn_Jpan"]
     assert set(manifest["stages"]) == {"score", "study", "cards"}
     results = pd.read_parquet(run / "results.parquet")
-    assert set(results["kind"]) == {"base", "edit", "random", "centring"}
+    assert set(results["kind"]) == {
+        "base",
+        "edit",
+        "random",
+        "centring",
+        "dimensions",
+        "standardisation",
+    }
     assert {"retrieval_top1", "mexa", "distance_pairs"} <= set(results["metric"])
     assert results["value"].notna().all()
 

@@ -14,6 +14,7 @@ import pytest
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
+from mechsteer.cli.do.models import WEIGHTS, model_of
 from mechsteer.cli.do.report import how_to_repeat
 from mechsteer.cli.entry import _run
 from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
@@ -114,6 +115,23 @@ def test_every_command_that_writes_in_a_run_waits_for_no_other_and_says_so(
         mechsteer(*words, code=1)
     assert "another mechsteer command is writing in first" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}", b"[" * 10**5, None], ids=["empty", "unsigned", "depth", "none"]
+)
+def test_what_is_kept_to_spare_hashing_is_worth_no_refusal(
+    place: Path, damage: bytes | None
+) -> None:
+    kept = place / "first" / WEIGHTS
+    before = kept.read_bytes()
+    kept.unlink()
+    if damage is not None:
+        kept.write_bytes(damage)
+    try:
+        model_of(Run.open(place / "first"))
+    finally:
+        kept.write_bytes(before)
 
 
 OTHER: dict[str, Any] = {  # of every option a value that is not its default

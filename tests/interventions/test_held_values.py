@@ -130,6 +130,8 @@ def test_scores_of_one_pooling_say_what_to_record_for_another(tmp_path: Path) ->
     save_scores(old, tmp_path / "scores.safetensors")  # as every release before wrote them
     experts = load_scores(tmp_path / "scores.safetensors", record).top("fra_Latn", 6)
     assert torch.equal(clamp(experts, pooling="max").b, experts.median)
+    with pytest.raises(MechsteerError, match="a new run with --also-pooling mean"):
+        clamp(experts)
     with pytest.raises(MechsteerError, match=r"recorded with the scores \(max\).*also_pooling"):
         clamp(experts, pooling="mean")
     held = clamp(experts, RECORDING, pooling="mean")  # a recording beside has it
@@ -157,7 +159,9 @@ def test_what_means_nothing_is_refused_in_words(options: dict[str, object], said
     ("typed", "options"),
     [
         ("clamp", {}),
-        ("clamp:mean", {"value": "mean"}),
+        ("clamp:mean", {"value": "mean", "pooling": "mean"}),
+        ("clamp", {"value": "median", "pooling": "mean"}),
+        ("clamp:p90", {"value": "p90", "pooling": "mean"}),
         ("clamp:median:last", {"pooling": "last"}),
         ("clamp::mean", {"pooling": "mean"}),
         ("clamp:p12.5:mean", {"value": "p12.5", "pooling": "mean"}),

@@ -29,7 +29,7 @@ def experts(request: pytest.FixtureRequest) -> ms.Experts:
 @pytest.mark.parametrize("percent", [0, 10, 37.5, 50, 90, 100])
 def test_a_percentile_is_numpys_of_the_positives(experts: ms.Experts, percent: float) -> None:
     recording = made_recording()
-    edit = ms.clamp(experts, recording, value=f"p{percent}")
+    edit = ms.clamp(experts, recording, value=f"p{percent}", pooling="max")
     values = columns(recording, experts, experts.language, "max")
     near(edit.b, np.percentile(values, percent, axis=0))
     assert not edit.a.any()
@@ -178,12 +178,12 @@ def test_edits_that_act_on_tokens_refuse_another_pooling(make) -> None:
 
 def test_a_shift_of_maxima_is_refused(experts: ms.Experts) -> None:
     with pytest.raises(MechsteerError, match="needs means over tokens, got 'max'"):
-        ms.shift(experts)
+        ms.shift(replace(experts, beside={}))
 
 
 def test_a_percentile_of_another_pooling_is_refused(experts: ms.Experts) -> None:
     with pytest.raises(ArtifactError, match="'max' was not recorded"):
-        ms.clamp(experts, made_recording(poolings=("mean",)), value="p90")
+        ms.clamp(experts, made_recording(poolings=("mean",)), value="p90", pooling="max")
 
 
 @pytest.mark.parametrize("make", TRANSPORTS)
@@ -232,7 +232,7 @@ def test_every_edit_says_in_json_how_it_came_about() -> None:
         assert told["constructor"] == edit.name == name
         assert (told["language"], told["k"], told["strength"]) == ("fra_Latn", 6, 0.25)
         assert told["selection"] == "top 6 by ap"
-        means = name in ("shift", "gaussian_transport", "linear_transport")
+        means = name in ("clamp", "shift", "gaussian_transport", "linear_transport")
         assert told["pooling"] == ("mean" if means else "max")
 
 

@@ -70,6 +70,17 @@ def squeezed(x: Space) -> Space:
     return {language: e * torch.logspace(0, -2, e.shape[1]).double() for language, e in x.items()}
 
 
+def with_massive(x: Space, count: int = 3, size: float = 40.0) -> Space:
+    """A few dimensions hold nearly all of the norm, the same in all languages, and say nothing."""
+    random = torch.Generator().manual_seed(9)
+
+    def moved(e: Tensor) -> Tensor:
+        large = size * (1 + 0.1 * torch.randn(len(e), count, generator=random, dtype=e.dtype))
+        return torch.cat((e[:, :-count], large), dim=1)
+
+    return {language: moved(e) for language, e in x.items()}
+
+
 def centred(x: Space) -> Space:
     return {language: e - e.mean(0) for language, e in x.items()}
 
@@ -91,4 +102,5 @@ PLANTS: dict[str, tuple[Callable[[], Space], Callable[[], Space]]] = {
     "squeezed": (space, lambda: squeezed(space())),
     "unrelated": (space, lambda: space(signal=0.0, noise=1.35)),
     "centred": (space, lambda: centred(space())),
+    "rogue": (space, lambda: with_massive(space())),
 }

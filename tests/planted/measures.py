@@ -114,6 +114,7 @@ MEASURES = {
     ),
     "mean_cosine": Measure(each(analysis.mean_cosine), least=0.01),
     "participation_ratio": Measure(each(analysis.participation_ratio), least=1.0),
+    "largest_share": Measure(each(analysis.largest_share), least=0.02),
     "iso_score": Measure(each(analysis.iso_score)),
     "probe_accuracy": Measure(analysis.probe_accuracy),
     "centroid_accuracy": Measure(analysis.centroid_accuracy),

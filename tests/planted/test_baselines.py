@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mechsteer import analysis
-from tests.planted.made import Space, rotated, space, squeezed
+from tests.planted.made import Space, rotated, space, squeezed, with_massive
 from tests.planted.measures import MEASURES
 
 Baseline = Callable[[Space, Space], Space]
@@ -30,6 +30,12 @@ def _whitened(dev: Space, test: Space) -> Space:
     return {language: white(x) for language, x in test.items()}
 
 
+def _without_largest(dev: Space, test: Space) -> Space:
+    order = analysis.largest_dimensions(dev)
+    k = analysis.choose_k({c: x[None] for c, x in dev.items()}, order[None])
+    return analysis.without_dimensions(test, order, k[0])
+
+
 BASELINES: dict[str, Baseline] = {
     "nothing": lambda dev, test: test,
     "centre": lambda dev, test: analysis.centre(test, analysis.language_means(dev)),
@@ -39,6 +45,8 @@ BASELINES: dict[str, Baseline] = {
     "lir": lambda dev, test: analysis.remove(test, analysis.lir_basis(dev, 1)),
     "lsar": lambda dev, test: analysis.remove(test, analysis.lsar_basis(dev, RANK)),
     "whitening": _whitened,
+    "dimensions": _without_largest,
+    "standardise": lambda dev, test: analysis.standardisation(dev)(test),
     "procrustes": _mapped("procrustes"),
     "ridge": _mapped("ridge"),
 }
@@ -47,21 +55,24 @@ PLANTED = {
     "own": lambda: space(n=N, own=2.0),
     "turned": lambda: rotated(space(n=N)),
     "squeezed": lambda: squeezed(space(n=N)),
+    "massive": lambda: with_massive(space(n=N)),
     "unrelated": lambda: space(n=N, signal=0.0, noise=1.35),
 }
 # top-1 retrieval of the test half
 # +  mends: 0.2 or more above nothing done    =  mends to just what it gives of the untouched space
 # <  helps by less than 0.1    0  stays at chance    -  what was planted costs 0.2 or more
 EXPECTED = """
-            own turned squeezed unrelated
-nothing      -     0       -         0
-centre       =     0       <         0
-shift_to     +     0       <         0
-lir          +     0       <         0
-lsar         +     0       <         0
-whitening    +     0       =         0
-procrustes   +     =       <         0
-ridge        .     =       <         0
+            own turned squeezed massive unrelated
+nothing      -     0       -       -         0
+centre       =     0       <       .         0
+shift_to     +     0       <       .         0
+lir          +     0       <       .         0
+lsar         +     0       <       .         0
+whitening    +     0       =       +         0
+dimensions   .     0       .       +         0
+standardise  .     0       +       +         0
+procrustes   +     =       <       .         0
+ridge        .     =       <       .         0
 """
 COLUMNS, *ROWS = (line.split() for line in EXPECTED.strip().splitlines())
 CELLS = [

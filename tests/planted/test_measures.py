@@ -15,39 +15,40 @@ from tests.planted.measures import MEASURES
 # =  unchanged but for rounding    0  falls to what it says of unrelated spaces
 # <  does not rise    !  refused    .  nothing is claimed
 EXPECTED = """
-                        common own turned aligned harmed hubs doubled squeezed unrelated centred
-top1_hits                 -     -     0      +      -     -      -       -         0        +
-retrieval                 -     -     0      +      -     +      -       -         0        +
-ratio_margin              -     !     0      +      -     +      -       -         0        +
-difference_margin         -     -     0      +      -     +      -       -         0        +
-csls                      -     -     0      +      -     +      -       -         0        +
-mexa_hits                 -     -     0      +      -     -      -       -         0        +
-mixed_pool_hits           -     -     0      +      -     -      -       -         0        +
-translation_ranks         +     +     0      -      +     +      +       +         0        -
-reciprocal_ranks          -     -     0      +      -     -      -       -         0        +
-hits_at                   -     -     0      +      -     -      .       -         0        +
-translation_margin        =     =     0      +      -     .      .       .         0        =
-translation_margin raw    -     -     0      +      -     -      .       .         0        +
-translation_auroc         =     =     0      +      -     .      .       -         0        =
-translation_auroc raw     -     -     0      +      -     -      .       -         0        +
-debiased_cka              =     =     =      +      -     .      +       .         0        =
-cka_matrix                =     =     =      +      -     .      +       .         0        =
-biased_cka                =     =     =      +      -     .      .       .         0        =
-neuron_correlation        =     =     0      +      -     .      .       =         0        =
-procrustes                =     =     =      +      -     .      .       -         -        =
-mutual_neighbours         =     =     =      +      -     .      .       .         0        =
-pair_distances            -     +     0      -      +     <      .       .         0        .
-mean_distances            -     .     .      .      .     .      .       .         .        !
-skewness                  +     +     .      .      .     +      .       .         .        -
-anti_hubs                 +     +     .      .      .     +      .       .         .        .
-mean_cosine               +     +     =      +      -     +      .       .         .        -
-participation_ratio       =     =     =      .      .     .      -       -         .        =
-iso_score                 =     =     =      .      .     .      -       -         .        =
-probe_accuracy            =     +     .      .      -     .      .       =         .        -
-centroid_accuracy         .     +     .      .      -     .      .       -         .        -
-silhouette                .     +     .      .      -     .      .       -         .        -
-v_measure                 .     +     .      .      -     .      .       -         .        -
-subspace_angles           =     =     +      -      .     .      .       -         +        =
+                     common own turned aligned harmed hubs doubled squeezed unrelated centred rogue
+top1_hits              -     -     0      +      -     -      -       -         0        +        -
+retrieval              -     -     0      +      -     +      -       -         0        +        -
+ratio_margin           -     !     0      +      -     +      -       -         0        +        .
+difference_margin      -     -     0      +      -     +      -       -         0        +        .
+csls                   -     -     0      +      -     +      -       -         0        +        .
+mexa_hits              -     -     0      +      -     -      -       -         0        +        -
+mixed_pool_hits        -     -     0      +      -     -      -       -         0        +        -
+translation_ranks      +     +     0      -      +     +      +       +         0        -        .
+reciprocal_ranks       -     -     0      +      -     -      -       -         0        +        .
+hits_at                -     -     0      +      -     -      .       -         0        +        .
+translation_margin     =     =     0      +      -     .      .       .         0        =        .
+translation_margin raw -     -     0      +      -     -      .       .         0        +        .
+translation_auroc      =     =     0      +      -     .      .       -         0        =        .
+translation_auroc raw  -     -     0      +      -     -      .       -         0        +        .
+debiased_cka           =     =     =      +      -     .      +       .         0        =        .
+cka_matrix             =     =     =      +      -     .      +       .         0        =        .
+biased_cka             =     =     =      +      -     .      .       .         0        =        .
+neuron_correlation     =     =     0      +      -     .      .       =         0        =        .
+procrustes             =     =     =      +      -     .      .       -         -        =        .
+mutual_neighbours      =     =     =      +      -     .      .       .         0        =        .
+pair_distances         -     +     0      -      +     <      .       .         0        .        .
+mean_distances         -     .     .      .      .     .      .       .         .        !        .
+skewness               +     +     .      .      .     +      .       .         .        -        .
+anti_hubs              +     +     .      .      .     +      .       .         .        .        .
+mean_cosine            +     +     =      +      -     +      .       .         .        -        +
+participation_ratio    =     =     =      .      .     .      -       -         .        =        .
+largest_share          .     .     .      .      .     .      .       +         .        .        +
+iso_score              =     =     =      .      .     .      -       -         .        =        .
+probe_accuracy         =     +     .      .      -     .      .       =         .        -        .
+centroid_accuracy      .     +     .      .      -     .      .       -         .        -        .
+silhouette             .     +     .      .      -     .      .       -         .        -        .
+v_measure              .     +     .      .      -     .      .       -         .        -        .
+subspace_angles        =     =     +      -      .     .      .       -         +        =        .
 """
 COLUMNS, *ROWS = (line.split() for line in EXPECTED.strip().splitlines())
 CELLS = [

@@ -30,6 +30,15 @@ ON_SPACES: dict[str, Callable[[Space], object]] = {
         x, analysis.language_means(space(**SMALL)), target="jpn_Jpan"
     ),
     "remove": lambda x: analysis.remove(x, analysis.lsar_basis(space(**SMALL), 2)),
+    "largest_dimensions": analysis.largest_dimensions,
+    "standardisation": analysis.standardisation,
+    "without_dimensions": lambda x: analysis.without_dimensions(
+        x, analysis.largest_dimensions(space(**SMALL)), 2
+    ),
+    "Standardisation": analysis.standardisation(space(**SMALL)),
+    "choose_k": lambda x: analysis.choose_k(
+        _each(x, lambda e: e[None]), analysis.largest_dimensions(space(**SMALL))[None]
+    ),
     "LinearMap": lambda x: [analysis.whitening(space(**SMALL))(e) for e in x.values()],
 }
 
@@ -75,9 +84,16 @@ HAZARDS: dict[str, tuple[Callable[[Space], Space], str]] = {
 }
 
 # ragged languages are welcome where sentences need not be parallel
-SEPARATE = {"mean_cosine", "participation_ratio", "iso_score"}  # of one language each
+SEPARATE = {
+    "mean_cosine",
+    "participation_ratio",
+    "iso_score",
+    "largest_share",
+}  # of one language each
 FITTED = {"language_means", "whitening", "lir_basis", "lsar_basis"}
+FITTED |= {"largest_dimensions", "standardisation"}
 APPLIED = {"centre", "shift_to", "remove", "LinearMap"}
+APPLIED |= {"without_dimensions", "Standardisation"}
 SEARCHED = {"k_occurrence", "skewness", "anti_hubs"}  # queries and candidates of any number
 ALLOWED = {("ragged languages", name) for name in SEPARATE | FITTED | APPLIED | SEARCHED}
 ALLOWED |= {("different widths", name) for name in SEPARATE}

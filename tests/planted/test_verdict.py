@@ -10,14 +10,21 @@ import pandas as pd
 import pytest
 import torch
 
-from mechsteer.analysis import bootstrap_difference, centre, language_means
+from mechsteer.analysis import (
+    bootstrap_difference,
+    centre,
+    language_means,
+    largest_dimensions,
+    standardisation,
+    without_dimensions,
+)
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
-from mechsteer.reporting.effects import against_centring, effects
+from mechsteer.reporting.effects import against, effects
 from mechsteer.reporting.verdict import sentences
-from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.conditions import BASE, CENTRING, DIMENSIONS, STANDARDISATION, Condition
 from mechsteer.studies.measurements import Measurements, measure
 from mechsteer.studies.tables import tabulate
-from tests.planted.made import LANGUAGES, Space, space
+from tests.planted.made import LANGUAGES, Space, space, with_massive
 
 N, N_LAYERS, CHOSEN = 120, 2, 1
 STEERED = "fra_Latn"
@@ -27,7 +34,9 @@ NEAR = tuple({"noise": 0.9 + step} for step in (-0.02, 0.0, 0.02))
 
 def layers(half: int, **knobs: float) -> Space:
     """Float32 ``[layer, sentence, d]`` of each language: half 0 is dev, half 1 is test."""
+    size = knobs.pop("massive", 0.0)
     rows = [space(seed, n=2 * N, **knobs) for seed in range(N_LAYERS + 2)]
+    rows = [with_massive(x, size=size) for x in rows] if size else rows
     part = slice(half * N, (half + 1) * N)
     return {code: torch.stack([x[code][part] for x in rows]).float() for code in LANGUAGES}
 
@@ -36,9 +45,12 @@ def layers(half: int, **knobs: float) -> Space:
 def measured(knobs: tuple[tuple[str, float], ...]) -> Measurements:
     """One state: the space with these knobs, or centred with means of its dev half."""
     options = dict(knobs)
-    centred = options.pop("centred", 0.0)
-    test = layers(1, **options)
-    return measure(centre(test, language_means(layers(0, **options))) if centred else test)
+    done = options.pop("centred", 0.0), options.pop("removed", 0.0), options.pop("scaled", 0.0)
+    dev, test = (layers(half, **options) for half in (0, 1))
+    centred, removed, scaled = done
+    test = centre(test, language_means(dev)) if centred else test
+    test = without_dimensions(test, largest_dimensions(dev), int(removed)) if removed else test
+    return measure(standardisation(dev)(test) if scaled else test)
 
 
 def state(**knobs: float) -> Measurements:
@@ -46,7 +58,10 @@ def state(**knobs: float) -> Measurements:
 
 
 def report(
-    base: Mapping[str, float], edit: Mapping[str, float], drawn: tuple[Mapping[str, float], ...]
+    base: Mapping[str, float],
+    edit: Mapping[str, float],
+    drawn: tuple[Mapping[str, float], ...],
+    baselines: Mapping[Condition, Mapping[str, float]] | None = None,
 ) -> ReportData:
     states = {
         BASE: state(**base),
@@ -57,6 +72,7 @@ def report(
         Condition("random", "clamp", STEERED, 10, 1.0, seed): state(**knobs)
         for seed, knobs in enumerate(drawn)
     }
+    states |= {kind: state(**base, **knobs) for kind, knobs in (baselines or {}).items()}
     results = tabulate(states, LANGUAGES, targets=[STEERED], pairs_at={CHOSEN})
     return checked(
         ReportData(
@@ -115,6 +131,30 @@ def test_the_verdict_says_what_was_planted(case: str) -> None:
         assert "shows no alignment" in rest[0]
 
 
+MASSIVE = {"massive": 40.0}
+WITHOUT = {DIMENSIONS: {"removed": 3.0}, STANDARDISATION: {"scaled": 1.0}}
+
+
+def test_what_a_baseline_without_neurons_does_alone_is_said_with_its_interval() -> None:
+    drawn = tuple({"massive": 40.0 + step} for step in (-0.2, 0.0, 0.2))
+    data = report(MASSIVE, {"massive": 12.0}, drawn, WITHOUT)
+    first, *_, removed, scaled = (s for s in verdict(data) if "shrank" not in s)
+    everywhere = "at the best layer, the last block and the final norm"
+    assert f"raised top-1 retrieval {everywhere}" in first
+    found = against(data, "clamp", "dimensions").set_index("place").loc["best_layer"]
+    numbers = [f"{abs(100 * found[name]):.1f}" for name in ("value", "low", "high")]
+    assert f"dimensions alone did more than clamping experts {everywhere}" in removed
+    assert re.findall(r"\d+\.\d", removed) == numbers
+    assert f"to one scale alone did more than clamping experts {everywhere}" in scaled
+
+
+def test_nothing_is_said_of_baselines_where_the_edit_does_more_or_nothing() -> None:
+    drawn = tuple({"massive": 40.0 + step} for step in (-0.2, 0.0, 0.2))
+    for edit in ({"massive": 0.0, "noise": 0.3}, MASSIVE):
+        said = verdict(report(MASSIVE, edit, drawn, WITHOUT))
+        assert not any(" alone " in sentence for sentence in said)
+
+
 def test_alignment_shrinks_distances_too_and_is_not_called_an_offset() -> None:
     base, edit, drawn, *_ = CASES["true alignment"]
     data = report(base, edit, drawn)
@@ -126,7 +166,7 @@ def test_alignment_shrinks_distances_too_and_is_not_called_an_offset() -> None:
 def test_the_difference_to_centring_is_a_paired_bootstrap_by_sentence() -> None:
     base, edit, drawn, *_ = CASES["less than centring"]
     data = report(base, edit, drawn)
-    found = against_centring(data, "clamp").set_index("place")
+    found = against(data, "clamp").set_index("place")
     different = ~torch.eye(len(LANGUAGES), dtype=torch.bool)
 
     def hits(measures: Measurements) -> torch.Tensor:

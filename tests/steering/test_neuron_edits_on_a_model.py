@@ -108,11 +108,11 @@ Formula = Callable[[Tensor, Seen], Tensor]
 Make = Callable[[ms.Experts, Recording], NeuronEdit]
 CONSTRUCTORS: dict[str, tuple[Make, Formula]] = {
     "median": (
-        lambda e, r: ms.clamp(e),
+        lambda e, r: ms.clamp(e, pooling="max"),
         lambda z, s: torch.tensor(np.median(s.max[TARGET], axis=0)).expand_as(z),
     ),
     "p90": (
-        lambda e, r: ms.clamp(e, r, value="p90"),
+        lambda e, r: ms.clamp(e, r, value="p90", pooling="max"),
         lambda z, s: torch.tensor(np.percentile(s.max[TARGET], 90, axis=0)).expand_as(z),
     ),
     "damp": (lambda e, r: ms.damp(e), lambda z, s: 0.5 * z),

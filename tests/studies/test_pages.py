@@ -24,6 +24,6 @@ def test_an_edit_of_any_name_has_a_page(edits: dict, tmp_path: Path) -> None:
     assert "<svg" in page
     sentences, table = summary(study)
     assert len(sentences) >= 3
-    assert len(set(table["edit"])) == 1 + 2 * len(edits)
+    assert len(set(table["edit"])) == 3 + 2 * len(edits)  # and the baselines
     kinds = {"random" if name.startswith("random") else name for name in table["edit"]}
     assert {"random", "centring"} <= kinds

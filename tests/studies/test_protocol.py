@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from mechsteer.analysis import choose_k, largest_dimensions, standardisation, without_dimensions
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 from mechsteer.interventions import Edit, clamp, damp
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.recording import Reading
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
+from mechsteer.studies.doses import mean_top1
 from mechsteer.studies.edit_factory import ByTarget, EditFactory
 from mechsteer.studies.measurements import measure
 from tests.made import LANGUAGES, made_scores
@@ -33,7 +35,8 @@ def test_a_study_holds_every_condition_once_and_no_cell_of_its_name_is_missing()
     (chosen,) = study.chosen
     edits = {("edit", "clamp", "fra_Latn", k, s, -1) for k in (4, 9) for s in (0.5, 1.0)}
     drawn = {("random", "clamp", "fra_Latn", chosen.k, chosen.strength, seed) for seed in (0, 1)}
-    plain = {("base", "", "", 0, 1.0, -1), ("centring", "", "", 0, 1.0, -1)}
+    kinds = ("base", "centring", "dimensions", "standardisation")
+    plain = {(kind, "", "", 0, 1.0, -1) for kind in kinds}
     assert conditions(study.results) == edits | drawn | plain
     assert study.results[KEYS].notna().all(axis=None)
     assert study.results["value"].notna().all()
@@ -108,7 +111,13 @@ def test_the_best_layer_is_that_of_the_base_on_dev_and_never_the_embedding() -> 
 
 def test_controls_can_be_left_out_all_or_the_random_ones() -> None:
     assert set(made_study(controls=False).results["kind"]) == {"base", "edit"}
-    assert set(made_study(seeds=[]).results["kind"]) == {"base", "edit", "centring"}
+    assert set(made_study(seeds=[]).results["kind"]) == {
+        "base",
+        "edit",
+        "centring",
+        "dimensions",
+        "standardisation",
+    }
 
 
 def test_edits_without_experts_have_no_k_and_no_random_control() -> None:
@@ -300,3 +309,33 @@ def test_a_model_without_a_final_norm_has_two_places() -> None:
     pairs = usual.results[(usual.results["source"] != "*") & (usual.results["target"] != "*")]
     hits = pairs[pairs["metric"] == "retrieval_top1"]
     assert set(hits["layer"]) == set(usual.places.values())
+
+
+def test_baselines_without_neurons_are_fitted_on_dev_and_measured_on_test() -> None:
+    model = Model()
+    embed = model.embed
+
+    def massive(corpus, edit):  # type: ignore[no-untyped-def]
+        plain = embed(corpus, edit)
+        return {c: torch.cat((50 + x[..., :1], x[..., 1:]), -1) for c, x in plain.items()}
+
+    model.embed = massive  # type: ignore[method-assign]
+    study = made_study(model=model)
+    dev, test = (model.embed(text(split), None) for split in ("dev", "test"))
+    order = largest_dimensions(dev)
+    removed = choose_k(dev, order)
+    rows = study.results[study.results["metric"] == "dimensions_removed"]
+    assert rows["value"].tolist() == removed.tolist()
+    assert (removed > 0).any()
+    expected = {
+        "dimensions": measure(without_dimensions(test, order, removed)),
+        "standardisation": measure(standardisation(dev)(test)),
+    }
+    means = study.results[(study.results["source"] == "*") & (study.results["target"] == "*")]
+    for kind, own in expected.items():
+        found = means[(means["kind"] == kind) & (means["metric"] == "retrieval_top1")]
+        assert found.sort_values("layer")["value"].tolist() == pytest.approx(
+            mean_top1(own).tolist(), abs=1e-6
+        )
+        beyond = means[means["metric"] == f"retrieval_top1.vs_{kind}"]
+        assert set(beyond["kind"]) == {"edit"} and len(beyond) == LAYERS

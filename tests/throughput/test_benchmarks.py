@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import torch
 from benchmarks import (
     edits,
     gpu,
-    labelings,
     neighbours,
     peers,
     permutation,
@@ -21,6 +21,10 @@ from benchmarks import (
     streaming,
     top_experts,
 )
+from benchmarks.gpu_all import Part, pytest_options
+from benchmarks.gpu_all import parts as gpu_parts
+from benchmarks.gpu_all import run as run_part
+from benchmarks.gpu_dry import shrunk
 from mechsteer.throughput import cases
 from mechsteer.throughput.measure import Floors, checked
 
@@ -120,34 +124,11 @@ def test_the_gpu_script_checks_before_it_times(monkeypatch, tmp_path):
         gpu.timed(wrong, floors, lambda run: pytest.fail("timed a wrong result"))
 
 
-@pytest.fixture
-def shrunk(monkeypatch):
-    """The inputs of the GPU's table with a few neurons, on the CPU."""
-    make, draw, batch = cases.ScoringInput.make, cases.activations, cases.token_batch
-    pair = cases.neighbours_case
-    few, float32 = 40, torch.float32  # top experts asks for 32
-
-    def small(n_sentences, n_neurons, languages, dtype=torch.bfloat16, device="cpu"):
-        return make(n_sentences, min(n_neurons, few), languages, dtype)
-
-    monkeypatch.setattr(cases.ScoringInput, "make", small)
-    monkeypatch.setattr(labelings, "activations", lambda n, _, dtype, device: draw(n, few, dtype))
-    monkeypatch.setattr(
-        neighbours, "neighbours_case", lambda name, run, size, device: pair(name, run, (few, 64))
-    )
-    for module in (pooling, edits):
-        monkeypatch.setattr(
-            module,
-            "token_batch",
-            lambda shape, dtype=float32, device="cpu": batch((2, 8, shape[2]), dtype),
-        )
-    monkeypatch.setattr(peers, "_compiled", peers._one_language)  # compiling takes minutes
-
-
 @pytest.mark.parametrize("name", gpu.OPERATIONS)
-def test_every_case_of_the_gpu_script_passes_its_check(name, shrunk):
-    rows = [case for group in gpu.OPERATIONS[name].cuda() for case in group]
-    assert rows and all(checked(case) <= case.tolerance for case in rows)
+def test_every_case_of_the_gpu_script_passes_its_check(name):
+    with shrunk():
+        rows = [case for group in gpu.OPERATIONS[name].cuda() for case in group]
+        assert rows and all(checked(case) <= case.tolerance for case in rows)
     assert any(case.method.startswith(("mechsteer", "StreamingScores")) for case in rows)
 
 
@@ -167,3 +148,28 @@ def test_an_edit_that_spares_a_sentence_is_refused(sentence):
 
     with pytest.raises(AssertionError, match="differs"):
         checked(cases.edits_case("", spare, z, 3, inplace=False))
+
+
+def test_parts_of_the_first_minutes_come_in_order_and_fit_them(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/compute-sanitizer")
+    names = [part.name for part in gpu_parts(dry=False)]
+    assert names[:5] == ["versions", "correctness", "scoring", "CountSort", "tests"]
+    assert names[-1] == "sanitizer" and set(names[5:-1]) == set(gpu.OPERATIONS) - {"scoring"}
+    assert "gpu or triton" in pytest_options(dry=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "limit", "state"),
+    [
+        ("print('a row')", 60, "ok"),
+        ("raise SystemExit(3)", 60, "failed with status 3"),
+        ("import time; time.sleep(60)", 0.2, "stopped after 0 s"),
+        ("", -1, "not run: no time left"),
+    ],
+)
+def test_a_part_that_fails_or_hangs_ends_only_itself(code, limit, state, tmp_path):
+    with (tmp_path / "log").open("w") as log:
+        part = Part("part", 60, (sys.executable, "-c", code))
+        found = run_part(part, time.monotonic() + limit, {}, log)
+    assert found.state == state
+    assert ("a row" in (tmp_path / "log").read_text()) == (state == "ok")

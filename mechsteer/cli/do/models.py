@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 
 from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_signed
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
@@ -40,8 +42,9 @@ def model_of(run: Run) -> Model:
     """
     asked = asked_of(run)
     model = open_model(run.input("model"), asked.device, asked.dtype)
-    if (run.path / WEIGHTS).is_file() and model.origin is not None:
-        model.origin.checkpoint.recall(read_signed(run.path / WEIGHTS))
+    if model.origin is not None:
+        with suppress(ArtifactError):  # missing or damaged: the files are hashed again
+            model.origin.checkpoint.recall(read_signed(run.path / WEIGHTS))
     if scored := run.manifest["stages"].get("score"):
         place = f"the scored model of {run.path}"
         model.require_same(described(ModelIdentity, scored.get("model"), place))

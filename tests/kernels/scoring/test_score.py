@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from mechsteer.kernels import Scores, score
 from mechsteer.kernels.common.grouping import MAX_CLASSES
+from mechsteer.kernels.scoring.torch_sort import cached_bytes, pieces
 
 FIELDS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
 # Results are float64 rounded to float32: half an ulp of numbers up to 1 is 3e-8, and the two sides
@@ -319,3 +321,16 @@ def test_moments_beyond_float32_are_refused_and_scores_are_not(
     found = score(x, labels, backend=kernel_backend, moments=False)
     expected = average_precision_score(labels == 1, x[:, 1].double().cpu().numpy() / 4)
     assert float(found.ap[1, 1]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scratch_between_two_kernels_fits_half_of_the_cache(monkeypatch):
+    properties = SimpleNamespace(L2_cache_size=50 << 20)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    assert cached_bytes(torch.device("cpu")) is None
+    most = cached_bytes(torch.device("cuda", 0))
+    assert most == 25 << 20
+    rows = torch.zeros(4000, 3)
+    sizes = [len(piece) for _, piece in pieces(rows, 16_384, most=most)]
+    assert sizes == [1600, 1600, 800]
+    properties.L2_cache_size = 0  # a driver that does not say
+    assert cached_bytes(torch.device("cuda", 0)) is None
