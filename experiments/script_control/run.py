@@ -43,6 +43,7 @@ def main() -> None:
         whole = pd.concat([frame for frame in (kept, table) if len(frame)]).sort_values(
             "model", kind="stable"
         )
+        file.parent.mkdir(parents=True, exist_ok=True)
         whole.to_csv(file, index=False, float_format="%.4f", lineterminator="\n")
     draw(pd.read_csv(HERE / "results" / "survival.csv"), HERE / "results" / "figure.svg")
 

@@ -17,7 +17,7 @@ from mechsteer.cli import cli
 from mechsteer.cli.do.models import WEIGHTS, model_of
 from mechsteer.cli.do.report import how_to_repeat
 from mechsteer.cli.entry import _run
-from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
+from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, arguments, options_of
@@ -144,20 +144,28 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "only_chosen": True, "grow": True, "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
+    "k": 0.25, "within": "script", "copies": ("shuffled",), "least": 0.25, "seed": 3,
+    "resamples": 50,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("record", [ScoreRequest, StudyRequest, CardsRequest])
+@pytest.mark.parametrize("record", [ScoreRequest, StudyRequest, CardsRequest, ProbeRequest])
 def test_what_is_typed_for_any_options_means_those_options(
     record: type[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mechsteer.cli.do import report, score, study
+    from mechsteer.cli.do import probe, report, score, study
 
     seen: list[Options] = []
     for module, name in ((score, "score_command"), (study, "study_command")):
         monkeypatch.setattr(module, name, lambda *args: _keep(seen, args))
+    monkeypatch.setattr(probe, "probe_command", lambda *args: _keep(seen, args))
     monkeypatch.setattr(report, "cards_command", lambda *args: _keep(seen, args))
-    command = {ScoreRequest: "score", StudyRequest: "study", CardsRequest: "cards"}[record]
+    command = {
+        ScoreRequest: "score",
+        StudyRequest: "study",
+        CardsRequest: "cards",
+        ProbeRequest: "probe",
+    }[record]
     for asked in _each(record):
         words = arguments(asked) + (["-o", "RUN"] if command == "score" else [])
         mechsteer(command, "X", *words, code=1)

@@ -37,7 +37,7 @@ def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Comman
     return click.option(
         option.flag,
         name,
-        type=click.Choice(option.rule.choices) if option.rule.choices else str,
+        type=click.Choice(option.rule.choices) if option.rule.choices and not option.many else str,
         multiple=several,
         required=default is REQUIRED,
         default=(shown if several else shown[0]) if given else None,
