@@ -10,6 +10,7 @@ from experiments.new_embedding_spaces.fit import Fitted
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
+from mechsteer.options.ranking import Ranking
 from mechsteer.studies import ByTarget, Study, study
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.edit_factory import EditFactory, Studied
@@ -22,7 +23,7 @@ def clamps(fitted: Fitted) -> EditFactory:
     settings = fitted.settings
     held = partial(ms.clamp, value=settings.value, pooling=settings.value_pooling)  # type: ignore[arg-type]
     edits = {PLAIN: held}
-    return EditFactory(fitted.main_scores, edits, settings.by)  # type: ignore[arg-type]
+    return EditFactory(fitted.main_scores, edits, Ranking(by=settings.by))  # type: ignore[arg-type]
 
 
 def main_study(fitted: Fitted) -> Study:

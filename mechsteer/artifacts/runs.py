@@ -23,7 +23,8 @@ from mechsteer.artifacts.files import (
 from mechsteer.errors import ArtifactError
 
 log = logging.getLogger(__name__)
-RUN_SCHEMA = 3  # of the manifest: 3 names the rows results are read at
+# 3 names the rows results are read at, and has scores among languages of one script
+RUN_SCHEMA = 3  # of the manifest
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
 
 

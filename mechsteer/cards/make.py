@@ -146,7 +146,12 @@ def _head(scores: NeuronScores, subject: Subject) -> pd.DataFrame:
 def _scores(scores: NeuronScores, neuron: int) -> pd.DataFrame:
     columns = {name: getattr(scores, name)[:, neuron].numpy() for name in SCORES}
     prevalence = [scores.prevalence(language) for language in scores.languages]
-    return pd.DataFrame({"language": scores.languages} | columns | {"prevalence": prevalence})
+    table = pd.DataFrame({"language": scores.languages} | columns | {"prevalence": prevalence})
+    peers = {
+        code: scores.among(code, "script") for code in scores.languages if scores.has_peers(code)
+    }
+    found = {code: float(own.ap[own.row(code), neuron]) for code, own in peers.items()}
+    return table.assign(script_ap=table["language"].map(found).astype(float))
 
 
 def _top_sentences(corpus: LabelledCorpus, values: np.ndarray, count: int) -> pd.DataFrame:

@@ -17,7 +17,8 @@ class Cards:
     Attributes:
         neurons: component, layer, neuron, the language a card is about, and its rank among that
             language's neurons by average precision (from 1).
-        scores: language, ap, auroc, effect_size, mean, median, std, prevalence: every language.
+        scores: language, ap, auroc, effect_size, mean, median, std, prevalence and
+            script_ap (among languages of one script; missing for the only one): every language.
         histograms: low, high, positives, negatives: shares of the language and of the rest.
         curves: recall, precision, threshold.
         sentences: place (from 1), language, sentence (its number), value (pooled), text.

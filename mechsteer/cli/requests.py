@@ -8,6 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
+from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
 
@@ -84,3 +85,13 @@ class CardsRequest(Options):
         word("a neuron as LAYER:NEURON"), flag="--neuron", many="repeat", least=0,
     )  # fmt: skip
     top: int = option(3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeRequest(Probing):
+    """What ``mechsteer probe`` is asked, beside the run."""
+
+    languages: Sequence[str] = option(
+        (), "Languages whose experts are asked, comma-separated; all that were scored by default.",
+        CODES, flag="--language", many="comma", least=0,
+    )  # fmt: skip

@@ -15,7 +15,17 @@ from mechsteer.corpus.codes import Tag, alpha3, closest, is_tag, parse, register
 from mechsteer.corpus.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
 from mechsteer.errors import CorpusError
 
-__all__ = ["FLORES200", "alpha3", "canonical", "closest", "fixed", "in_script", "is_tag", "usual"]
+__all__ = [
+    "FLORES200",
+    "alpha3",
+    "canonical",
+    "closest",
+    "fixed",
+    "in_script",
+    "is_tag",
+    "script_of",
+    "usual",
+]
 
 # What Tatoeba's files hold where FLORES-200 and CLDR name no script, or two; Filipino, which CLDR
 # takes for Tagalog; macrolanguages with one member in FLORES-200 that CLDR does not list.
@@ -64,6 +74,15 @@ def canonical(code: str) -> str:
         return code
     tag = parse(code)
     return fixed(tag) or usual(tag)
+
+
+def script_of(language: str) -> str:
+    """The script (ISO 15924) that a canonical name carries; empty for any other text.
+
+    >>> script_of("fra_Latn"), script_of("fra")
+    ('Latn', '')
+    """
+    return language.partition("_")[2]
 
 
 def fixed(tag: Tag) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_LEAST = (1e-4, 1e-6)  # likelier words are tried first: at most 10,000, then a million
-_ROUNDING = 2.0**-52  # of one addition of numbers below 2
+_SPAN = 12.0  # the likely words: within a factor of e^12 of the likeliest
+_REST = 1e-4  # relative, of a sum of float32 exponentials: of arguments above -87, 2e-5
+_ROUNDING = 1e-9  # relative, of a float64 sum over a vocabulary
 
 
 def draw(
@@ -19,8 +22,8 @@ def draw(
 ) -> Int[Tensor, " row"]:
     """The word of each row at a uniform number in [0, 1); equal logits go by word number.
 
-    Probabilities are float64. A vocabulary of 262,144 words takes 30 ms to sort and a draw reads
-    the likeliest of them, so these are sorted alone, and all only where they do not decide it: the
+    Probabilities are float64. A vocabulary of 262,144 words takes 30 ms to sort, and a draw reads
+    the likeliest of them: these are sorted alone, and all only where they do not decide it. The
     word is the same either way.
 
     >>> draw(torch.tensor([[0.0, 9.0, 0.0]]), torch.tensor([0.5]))
@@ -28,22 +31,26 @@ def draw(
     """
     if temperature == 0:
         return logits.argmax(-1)
-    scaled = logits if temperature == 1 else logits.double() / temperature
-    p = scaled.softmax(-1, dtype=torch.float64)
-    if p.device.type != "cpu":  # a row takes microseconds there, and sums are not one by one
-        return _of_all(p, uniform, top_p)
-    words = [_of_likely(row, float(u), top_p) for row, u in zip(p, uniform, strict=True)]
-    left = [row for row, word in enumerate(words) if word < 0]
+    if logits.device.type != "cpu" or logits.dtype != torch.float32:
+        return _of_all(logits, uniform, temperature, top_p)
+    words = [
+        _of_likely(x, float(u), temperature, top_p) for x, u in zip(logits, uniform, strict=True)
+    ]
     found = torch.tensor(words)
-    if left:
-        found[left] = _of_all(p[left], uniform[left], top_p)
+    if left := [row for row, word in enumerate(words) if word < 0]:
+        found[left] = _of_all(logits[left], uniform[left], temperature, top_p)
     return found
 
 
 def _of_all(
-    p: Float[Tensor, "row word"], uniform: Float[Tensor, " row"], top_p: float
+    logits: Float[Tensor, "row word"],
+    uniform: Float[Tensor, " row"],
+    temperature: float,
+    top_p: float,
 ) -> Int[Tensor, " row"]:
-    p, words = p.sort(dim=-1, descending=True, stable=True)
+    p, words = (
+        (logits.double() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    )
     cumulative = p.cumsum(-1)
     last = (cumulative < top_p).sum(-1, keepdim=True).clamp(max=p.shape[-1] - 1)
     point = uniform.to(p)[:, None] * cumulative.gather(-1, last)
@@ -51,25 +58,35 @@ def _of_all(
     return words.gather(-1, place)[:, 0]
 
 
-def _of_likely(p: Float[Tensor, " word"], u: float, top_p: float) -> int:
+def _of_likely(logits: Float[Tensor, " word"], u: float, temperature: float, top_p: float) -> int:
     """The word that ``_of_all`` gives, from the likeliest words alone; -1 where they cannot tell.
 
-    All words above a probability, in order, are the first of all words in order, ties included, so
-    their cumulative sums are the first of all sums, bit by bit. Where they reach ``top_p`` the
-    nucleus ends among them and nothing else is read. A nucleus of all words has probability 1 but
-    for rounding: the word is told where both ends of that give the same one.
+    The likely words in order are the first of all words in order, ties included. Their weights are
+    float64; the sum of all other weights is float32, known within ``_REST``, and every float64 sum
+    within ``_ROUNDING``. The word's place grows with the sum of all weights, so if the least and
+    the largest that it can be give one place, that is the place.
     """
-    slack = 4 * len(p) * _ROUNDING
-    for least in _LEAST:
-        words = (p > least).nonzero()[:, 0]
-        ordered, order = p[words].sort(descending=True, stable=True)
-        cumulative = ordered.cumsum(-1)
-        last = int((cumulative < top_p).sum())
-        if last < len(words):
-            point = u * cumulative[last]
-            place = min(int((cumulative <= point).sum()), last)
-            return int(words[order[place]])
-        place, other = (int((cumulative <= u * whole).sum()) for whole in (1 - slack, 1 + slack))
-        if top_p == 1 and place == other < len(words):
-            return int(words[order[place]])
-    return -1
+    most = logits.amax()
+    likely = logits > most - _SPAN * temperature
+    words = likely.nonzero()[:, 0]
+    scaled = logits[words].double() / temperature
+    weights, order = (scaled - scaled.amax()).exp().sort(descending=True, stable=True)
+    cumulative = weights.cumsum(0)
+    others = logits.sub(most).div_(temperature).masked_fill_(likely, -math.inf).exp_().sum()
+    rest = float(others)
+    places = set()
+    for sign in (-1, 1):
+        whole = (float(cumulative[-1]) + rest * (1 + sign * _REST)) * (1 + sign * _ROUNDING)
+        places.add(_place(cumulative, u * (1 + sign * _ROUNDING), whole, top_p))
+    place = places.pop()
+    return -1 if places or place < 0 else int(words[order[place]])
+
+
+def _place(cumulative: Float[Tensor, " word"], u: float, whole: float, top_p: float) -> int:
+    """Where u falls in the nucleus of weights that sum to ``whole``; -1 beyond those given."""
+    last = int((cumulative < top_p * whole).sum()) if top_p < 1 else len(cumulative)
+    if last == len(cumulative) and top_p < 1:
+        return -1
+    end = whole if top_p == 1 else float(cumulative[last])
+    place = min(int((cumulative <= u * end).sum()), last)
+    return place if place < len(cumulative) else -1

@@ -120,7 +120,7 @@ def _written(
     steps = iter(uniform.T)
 
     def choose(logits: Float[Tensor, "row word"]) -> Int[Tensor, " row"]:
-        if not bool(logits.max(-1).values.isfinite().all()):  # -inf alone is a word ruled out
+        if not bool(logits.amax(-1).isfinite().all()):  # -inf alone is a word ruled out
             raise ModelError(f"the model's logits are not finite: {remedy(model.dtype)}")
         return draw(logits, next(steps), temperature=temperature, top_p=top_p)
 

@@ -1,9 +1,10 @@
 """Which neurons detect which language: scores, selections of experts, controls, significance."""
 
 from mechsteer.experts.controls import displacements, null_like, random_like
+from mechsteer.experts.files import load_scores, save_scores
 from mechsteer.experts.lape import FiringRates, firing_rates, lape
-from mechsteer.experts.score import load_scores, save_scores, score_recording
-from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.experts.score import score_recording
+from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.experts.select import (
     difference,
     intersection,
@@ -16,14 +17,20 @@ from mechsteer.experts.select import (
     union,
 )
 from mechsteer.experts.significance import Significance, by_significance, significance_of
+from mechsteer.experts.survival import Survival, survival
 from mechsteer.experts.top import top_of_recording
+from mechsteer.experts.two_scripts import script_overlap
+from mechsteer.options.ranking import Criterion, Ranking, Within
 
 __all__ = [
     "Criterion",
     "Experts",
     "FiringRates",
     "NeuronScores",
+    "Ranking",
     "Significance",
+    "Survival",
+    "Within",
     "by_significance",
     "difference",
     "displacements",
@@ -39,7 +46,9 @@ __all__ = [
     "random_like",
     "save_scores",
     "score_recording",
+    "script_overlap",
     "significance_of",
+    "survival",
     "threshold",
     "top_and_bottom",
     "top_of_recording",

@@ -6,27 +6,29 @@ choose from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest
+from mechsteer.corpus.languages import closest, script_of
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.moments import Beside, Moments, each, picked
+from mechsteer.experts.among import alone, require_within, whom
+from mechsteer.experts.chosen import PER_EXPERT, Experts
+from mechsteer.experts.moments import Beside, each
 from mechsteer.kernels import Pooling, effect_size
 from mechsteer.model.sites import Site
+from mechsteer.options.ranking import Criterion, Within
 
 if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
-Criterion = Literal["ap", "auroc"]
+__all__ = ["PER_EXPERT", "STATISTICS", "Experts", "NeuronScores", "resolve_k"]
 STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
@@ -39,7 +41,9 @@ class NeuronScores:
     activations on the language's own sentences, ``rest_mean`` and ``rest_std`` those on all others.
     ``beside`` has such moments of every other pooling that was recorded in the same pass, for edits
     that hold neurons at them. ``counts`` are sentences of each language, ``n_sentences`` all of
-    them, those of negative-only languages included.
+    them, those of negative-only languages included. ``scripts`` has, by script (ISO 15924), the
+    scores among the languages of that script alone, negative-only ones included; scripts of a
+    single language are absent.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -59,15 +63,37 @@ class NeuronScores:
     rest_std: Float[Tensor, "language neuron"]
     model: ModelIdentity | None = None
     beside: Beside = field(default_factory=dict)
+    scripts: Mapping[str, NeuronScores] = field(default_factory=dict)
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
         """Cohen's d, see ``mechsteer.kernels.effect_size``."""
         return effect_size(self.mean, self.std, self.rest_mean, self.rest_std)
 
-    def prevalence(self, language: str) -> float:
+    def prevalence(self, language: str, *, within: Within = "all") -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""
-        return self.counts[self.row(language)] / self.n_sentences
+        own = self.among(language, within)
+        return own.counts[own.row(language)] / own.n_sentences
+
+    def has_peers(self, language: str) -> bool:
+        """Whether another language of its script was recorded, so that it is scored among these."""
+        own = self.scripts.get(script_of(language))
+        return own is not None and language in own.languages
+
+    def among(self, language: str, within: Within = "all") -> NeuronScores:
+        """The scores that hold ``language`` against all others, or against those of its script.
+
+        Raises:
+            MechsteerError: a language that was not scored, another word for ``within``, or no other
+                language of its script.
+        """
+        self.row(language)
+        require_within(within)
+        if within == "all":
+            return self
+        if not self.has_peers(language):
+            raise MechsteerError(alone(language))
+        return self.scripts[script_of(language)]
 
     def row(self, language: str) -> int:
         """Row of ``language`` in every tensor.
@@ -80,7 +106,9 @@ class NeuronScores:
             raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
         return self.languages.index(language)
 
-    def top(self, language: str, k: int | float, *, by: Criterion = "ap") -> Experts:
+    def top(
+        self, language: str, k: int | float, *, by: Criterion = "ap", within: Within = "all"
+    ) -> Experts:
         """The k neurons that detect ``language`` best.
 
         Order: score, descending; effect size, descending; then layer, then neuron. Scores saturate
@@ -90,14 +118,19 @@ class NeuronScores:
             language: canonical code, one of ``self.languages``.
             k: a number of neurons (int), or a fraction of all neurons (float below 1).
             by: the criterion, ``"ap"`` or ``"auroc"``.
+            within: whom the language is told from: ``"all"`` others, or those of its own
+                ``"script"``.
 
         Raises:
-            MechsteerError: unknown language or criterion, or k outside ``[0, number of neurons]``.
+            MechsteerError: unknown language or criterion, no other language of the script, or k
+                outside ``[0, number of neurons]``.
         """
         count = self.resolve_k(k)
-        chosen = self.ranking(language, by)[:count]
-        tied = self.tied_with(int(chosen[-1]), language, by) if count else 0
-        return self.take(language, chosen.tolist(), selection=f"top {count} by {by}", tied=tied)
+        judged = self.among(language, within)
+        chosen = judged.ranking(language, by)[:count]
+        tied = judged.tied_with(int(chosen[-1]), language, by) if count else 0
+        selection = f"top {count} by {by}{whom(language, within)}"
+        return self.take(language, chosen.tolist(), selection=selection, tied=tied)
 
     def ranking(self, language: str, by: Criterion = "ap") -> np.ndarray:
         """Flat numbers of all neurons, best first, in the order of ``top``.
@@ -129,7 +162,10 @@ class NeuronScores:
                 f"expected distinct neuron numbers from 0 to {self.site.n_neurons - 1}"
             )
         row = self.row(language)
-        columns = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
+        columns: Any = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
+        if self.has_peers(language):
+            own = self.among(language, "script")
+            columns["script_ap"] = own.ap[own.row(language), flat]
         beside = each(self.beside, lambda table: table[row, flat])
         return Experts(
             language, self.site, self.pooling, flat, selection, tied,
@@ -152,74 +188,3 @@ def resolve_k(k: int | float, total: int) -> int:
             f"expected k as a number of neurons (0 to {total}) or a fraction below 1, got {k!r}"
         )
     return int(count)
-
-
-PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
-
-
-@dataclass(frozen=True)
-class Experts:
-    """Chosen neurons of one language, in rank order, with what their edits need.
-
-    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``. The
-    statistics are of activations pooled as they were scored, those of ``beside`` of the other
-    poolings that were recorded in the same pass.
-    """
-
-    language: str
-    site: Site
-    pooling: Pooling
-    index: Int[Tensor, " expert"]
-    selection: str
-    tied_at_cut: int
-    ap: Float[Tensor, " expert"]
-    auroc: Float[Tensor, " expert"]
-    effect_size: Float[Tensor, " expert"]
-    mean: Float[Tensor, " expert"]
-    median: Float[Tensor, " expert"]
-    std: Float[Tensor, " expert"]
-    model: ModelIdentity | None = None
-    beside: Beside = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def pick(self, rows: Sequence[int], *, selection: str | None = None) -> Experts:
-        """Some of the experts, by their places in rank order."""
-        kept = torch.tensor(list(rows), dtype=torch.int64)
-        columns = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
-        beside = picked(self.beside, kept)
-        return replace(self, selection=selection or self.selection, beside=beside, **columns)
-
-    def statistic(self, name: str, pooling: Pooling) -> Tensor:
-        """Mean or median of each expert over the language's sentences, pooled in one way.
-
-        Raises:
-            MechsteerError: that pooling was not recorded with the scores.
-        """
-        if pooling != self.pooling and pooling not in self.beside:
-            known = ", ".join((self.pooling, *self.beside))
-            raise MechsteerError(
-                f"expected a pooling that was recorded with the scores ({known}), got {pooling!r}: "
-                f'score again with also_pooling="{pooling}" (a new run with --also-pooling '
-                f"{pooling}), or take pooling={self.pooling!r}"
-            )
-        source: Experts | Moments = self if pooling == self.pooling else self.beside[pooling]
-        found: Tensor = getattr(source, name)
-        return found
-
-    def in_layer(self, layer: int) -> Experts:
-        """The experts of one layer, in rank order; there may be none."""
-        places = [self.site.locate(flat)[1] for flat in self.index.tolist()]
-        rows = [row for row, place in enumerate(places) if place == layer]
-        return self.pick(rows, selection=f"{self.selection}, layer {layer}")
-
-    def table(self) -> pd.DataFrame:
-        """One row an expert: language, rank, component, layer, neuron, scores and statistics."""
-        places = [self.site.locate(flat) for flat in self.index.tolist()]
-        components, layers, neurons = zip(*places, strict=True) if places else ((), (), ())
-        head = {"language": self.language, "rank": range(1, len(self) + 1)}
-        where = {"component": components, "layer": layers, "neuron": neurons}
-        return pd.DataFrame(
-            head | where | {name: getattr(self, name).numpy() for name in PER_EXPERT}
-        )

@@ -15,11 +15,15 @@ import pandas as pd
 import torch
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.among import whom
 from mechsteer.experts.moments import joined
-from mechsteer.experts.scores import PER_EXPERT, Criterion, Experts, NeuronScores, resolve_k
+from mechsteer.experts.scores import PER_EXPERT, Experts, NeuronScores, resolve_k
+from mechsteer.options.ranking import Criterion, Within
 
 
-def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = "ap") -> Experts:
+def per_layer(
+    scores: NeuronScores, language: str, k: float, *, by: Criterion = "ap", within: Within = "all"
+) -> Experts:
     """The k best neurons of every layer, of either stack, all in one rank order.
 
     Args:
@@ -27,14 +31,14 @@ def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = 
         language: canonical code.
         k: a number of neurons in each layer, or a fraction (below 1) of each layer.
         by: ``"ap"`` or ``"auroc"``.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
 
     ``tied_at_cut`` adds up, over layers, the neurons that share the score at their layer's cut.
 
     Raises:
         MechsteerError: unknown language or criterion, or a layer with fewer than k neurons.
     """
-    ranking = scores.ranking(language, by)
-    score = getattr(scores, by)[scores.row(language)].numpy()
+    ranking, score = _ranked(scores, language, by, within)
     points = scores.site.points
     layers = list(dict.fromkeys(point.layer_name for point in points))
     numbers = [layers.index(point.layer_name) for point in points]
@@ -46,12 +50,17 @@ def per_layer(scores: NeuronScores, language: str, k: float, *, by: Criterion = 
         kept[chosen] = True
         if len(chosen):
             tied += int((score[ranking[here]] == score[ranking[chosen[-1]]]).sum())
-    selection = f"top {k} of each layer by {by}"
+    selection = f"top {k} of each layer by {by}{whom(language, within)}"
     return scores.take(language, ranking[kept].tolist(), selection=selection, tied=tied)
 
 
 def threshold(
-    scores: NeuronScores, language: str, least: float, *, by: Criterion = "ap"
+    scores: NeuronScores,
+    language: str,
+    least: float,
+    *,
+    by: Criterion = "ap",
+    within: Within = "all",
 ) -> Experts:
     """All neurons that score at least ``least``; no tie is ever cut.
 
@@ -62,14 +71,14 @@ def threshold(
     """
     if math.isnan(least):
         raise MechsteerError("expected a number as the threshold, got NaN")
-    ranking = scores.ranking(language, by)
-    score = getattr(scores, by)[scores.row(language)].double().numpy()
-    kept = ranking[score[ranking] >= least]
-    return scores.take(language, kept.tolist(), selection=f"{by} of at least {least:g}")
+    ranking, score = _ranked(scores, language, by, within)
+    kept = ranking[score[ranking].astype(np.float64) >= least]
+    selection = f"{by} of at least {least:g}{whom(language, within)}"
+    return scores.take(language, kept.tolist(), selection=selection)
 
 
 def top_and_bottom(
-    scores: NeuronScores, language: str, k: float, *, by: Criterion = "ap"
+    scores: NeuronScores, language: str, k: float, *, by: Criterion = "ap", within: Within = "all"
 ) -> Experts:
     """The k best and the k worst detectors of a language: 2k neurons, best first, worst last.
 
@@ -84,12 +93,12 @@ def top_and_bottom(
     count = scores.resolve_k(k)
     if 2 * count > scores.site.n_neurons:
         raise MechsteerError(f"expected k up to {scores.site.n_neurons // 2}, got {count} each end")
-    ranking = scores.ranking(language, by)
+    ranking, score = _ranked(scores, language, by, within)
     top, bottom = ranking[:count], ranking[len(ranking) - count :]
     index = np.concatenate([top, bottom]).tolist()
     cuts = (top[-1], bottom[0]) if count else ()
-    tied = sum(scores.tied_with(int(cut), language, by) for cut in cuts)
-    selection = f"top and bottom {count} by {by}"
+    tied = sum(int((score == score[cut]).sum()) for cut in cuts)
+    selection = f"top and bottom {count} by {by}{whom(language, within)}"
     return scores.take(language, index, selection=selection, tied=tied)
 
 
@@ -135,7 +144,10 @@ def union(first: Experts, *others: Experts) -> Experts:
         name: torch.cat([getattr(one, name) for one in everyone])[kept]
         for name in ("index", *PER_EXPERT)
     }
+    aps = [one.script_ap for one in everyone if one.script_ap is not None]
+    script_ap = torch.cat(aps)[kept] if len(aps) == len(everyone) else None
     return Experts(
+        script_ap=script_ap,
         language="+".join(dict.fromkeys(one.language for one in everyone)),
         site=first.site,
         pooling=first.pooling,
@@ -184,6 +196,14 @@ def overlap_table(experts: Mapping[str, Experts]) -> pd.DataFrame:
     """
     values = [[jaccard(a, b) for b in experts.values()] for a in experts.values()]
     return pd.DataFrame(values, index=list(experts), columns=list(experts))
+
+
+def _ranked(
+    scores: NeuronScores, language: str, by: Criterion, within: Within
+) -> tuple[np.ndarray, np.ndarray]:
+    """All neurons, best first, and the score of each neuron."""
+    judged = scores.among(language, within)
+    return judged.ranking(language, by), getattr(judged, by)[judged.row(language)].numpy()
 
 
 def _filtered(

@@ -16,13 +16,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.among import Among, among, whom
 from mechsteer.experts.compiling import compiling
 from mechsteer.kernels import permutation_test
+from mechsteer.options.ranking import Criterion, Within
 from mechsteer.progress import progress
 from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
-    from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+    from mechsteer.experts.scores import Experts, NeuronScores
     from mechsteer.kernels import Pooling
     from mechsteer.model.sites import HookSite, Site
     from mechsteer.recording import Recording
@@ -43,6 +45,7 @@ class Significance:
         null: how languages were permuted, in words.
         p: permutation p-value of each neuron; never below ``1 / (1 + draws)``.
         q: the smallest false discovery rate at which it is among the discoveries of *all* neurons.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
     """
 
     language: str
@@ -53,6 +56,7 @@ class Significance:
     null: str
     p: Float[Tensor, " neuron"]
     q: Float[Tensor, " neuron"]
+    within: Within = "all"
 
     def experts(self, scores: NeuronScores, *, min_effect: float = 1.0) -> Experts:
         """Neurons with ``q <= level`` and ``|d| >= min_effect``, in the order of ``scores.top``.
@@ -70,11 +74,13 @@ class Significance:
             )
         if not min_effect >= 0:
             raise MechsteerError(f"expected a smallest effect of 0 or more, got {min_effect}")
-        effect = scores.effect_size[scores.row(self.language)].abs()
+        judged = scores.among(self.language, self.within)
+        effect = judged.effect_size[judged.row(self.language)].abs()
         kept = ((self.q <= self.level) & (effect >= min_effect)).numpy()
-        ranking = scores.ranking(self.language, self.by)
+        ranking = judged.ranking(self.language, self.by)
         selection = (
             f"q of {self.by} at most {self.level:g} and |d| at least {min_effect:g}, {self.null}"
+            f"{whom(self.language, self.within)}"
         )
         return scores.take(self.language, ranking[kept[ranking]].tolist(), selection=selection)
 
@@ -85,6 +91,7 @@ def significance_of(
     *,
     level: float = 0.05,
     by: Criterion = "ap",
+    within: Within = "all",
     pooling: Pooling | None = None,
     parallel: bool = True,
     correction: Correction = "bh",
@@ -102,6 +109,7 @@ def significance_of(
         language: canonical code.
         level: false discovery rate.
         by: ``"ap"`` or ``"auroc"``.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
         pooling: which of the recorded ones; the first by default.
         parallel: sentence i of every language is one sentence, so languages are permuted within
             it. False for labelled text that is not parallel: labels are permuted freely.
@@ -126,16 +134,17 @@ def significance_of(
     if language not in recording.languages:
         known = ", ".join(recording.languages)
         raise MechsteerError(f"language {language!r} was not recorded; recorded: {known}")
-    ids = _sentence_ids(recording) if parallel else None
+    judged = among(recording, language, within)
+    ids = _sentence_ids(judged) if parallel else None
     how = pooling or recording.pooling[0]
-    target = recording.languages.index(language)
+    target = judged.languages.index(language)
 
     def p_of(point: HookSite) -> Float[Tensor, " neuron"]:
         x = recording.activations(point, pooling=how)
         with naming(point), compiling():
             found = permutation_test(
-                x,
-                recording.labels,
+                judged.pick(x),
+                judged.labels,
                 targets=[target],
                 sentence_ids=ids,
                 pooled=ids is None,
@@ -149,7 +158,7 @@ def significance_of(
     p = torch.cat([p_of(point) for point in progress(recording.site.points, "testing", "layer")])
     q = torch.from_numpy(false_discovery_control(p.numpy(), method=correction))
     null = f"languages permuted {'freely' if ids is None else 'within each sentence'}"
-    return Significance(language, recording.site, how, by, level, null, p, q)
+    return Significance(language, recording.site, how, by, level, null, p, q, within)
 
 
 def by_significance(
@@ -160,6 +169,7 @@ def by_significance(
     level: float = 0.05,
     min_effect: float = 1.0,
     by: Criterion = "ap",
+    within: Within = "all",
     parallel: bool = True,
     correction: Correction = "bh",
     draws: int = 1000,
@@ -174,6 +184,7 @@ def by_significance(
         level: false discovery rate over all neurons of the site.
         min_effect: smallest ``|d|`` of an expert; 0 keeps every discovery.
         by: statistic that is tested and ranks.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
         parallel: see `significance_of`, as all that follows.
         correction: ``"bh"`` or ``"by"``.
         draws: relabellings.
@@ -182,12 +193,13 @@ def by_significance(
     Raises:
         MechsteerError: what `significance_of` or `Significance.experts` refuses.
     """
-    scores.row(language)
+    scores.among(language, within)
     found = significance_of(
         recording,
         language,
         level=level,
         by=by,
+        within=within,
         pooling=scores.pooling,
         parallel=parallel,
         correction=correction,
@@ -197,11 +209,11 @@ def by_significance(
     return found.experts(scores, min_effect=min_effect)
 
 
-def _sentence_ids(recording: Recording) -> Int[Tensor, " sentence"]:
+def _sentence_ids(judged: Among) -> Int[Tensor, " sentence"]:
     """The place of each sentence within its language."""
-    counts = torch.bincount(recording.labels, minlength=len(recording.languages))
+    counts = torch.bincount(judged.labels, minlength=len(judged.languages))
     if len(set(counts.tolist())) > 1:
-        named = zip(recording.languages, counts.tolist(), strict=True)
+        named = zip(judged.languages, counts.tolist(), strict=True)
         raise MechsteerError(
             "expected as many sentences of every language, as parallel text has, got "
             f"{', '.join(f'{n} of {code}' for code, n in named)}; use parallel=False to permute "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mechsteer.artifacts.described import described
+from mechsteer.corpus.languages import script_of
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity
@@ -14,8 +15,23 @@ from mechsteer.model.sites import HookSite
 
 
 @dataclass(frozen=True)
+class ToldScript:
+    """What is told of the scores among the languages of one script."""
+
+    script: str
+    languages: tuple[str, ...]
+    counts: tuple[int, ...]
+    n_sentences: int
+
+    @property
+    def prefix(self) -> str:
+        """How the names of its tensors start."""
+        return f"script.{self.script}."
+
+
+@dataclass(frozen=True)
 class Told:
-    """What ``mechsteer.experts.score.describe`` gives, with the types that it has."""
+    """What ``mechsteer.experts.files.describe`` gives, with the types that it has."""
 
     languages: tuple[str, ...]
     site: str
@@ -25,6 +41,7 @@ class Told:
     counts: tuple[int, ...]
     n_sentences: int
     model: ModelIdentity | None
+    scripts: tuple[ToldScript, ...]
 
 
 def told(record: Mapping[str, Any], place: str) -> Told:
@@ -42,4 +59,20 @@ def told(record: Mapping[str, Any], place: str) -> Told:
         raise ArtifactError(f"{place}: languages, counts or poolings that no scores have")
     if sum(counts) > found.n_sentences or found.pooling in found.beside:
         raise ArtifactError(f"{place}: more sentences or poolings than were scored")
+    if not _are_parts(found):
+        raise ArtifactError(f"{place}.scripts: languages or counts that no scores have")
     return found
+
+
+def _are_parts(found: Told) -> bool:
+    """Whether what is told of scripts agrees with the whole."""
+    counts = dict(zip(found.languages, found.counts, strict=True))
+    return len({own.script for own in found.scripts}) == len(found.scripts) and all(
+        own.languages
+        and {script_of(language) for language in own.languages} == {own.script}
+        and len({*own.languages}) == len(own.languages)
+        and own.counts == tuple(counts.get(language) for language in own.languages)
+        and sum(own.counts) <= own.n_sentences <= found.n_sentences
+        and (own.n_sentences < found.n_sentences or own.languages == found.languages)
+        for own in found.scripts
+    )

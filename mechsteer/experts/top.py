@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mechsteer.corpus.languages import script_of
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.among import among, by_script, whom
 from mechsteer.experts.compiling import compiling
 from mechsteer.experts.moments import MOMENTS, Moments
 from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
+from mechsteer.options.ranking import Within
 from mechsteer.progress import progress
 from mechsteer.recording.finite import naming
 
@@ -24,12 +27,17 @@ if TYPE_CHECKING:
 
 
 def top_of_recording(
-    recording: Recording, language: str, k: float, *, pooling: Pooling = "max"
+    recording: Recording,
+    language: str,
+    k: float,
+    *,
+    pooling: Pooling = "max",
+    within: Within = "all",
 ) -> Experts:
     """The k neurons that detect ``language`` best, by average precision.
 
-    The same experts as ``score_recording(recording, pooling=pooling).top(language, k)``, ties
-    included, at a fraction of its time and memory: most neurons are only bounded, see
+    The same experts as ``score_recording(recording, pooling=pooling).top(language, k, within=…)``,
+    ties included, at a fraction of its time and memory: most neurons are only bounded, see
     ``mechsteer.kernels.top_experts``. For one language; where several are wanted, score once.
 
     Args:
@@ -37,6 +45,7 @@ def top_of_recording(
         language: canonical code, one of the recording's.
         k: a number of neurons (int), or a fraction of all neurons (float below 1).
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
+        within: told from ``"all"`` other languages, or from those of its own ``"script"``.
 
     Raises:
         MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
@@ -53,13 +62,14 @@ def top_of_recording(
             f"{language!r}"
         )
     count, label = resolve_k(k, recording.site.n_neurons), recording.languages.index(language)
-    positive = recording.labels == label
+    judged = among(recording, language, within)
+    positive = judged.labels == judged.languages.index(language)
     found: list[TopExperts] = []
     for point in progress(recording.site.points, "searching", "layer"):
-        x = recording.activations(point, pooling=pooling)
+        x = judged.pick(recording.activations(point, pooling=pooling))
         most = min(count, x.shape[1])
         with naming(point), compiling():
-            found.append(top_experts(x, positive, most, labels=recording.labels))
+            found.append(top_experts(x, positive, most, labels=judged.labels))
     offsets = recording.site.offsets
     flat = torch.cat([part.index.cpu() + at for part, at in zip(found, offsets, strict=True)])
     ap, d = (
@@ -73,12 +83,31 @@ def top_of_recording(
         recording.site,
         pooling,
         best,
-        f"top {count} by ap",
+        f"top {count} by ap{whom(language, within)}",
         tied,
         model=recording.model,
         beside={how: _moments(recording, best, label, how) for how in others},
+        script_ap=_script_ap(recording, best, language, pooling),
         **_statistics(recording, best, label, pooling),
     )
+
+
+def _script_ap(
+    recording: Recording, experts: Tensor, language: str, pooling: Pooling
+) -> Tensor | None:
+    """Average precision of each expert among the languages of one script, where there are any."""
+    peers = by_script(recording).get(script_of(language))
+    if peers is None:
+        return None
+    found = torch.empty(len(experts), dtype=torch.float32)
+    for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
+        here = ((experts >= at) & (experts < at + point.width)).nonzero().flatten()
+        if len(here):
+            x = peers.pick(recording.activations(point, pooling=pooling))
+            own = x[:, (experts[here] - at).to(x.device)]
+            ap = score_columns(own, peers.labels, moments=False).ap
+            found[here] = ap[peers.languages.index(language)].cpu()
+    return found
 
 
 def _tied_at(cut: Tensor, found: list[TopExperts]) -> int:

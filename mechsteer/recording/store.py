@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -124,6 +124,33 @@ class Recording:
             raise ArtifactError("embeddings were not recorded: record with embeddings=True")
         return embeddings
 
+    def with_sentences(self, language: str, other: Recording) -> Recording:
+        """This recording with as many other sentences in the place of a language's own.
+
+        Activations alone; embeddings and how neurons fire are those of neither and cannot be read.
+
+        Args:
+            language: whose sentences are replaced.
+            other: the sentences that replace them, in one language, whatever its name.
+
+        Raises:
+            ArtifactError: neurons, poolings or a model that differ, a language that was not
+                recorded, or another number of sentences.
+        """
+        number = self.languages.index(language) if language in self.languages else -1
+        rows = (self.labels == number).nonzero().flatten()
+        ours, theirs = ((r.site, r.pooling, r.points, r.model) for r in (self, other))
+        if ours != theirs or len(rows) != len(other.labels):
+            raise ArtifactError(
+                f"expected the same neurons of the same model on {len(rows)} sentences for "
+                f"{language}, got {other.site.name} ({', '.join(other.pooling)}) on "
+                f"{len(other.labels)}"
+            )
+        n_tokens = self.n_tokens.clone()
+        n_tokens[rows] = other.n_tokens
+        swapped = Swapped(self._store, other._store, rows)
+        return replace(self, n_tokens=n_tokens, firing=False, _store=swapped)
+
     def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
         """``embeddings`` of each language's sentences, in their order."""
         return by_language(self.embeddings, self.labels, self.languages)
@@ -178,3 +205,34 @@ class Memory:
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
         """The values of every row of the residual stream, without a copy."""
         return self._embeddings
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """A store whose sentences ``rows`` are those of another; both are only read."""
+
+    own: Store
+    other: Store
+    rows: Int[Tensor, " swapped"]
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Nothing is written."""
+        return nullcontext()
+
+    def missing(self) -> Sequence[int]:
+        """None: both stores are full."""
+        return ()
+
+    def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
+        """Nothing can be added."""
+        raise ArtifactError("a recording with other sentences in it is only read")
+
+    def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
+        """The values of one hook point, neuron-major."""
+        values = self.own.activations(point, pooling).T.clone()
+        values[:, self.rows.to(values.device)] = self.other.activations(point, pooling).T
+        return values.T
+
+    def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
+        """No layers."""
+        return torch.empty(0, 0, 0)

@@ -55,6 +55,7 @@ class Card:
     sentences: tuple[Sentence, ...]
     promoted: tuple[str, ...]
     suppressed: tuple[str, ...]
+    scored: str
 
 
 def cards_of(data: ReportData) -> list[Card]:
@@ -84,7 +85,17 @@ def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Car
         sentences=_sentences(tables["sentences"], tables["tokens"]),
         promoted=words.get("promoted", ()),
         suppressed=words.get("suppressed", ()),
+        scored=_scored(tables["scores"], row.language),
     )
+
+
+def _scored(scores: pd.DataFrame, language: str) -> str:
+    """Both average precisions of a neuron, in words."""
+    own = scores[scores["language"] == language].iloc[0]
+    words = f"AP {own['ap']:.3f} among all languages"
+    if pd.isna(own.get("script_ap")):
+        return f"{words}; no other language of its script was recorded"
+    return f"{words}, {own['script_ap']:.3f} among those of its script"
 
 
 def _tables_of(cards: Cards, card: int) -> dict[str, pd.DataFrame]:

@@ -17,7 +17,16 @@ from mechsteer.studies.places import Place, places
 from mechsteer.studies.results import COLUMNS, arms_of
 
 EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-REPORT_TABLES = ("results", "experts", "counts", "overlap", "doses", "projection", "hubness")
+REPORT_TABLES = (
+    "results",
+    "experts",
+    "counts",
+    "overlap",
+    "doses",
+    "projection",
+    "hubness",
+    "survival",
+)
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -48,6 +57,7 @@ class ReportData:
         projection: sentences on one plane.
         hubness: who is everybody's neighbour.
         cards: of some neurons.
+        survival: experts that still tell copies of the sentences, see ``ms.experts.survival``.
         tables: name and relative address of the full tables beside the page.
         final_norm: row of the final norm in the results; None where the model has none.
     """
@@ -68,6 +78,7 @@ class ReportData:
     projection: pd.DataFrame | None = None
     hubness: pd.DataFrame | None = None
     cards: Cards | None = None
+    survival: pd.DataFrame | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     final_norm: int | None = None
 

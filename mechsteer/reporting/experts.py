@@ -8,7 +8,7 @@ from mechsteer import plots
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import csv_text
+from mechsteer.reporting.tables import Table, csv_text, table
 
 
 def experts_figure(data: ReportData) -> Figure:
@@ -84,3 +84,26 @@ def overlap_figure(data: ReportData) -> Figure | None:
 
 def _named(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.rename_axis(columns=None).reset_index()
+
+
+def alone(data: ReportData) -> list[str]:
+    """Languages of the table of experts that no other language shares a script with."""
+    experts = data.experts
+    if "script_ap" not in experts:
+        return list(experts["language"].unique())
+    return list(experts.loc[experts["script_ap"].isna(), "language"].unique())
+
+
+def survival_table(data: ReportData) -> Table | None:
+    """How many experts still tell copies of their language's sentences, in percent."""
+    if data.survival is None:
+        return None
+    shares = ["kept", "kept_low", "kept_high", "random", "in_top", "chance"]
+    shown = data.survival[["language", "copy", "k", "score", "copy_score", "least", *shares]].copy()
+    shown[shares] = 100 * shown[shares]
+    names = {
+        "score": "score, median", "copy_score": "on the copy", "least": "to keep",
+        "kept": "keep it, %", "kept_low": "from", "kept_high": "to", "random": "random, %",
+        "in_top": "in top k, %", "chance": "chance, %",
+    }  # fmt: skip
+    return table(shown.rename(columns=names), caption="Experts on copies of the sentences")

@@ -74,6 +74,8 @@ def _findings(data: ReportData) -> dict[str, Any]:
             data, experts.experts_figure, experts.ap_figure, experts.overlap_figure
         ),
         "top_experts": _top_experts(data),
+        "survival": experts.survival_table(data),
+        "alone": experts.alone(data),
         "cards": cards_of(data),
         "undrawn_cards": max(len(data.cards or ()) - CARDS_ON_PAGE, 0),
         "curves": [
@@ -120,9 +122,11 @@ def numbers(data: ReportData) -> pd.DataFrame:
 
 def _top_experts(data: ReportData) -> Table:
     """The first experts of each language with every score they are judged by."""
-    columns = [*EXPERT_COLUMNS, *(["prevalence"] if "prevalence" in data.experts else [])]
+    also = [n for n in ("prevalence", "script_ap", "script_prevalence") if n in data.experts]
+    columns = [*EXPERT_COLUMNS, *also]
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
+    names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
     return table(first[columns].rename(columns=names), caption="Top experts")
 
 

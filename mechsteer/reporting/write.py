@@ -25,6 +25,7 @@ def report(
     command: str = "ms.report(study, path)",
     manifest: Mapping[str, Any] | None = None,
     cards: Cards | None = None,
+    survival: pd.DataFrame | None = None,
     tables: Path | None = None,
 ) -> Path:
     """Write the report of a study: one HTML file that opens from disk and loads nothing.
@@ -37,11 +38,14 @@ def report(
         command: what to type to get the same numbers again.
         manifest: provenance to show whole; the study's own by default.
         cards: of some neurons, see ``mechsteer.cards``.
+        survival: the table of ``ms.experts.survival``.
         tables: a run folder that holds the tables already; if the page goes there, it links those.
     """
     path = Path(path)
     links = _beside(path, study, cards, tables)
-    data = report_data(study, command=command, manifest=manifest, cards=cards, tables=links)
+    data = report_data(
+        study, command=command, manifest=manifest, cards=cards, survival=survival, tables=links
+    )
     return write_report(data, path)
 
 
@@ -51,6 +55,7 @@ def report_data(
     command: str = "",
     manifest: Mapping[str, Any] | None = None,
     cards: Cards | None = None,
+    survival: pd.DataFrame | None = None,
     tables: Mapping[str, str] | None = None,
 ) -> ReportData:
     """What the page of a study is made from."""
@@ -73,6 +78,7 @@ def report_data(
         k={str(c.edit): c.k or 0 for c in study.chosen},
         strength={str(c.edit): c.columns()["strength"] for c in study.chosen},
         cards=cards,
+        survival=survival,
         tables=tables or {},
     )
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from mechsteer.analysis.hubness import skewness
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.scores import Criterion, NeuronScores
+from mechsteer.experts.scores import Experts, NeuronScores
+from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.measurements import Measurements
 from mechsteer.studies.projection import Projection
@@ -18,14 +19,16 @@ SENTENCES_SHOWN = 200  # of each language: more would only cover each other
 
 
 def experts_per_layer(
-    scores: NeuronScores, k: int | float, *, by: Criterion = "ap"
+    scores: NeuronScores, k: int | float, how: Ranking = DEFAULT_RANKING
 ) -> pd.DataFrame:
     """Experts of each language in each layer, and how well that layer's neurons detect it.
 
     Columns language, stack (``encoder`` or ``decoder``, empty where a model has one), layer, count,
     random (what k random neurons give on average), ap_max and ap_p99 (the best average precision of
     the layer's neurons, and their 99th percentile), and prevalence, which is the average precision
-    of chance.
+    of chance. ``script_ap_max`` and ``script_prevalence`` are the same among languages of one
+    script, missing for a language that is the only one of its script. Ranked within a script, such
+    languages have no experts, and no rows.
     """
     k = scores.resolve_k(k)
     points = scores.site.points
@@ -35,35 +38,51 @@ def experts_per_layer(
     width = np.bincount(owner)
     stack, layer = zip(*layers, strict=True)
     frames = []
-    for language in scores.languages:
-        experts = scores.top(language, k, by=by).index.numpy()
+    for language, experts in _best(scores, k, how).items():
         ap = pd.Series(scores.ap[scores.row(language)].numpy()).groupby(owner)
         columns = {
             "stack": stack,
             "layer": layer,
-            "count": np.bincount(owner[experts], minlength=len(layers)),
+            "count": np.bincount(owner[experts.index.numpy()], minlength=len(layers)),
             "random": width * (k / len(owner)),
             "ap_max": ap.max().to_numpy(),
             "ap_p99": ap.quantile(0.99).to_numpy(),
             "prevalence": scores.prevalence(language),
         }
+        if scores.has_peers(language):
+            own = scores.among(language, "script")
+            columns["script_ap_max"] = (
+                pd.Series(own.ap[own.row(language)].numpy()).groupby(owner).max().to_numpy()
+            )
+            columns["script_prevalence"] = own.prevalence(language)
         frames.append(pd.DataFrame({"language": language} | columns))
     return pd.concat(frames, ignore_index=True)
 
 
-def expert_overlap(scores: NeuronScores, k: int | float, *, by: Criterion = "ap") -> pd.DataFrame:
+def expert_overlap(
+    scores: NeuronScores, k: int | float, how: Ranking = DEFAULT_RANKING
+) -> pd.DataFrame:
     """How many of their k experts each two languages share.
 
     Columns language, other, shared, jaccard (shared neurons over all neurons of the two), one row
     an ordered pair, a language with itself included. Two random sets share about ``k²/neurons``.
     """
-    experts = {code: set(scores.top(code, k, by=by).index.tolist()) for code in scores.languages}
+    experts = {code: set(own.index.tolist()) for code, own in _best(scores, k, how).items()}
     rows = [
         (code, other, len(own & others), len(own & others) / (len(own | others) or 1))
         for code, own in experts.items()
         for other, others in experts.items()
     ]
     return pd.DataFrame(rows, columns=["language", "other", "shared", "jaccard"])
+
+
+def _best(scores: NeuronScores, k: int | float, how: Ranking) -> dict[str, Experts]:
+    """The k best neurons of every language that can be ranked so."""
+    return {
+        code: scores.top(code, k, by=how.by, within=how.within)
+        for code in scores.languages
+        if how.within == "all" or scores.has_peers(code)
+    }
 
 
 def projection_table(

@@ -11,8 +11,9 @@ import pandas as pd
 
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.controls import random_like
-from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.interventions import Edit, NeuronEdit
+from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.studies.conditions import Condition
 
 
@@ -36,20 +37,23 @@ class EditFactory:
     Args:
         scores: of every neuron.
         edits: what is studied, by name; any name but an empty one.
-        by: the criterion of experts.
+        ranking: what ranks experts, and whom it tells their language from.
 
     Raises:
         MechsteerError: no edit, or one without a name.
     """
 
     def __init__(
-        self, scores: NeuronScores, edits: Mapping[str, Studied], by: Criterion = "ap"
+        self,
+        scores: NeuronScores,
+        edits: Mapping[str, Studied],
+        ranking: Ranking = DEFAULT_RANKING,
     ) -> None:
         if not edits or not all(edits):
             raise MechsteerError(f"expected one named edit or more, got {list(edits)}")
         self.scores = scores
         self.edits = dict(edits)
-        self._by = by
+        self._ranking = ranking
 
     def conditions(
         self, targets: Sequence[str], ks: Sequence[int | float], strengths: Sequence[int | float]
@@ -64,6 +68,9 @@ class EditFactory:
         for name, studied in self.edits.items():
             of = whose if isinstance(studied, Edit) else targets
             of_k = counts if takes_experts(studied) else [None]
+            if takes_experts(studied):
+                for target in targets:  # refused before anything is measured
+                    self.scores.among(target, self._ranking.within)
             for target, k, strength in product(of, of_k, dict.fromkeys(strengths)):
                 yield Condition("edit", name, target, k, strength)
 
@@ -80,17 +87,26 @@ class EditFactory:
         language, k = condition.language, condition.k
         if language is None or k is None:
             raise MechsteerError(f"the condition {condition.label} has no experts")
-        experts = self.scores.top(language, k, by=self._by)
+        how = self._ranking
+        experts = self.scores.top(language, k, by=how.by, within=how.within)
         if condition.seed is None:
             return experts
         return random_like(self.scores, experts, seed=condition.seed)
 
     def table(self, condition: Condition) -> pd.DataFrame:
-        """The experts of a condition, the value they are held at and the chance level of AP."""
+        """The experts of a condition, the value they are held at and the chance levels of AP.
+
+        ``script_ap`` and its chance level ``script_prevalence`` are among languages of one script;
+        they are not there where the language is the only one of its script.
+        """
         edit, experts = self.edit(condition), self.experts(condition)
         value = edit.b.numpy() if isinstance(edit, NeuronEdit) else float("nan")
         prevalence = self.scores.prevalence(experts.language)
-        return experts.table().assign(value=value, prevalence=prevalence)
+        table = experts.table().assign(value=value, prevalence=prevalence)
+        if experts.script_ap is None:
+            return table
+        chance = self.scores.prevalence(experts.language, within="script")
+        return table.assign(script_prevalence=chance)
 
     def edit(self, condition: Condition) -> Edit:
         """The edit of a condition, at its strength.

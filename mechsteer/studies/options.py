@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from mechsteer.options import Options, option
+from mechsteer.options import option
+from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
 from mechsteer.recording.reading import Reading
 
@@ -47,8 +48,8 @@ class ScoreOptions(Reading):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions(Options):
-    """What a study tries, chooses and measures."""
+class StudyOptions(Ranking):
+    """What a study tries, chooses and measures, beside what ranks experts."""
 
     targets: Sequence[str] = option(
         (), "Languages to steer to; all that were scored by default.", CODES,
@@ -61,10 +62,6 @@ class StudyOptions(Options):
     strengths: Sequence[int | float] = option(
         (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
         flag="--strength", many="comma", read=float, show=repr,
-    )  # fmt: skip
-    by: Literal["ap", "auroc"] = option(
-        "ap", "What ranks experts: average precision or AUROC.", one_of("ap", "auroc"),
-        flag="--by",
     )  # fmt: skip
     controls: bool = option(True, "Whether to run random neurons and baselines.", YES_OR_NO)
     seeds: Sequence[int] = option(

@@ -184,8 +184,8 @@ def _tables(
     k = next((condition.k for condition in chosen if condition.k), options.ks[0])
     return {
         "experts": _experts(inputs.factory, chosen),
-        "counts": experts_per_layer(scores, k, by=options.by),
-        "overlap": expert_overlap(scores, k, by=options.by),
+        "counts": experts_per_layer(scores, k, options),
+        "overlap": expert_overlap(scores, k, options),
         "projection": projection_table(measured, shown, languages, projection),
         "hubness": hubness_table(measured, best),
     }

@@ -78,7 +78,7 @@ def study(
             scored,
             dev,
             test,
-            EditFactory(scored.scores, edits or {"clamp": clamp}, wanted.by),
+            EditFactory(scored.scores, edits or {"clamp": clamp}, wanted),
             scoring.reading,
             text=text,
             folder=directory,

@@ -12,14 +12,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
-from mechsteer.experts.score import (
-    STATISTICS,
-    describe,
-    load_scores,
-    save_scores,
-    score,
-    score_recording,
-)
+from mechsteer.experts.files import describe, load_scores, save_scores
+from mechsteer.experts.score import score, score_recording
+from mechsteer.experts.scores import STATISTICS
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.load import load_model
 from mechsteer.recording import Recording, record

@@ -21,7 +21,7 @@ from mechsteer.experts import (
     top_of_recording,
     union,
 )
-from mechsteer.experts.score import describe
+from mechsteer.experts.files import describe
 from mechsteer.interventions import clamp, load_edit, rescored, save_edit, shift
 from tests.made import SITE, made_recording
 

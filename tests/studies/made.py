@@ -92,7 +92,7 @@ def made_study(
             Scored(scores, embedded),
             dev,
             test or text("test"),
-            EditFactory(scores, edits or {"clamp": clamp}, wanted.by),
+            EditFactory(scores, edits or {"clamp": clamp}, wanted),
             reading,
             text=costed,
             folder=folder,

@@ -15,8 +15,9 @@ from mechsteer.cards import make_cards
 from mechsteer.cards.make import Subject, named_subject, top_subjects
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.experts import select as selections
+from mechsteer.experts.files import describe, load_scores, save_scores
 from mechsteer.experts.lape import firing_rates, lape
-from mechsteer.experts.score import describe, load_scores, save_scores, score_recording
+from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.recording import Recording, record
 from mechsteer.studies.detail_tables import experts_per_layer

@@ -14,8 +14,8 @@ from mechsteer.cli.edit_names import named_edit
 from mechsteer.corpus.languages import canonical
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
-from mechsteer.experts.scores import Criterion
 from mechsteer.interventions import Edit, load_edits, save_edit
+from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.steering import Positions, steer
 
 
@@ -35,13 +35,13 @@ def edit_command(
     edit: str,
     language: str,
     k: float,
-    by: Criterion = "ap",
+    how: Ranking = DEFAULT_RANKING,
     strength: float = 1.0,
 ) -> Edit:
     """Make an edit from the scores of a run and save it, with how it came about."""
     named = named_edit(edit)
     run = Run.open(path)
-    experts = run_scores(run).top(canonical(language), k, by=by)
+    experts = run_scores(run).top(canonical(language), k, by=how.by, within=how.within)
     make = named.bound(lambda: recorded(run)[2])
     made = make(experts).scaled(strength)
     found = {"edit": edit, "tied_at_cut": experts.tied_at_cut, "scored": run.manifest["inputs"]}

@@ -12,8 +12,9 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.cli.do.models import asked_of
+from mechsteer.cli.do.probe import probed
 from mechsteer.cli.do.score import recorded, run_scores
-from mechsteer.cli.requests import CardsRequest, StudyRequest
+from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest
 from mechsteer.options import arguments, from_json
 from mechsteer.studies.files import load_study
 
@@ -53,6 +54,7 @@ def report_command(path: Path, output: Path | None = None) -> Path:
             command=how_to_repeat(run),
             manifest=run.manifest,
             cards=_cards(run),
+            survival=probed(run),
             tables=path,
         )
 
@@ -75,6 +77,9 @@ def how_to_repeat(run: Run) -> str:
     ]
     if "cards" in stages:
         commands.append(["cards", "RUN", *arguments(from_json(CardsRequest, stages["cards"]))])
+    if "probe" in stages:
+        probe = from_json(ProbeRequest, run.stage("probe")["asked"])
+        commands.append(["probe", "RUN", *arguments(probe)])
     return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
 
 

@@ -17,10 +17,11 @@ from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.experts.score import describe, load_scores, save_scores
-from mechsteer.experts.scores import Criterion, Experts, NeuronScores
+from mechsteer.experts.files import describe, load_scores, save_scores
+from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
+from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.recording import Recording
 from mechsteer.studies.run import record_for_study, score_for_study
 
@@ -74,15 +75,23 @@ def _score(
 
 
 def select_command(
-    path: Path, language: str, k: float, by: Criterion = "ap"
+    path: Path, language: str, k: float, how: Ranking = DEFAULT_RANKING
 ) -> tuple[Experts, Path]:
-    """Write the k best experts of a language as ``RUN/experts/LANGUAGE.kK.BY.csv``."""
+    """Write the k best experts of a language as ``RUN/experts/LANGUAGE.kK.BY.csv``.
+
+    Ranked within a script, the file is ``LANGUAGE.kK.BY.script.csv``.
+    """
     scores = run_scores(Run.open(path))
-    experts = scores.top(canonical(language), k, by=by)
-    file = path / "experts" / f"{experts.language}.k{len(experts)}.{by}.csv"
+    experts = scores.top(canonical(language), k, by=how.by, within=how.within)
+    file = path / "experts" / f"{experts.language}.k{len(experts)}.{ranked_by(how)}.csv"
     with locked(path):
         write_bytes(file, experts.table().to_csv(index=False).encode())
     return experts, file
+
+
+def ranked_by(how: Ranking) -> str:
+    """A ranking as part of a file's name."""
+    return how.by if how.within == "all" else f"{how.by}.{how.within}"
 
 
 def recorded(run: Run) -> tuple[Model, LabelledCorpus, Recording]:

@@ -7,19 +7,20 @@ from pathlib import Path
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.do.score import ranked_by, recorded, run_scores
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.languages import canonical
-from mechsteer.experts.scores import Criterion, Experts
+from mechsteer.experts.scores import Experts
 from mechsteer.experts.significance import significance_of
+from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 
 
 def significance_command(
     path: Path,
     language: str,
     level: float,
+    how: Ranking = DEFAULT_RANKING,
     *,
-    by: Criterion = "ap",
     min_effect: float = 1.0,
     draws: int = 1000,
 ) -> tuple[Experts, Path]:
@@ -31,14 +32,20 @@ def significance_command(
     run = Run.open(path)
     scores = run_scores(run)
     code = canonical(language)
-    scores.row(code)
-    file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{by}.csv"
+    scores.among(code, how.within)
+    file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{ranked_by(how)}.csv"
     with locked(path):
         _, dev, recording = recorded(run)
         parallel = isinstance(dev, ParallelCorpus)
         with run.timed("significance"):
             found = significance_of(
-                recording, code, level=level, by=by, parallel=parallel, draws=draws
+                recording,
+                code,
+                level=level,
+                by=how.by,
+                within=how.within,
+                parallel=parallel,
+                draws=draws,
             )
         experts = found.experts(scores, min_effect=min_effect)
         table = experts.table().assign(q=found.q[experts.index].numpy())

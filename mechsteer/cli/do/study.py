@@ -46,7 +46,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 scored,
                 dev,
                 test,
-                EditFactory(scores, _bound(edits, recording), options.by),
+                EditFactory(scores, _bound(edits, recording), options),
                 reading,
                 text=text,
                 folder=path / "states",

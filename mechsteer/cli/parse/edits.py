@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import number_of_neurons, within
+from mechsteer.cli.parse.flags import flags, number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, cli
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole
 
 STRENGTH = finite("a finite strength")
@@ -28,7 +29,7 @@ STRENGTH = finite("a finite strength")
 @click.option(
     "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
 )
-@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@flags(Ranking)
 @click.option(
     "--strength", default=1.0, show_default=True, callback=within(STRENGTH), help="λ of the edit."
 )
@@ -37,7 +38,8 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
     from mechsteer.cli.do.edits import edit_command
 
-    made = edit_command(run, output, k=k, **options)
+    how = Ranking(by=options.pop("by"), within=options.pop("within"))
+    made = edit_command(run, output, k=k, how=how, **options)
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
 
 

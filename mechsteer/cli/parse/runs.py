@@ -9,14 +9,15 @@ import click
 
 from mechsteer.cli.parse.flags import flags, number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, cli
-from mechsteer.cli.requests import CardsRequest, ScoreRequest, StudyRequest
+from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
+from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mechsteer.experts.scores import Criterion, Experts
+    from mechsteer.experts.scores import Experts
 
 
 @cli.command()
@@ -45,6 +46,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
         print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        click.echo(_beside(top))
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -66,7 +68,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     "--draws", default=1000, show_default=True, callback=within(whole(1)),
     help="With --fdr: relabellings of the test.",
 )  # fmt: skip
-@click.option("--by", type=click.Choice(["ap", "auroc"]), default="ap", show_default=True)
+@flags(Ranking)
 def select(
     run: Path,
     language: str,
@@ -75,18 +77,19 @@ def select(
     fdr: float | None,
     min_effect: float,
     draws: int,
-    by: Criterion,
+    **options: Any,
 ) -> None:
     """Select the experts of a language: the k best, or all that are significant."""
+    how = Ranking(**options)
     if fdr is None and k is not None:
         from mechsteer.cli.do.score import select_command
 
-        experts, file = select_command(run, language, k, by)
+        experts, file = select_command(run, language, k, how)
     elif fdr is not None and k is None:
         from mechsteer.cli.do.significance import significance_command
 
         experts, file = significance_command(
-            run, language, fdr, by=by, min_effect=min_effect, draws=draws
+            run, language, fdr, how, min_effect=min_effect, draws=draws
         )
     else:
         raise click.UsageError("expected either --k or --fdr")
@@ -95,6 +98,7 @@ def select(
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     if k is not None:
         click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
+    click.echo(_beside(experts))
     click.echo(f"experts: {file}")
 
 
@@ -124,6 +128,19 @@ def cards(run: Path, **options: Any) -> None:
 
 @cli.command()
 @RUN
+@flags(ProbeRequest)
+def probe(run: Path, **options: Any) -> None:
+    """Script or language? How many experts still tell copies of the sentences; resumable."""
+    from mechsteer.cli.do.probe import probe_command
+
+    table = probe_command(run, ProbeRequest(**options))
+    shown = ["language", "copy", "copy_score", "kept", "kept_low", "kept_high", "random"]
+    print_table(table[[*shown, "in_top", "chance"]], "experts that survive, shares of k")
+    click.echo(f"survival: {run / 'survival.parquet'}, one row an expert in survival.neurons")
+
+
+@cli.command()
+@RUN
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Page; RUN/report.html by default."
 )
@@ -142,4 +159,15 @@ def report(run: Path, output: Path | None, show: bool) -> None:
 def _brief(experts: Experts) -> pd.DataFrame:
     """What fits on a terminal of 80 columns; the files have everything."""
     table = experts.table().rename(columns={"effect_size": "d"})
-    return table[["rank", "component", "layer", "neuron", "ap", "auroc", "d", "median"]]
+    aps = [name for name in ("ap", "script_ap") if name in table]
+    return table[["rank", "component", "layer", "neuron", *aps, "auroc", "d", "median"]]
+
+
+def _beside(experts: Experts) -> str:
+    """What ``script_ap`` is, or why there is none."""
+    from mechsteer.corpus.languages import script_of
+
+    script = script_of(experts.language)
+    if experts.script_ap is None:
+        return f"no other language in {script} was scored: no AP among languages of one script"
+    return f"script_ap: AP among the languages in {script} alone"

@@ -1,0 +1,98 @@
+"""The experts of a language: chosen neurons with what their edits need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.experts.moments import Beside, Moments, picked
+from mechsteer.kernels import Pooling
+from mechsteer.model.sites import Site
+
+if TYPE_CHECKING:
+    from mechsteer.model.identity import ModelIdentity
+
+PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Chosen neurons of one language, in rank order, with what their edits need.
+
+    ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``. The
+    statistics are of activations pooled as they were scored, those of ``beside`` of the other
+    poolings that were recorded in the same pass. ``script_ap`` is the average precision among
+    languages of one script, None where the language is the only one of its script.
+    """
+
+    language: str
+    site: Site
+    pooling: Pooling
+    index: Int[Tensor, " expert"]
+    selection: str
+    tied_at_cut: int
+    ap: Float[Tensor, " expert"]
+    auroc: Float[Tensor, " expert"]
+    effect_size: Float[Tensor, " expert"]
+    mean: Float[Tensor, " expert"]
+    median: Float[Tensor, " expert"]
+    std: Float[Tensor, " expert"]
+    model: ModelIdentity | None = None
+    beside: Beside = field(default_factory=dict)
+    script_ap: Float[Tensor, " expert"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def pick(self, rows: Sequence[int], *, selection: str | None = None) -> Experts:
+        """Some of the experts, by their places in rank order."""
+        kept = torch.tensor(list(rows), dtype=torch.int64)
+        columns: Any = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
+        columns["script_ap"] = None if self.script_ap is None else self.script_ap[kept]
+        beside = picked(self.beside, kept)
+        return replace(self, selection=selection or self.selection, beside=beside, **columns)
+
+    def statistic(self, name: str, pooling: Pooling) -> Tensor:
+        """Mean or median of each expert over the language's sentences, pooled in one way.
+
+        Raises:
+            MechsteerError: that pooling was not recorded with the scores.
+        """
+        if pooling != self.pooling and pooling not in self.beside:
+            known = ", ".join((self.pooling, *self.beside))
+            raise MechsteerError(
+                f"expected a pooling that was recorded with the scores ({known}), got {pooling!r}: "
+                f'score again with also_pooling="{pooling}" (a new run with --also-pooling '
+                f"{pooling}), or take pooling={self.pooling!r}"
+            )
+        source: Experts | Moments = self if pooling == self.pooling else self.beside[pooling]
+        found: Tensor = getattr(source, name)
+        return found
+
+    def in_layer(self, layer: int) -> Experts:
+        """The experts of one layer, in rank order; there may be none."""
+        places = [self.site.locate(flat)[1] for flat in self.index.tolist()]
+        rows = [row for row, place in enumerate(places) if place == layer]
+        return self.pick(rows, selection=f"{self.selection}, layer {layer}")
+
+    def table(self) -> pd.DataFrame:
+        """One row an expert: language, rank, component, layer, neuron, scores and statistics.
+
+        ``script_ap``, the average precision among languages of one script, is the last column; it
+        is not there where the language is the only one of its script.
+        """
+        places = [self.site.locate(flat) for flat in self.index.tolist()]
+        components, layers, neurons = zip(*places, strict=True) if places else ((), (), ())
+        head = {"language": self.language, "rank": range(1, len(self) + 1)}
+        where = {"component": components, "layer": layers, "neuron": neurons}
+        columns = {name: getattr(self, name).numpy() for name in PER_EXPERT}
+        if self.script_ap is not None:
+            columns["script_ap"] = self.script_ap.numpy()
+        return pd.DataFrame(head | where | columns)
