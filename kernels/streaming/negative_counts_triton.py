@@ -119,7 +119,7 @@ LAUNCHES = {
         num_warps=warps,
         unit=("stride_xn",),
     )
-    for levels, block, warps in ((7, 1024, 4), (10, 1024, 4), (12, 2048, 8))
+    for levels, block, warps in ((10, 1024, 4), (12, 2048, 8))
 }
 
 
