@@ -1,17 +1,20 @@
 """Compile every entry of the launch table ahead of time, without a GPU, and check what came out.
 
-``python -m benchmarks.aot [--jobs 2] [MODULE ...]`` prints one row per kernel, constants, type and
-architecture, with registers, stack, spills, shared memory and instructions. It exits with 1 if a
-hot kernel spills in its fast form, if one needs more shared memory than every chip grants, or if
-the table holds more than 40 launches.
+``python -m benchmarks.aot [--jobs 2] [--full] [MODULE ...]`` prints one row per kernel, constants,
+type and architecture, with registers, stack, spills, shared memory, instructions. It exits with 1
+if a hot kernel spills in its fast form, if one needs more shared memory than every chip grants, or
+if the table holds more than 40 launches.
 
 Each entry is compiled in the forms that the just-in-time compiler makes of it, which knows of every
 integer whether it is 1 (then it is a constant, with a constant's operations) or divisible by 16:
 ``fast`` (aligned pointers and sizes, unit strides) for every type and architecture; and for its
 first type on sm_90 ``any`` (nothing known) and, up to Triton's own code, which is where such a form
 can fail, ``one`` (every integer is 1) and each integer by itself being 1 among aligned ones.
-Triton's own cache makes a second run free. Launches are tuned for the Triton of ``TUNED``: an older
-one, which compiles the fast form for sm_90 alone, must compile it but may spill.
+Machine code takes nearly all of the time. Of the fast forms it is made for the first type on every
+architecture and for a type of another width on sm_90; the others, and ``any``, go as far as
+Triton's own code. ``--full`` makes it of all of them. Triton's own cache makes a second run free.
+Launches are tuned for the Triton of ``TUNED``: an older one, which makes the fast form of the first
+type for sm_90 alone, must compile it but may spill.
 """
 
 from __future__ import annotations
@@ -58,6 +61,7 @@ class Case:
     dtype: str
     form: str
     architecture: int
+    to_machine_code: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,16 @@ def integers(launch: Launch) -> list[str]:
     return [name for name in launch.kernel.arg_names if name not in known]
 
 
-def cases(module: str) -> Iterator[Case]:
+def cases(module: str, *, full: bool = False) -> Iterator[Case]:
     """Every compilation of one module's table."""
     for key, launch in launch_table(module).items():
+        first = launch.dtypes[0]
         for dtype, architecture in product(launch.dtypes, ARCHITECTURES):
-            yield Case(module, key, dtype, "fast", architecture)
-        for form in ("any", "one", *(f"{name}=1" for name in integers(launch))):
-            yield Case(module, key, launch.dtypes[0], form, 90)
+            wider = dtype[2:] != first[2:] and architecture == 90 and VERSION >= TUNED
+            yield Case(module, key, dtype, "fast", architecture, full or dtype == first or wider)
+        yield Case(module, key, first, "any", 90, full and VERSION >= TUNED)
+        for form in ("one", *(f"{name}=1" for name in integers(launch))):
+            yield Case(module, key, first, form, 90, to_machine_code=False)
 
 
 def source(launch: Launch, dtype: str, form: str) -> ASTSource:
@@ -165,7 +172,7 @@ def disassembled(code: bytes) -> tuple[str, str]:
 def attempt(case: Case) -> Resources | str:
     """The resources of a case; the word ``translated``, or what the compiler says against it."""
     try:
-        if case.form == "fast" or (case.form == "any" and VERSION >= TUNED):
+        if case.to_machine_code:
             return compile_case(case)
         translate(case)
     except Exception as error:  # the other cases are to be seen too
@@ -218,11 +225,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("modules", nargs="*", help="such as pooling.backend_triton; default all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--full", action="store_true", help="machine code of every type and chip")
     options = parser.parse_args()
     found = pkgutil.walk_packages(mechsteer.kernels.__path__, "mechsteer.kernels.")
     names = [module.name.removeprefix("mechsteer.kernels.") for module in found]
     every = [name for name in names if name.endswith("_triton")]
-    chosen = [case for module in options.modules or every for case in cases(module)]
+    chosen = [
+        case for module in options.modules or every for case in cases(module, full=options.full)
+    ]
     launches = {(case.module, case.key) for case in chosen}
     with ProcessPoolExecutor(options.jobs) as pool:
         good = [report(*pair) for pair in zip(chosen, pool.map(attempt, chosen), strict=True)]

@@ -3,8 +3,8 @@
 ``--all`` does all that the first minutes of a device are for (``benchmarks/gpu_all.py``).
 
 Measures the device's copy bandwidth first, since floors are bytes at that rate; compares every
-result with its reference and times none that differs; appends to ``benchmarks/results/gpu.csv`` as
-it goes, one row for each operation, method, shape and type.
+result with its reference and times none that differs or fails; appends to
+``benchmarks/results/gpu.csv`` as it goes, one row for each operation, method, shape and type.
 """
 
 from __future__ import annotations
@@ -44,6 +44,15 @@ def timed(case: Case, floors: Floors, clock: Clock = do_bench) -> Result:
     peak = torch.cuda.max_memory_allocated()
     low, middle, high = (milliseconds / 1e3 for milliseconds in clock(case.run))
     return result(case, floors, (low, middle, high), _NAN, repeats=0, error=error, peak_bytes=peak)
+
+
+def attempted(case: Case, floors: Floors, clock: Clock = do_bench) -> Result | None:
+    """Time one case; where it fails, say why and leave the others their turn."""
+    try:
+        return timed(case, floors, clock)
+    except Exception as error:  # a wrong result, no memory, a peer's own fault
+        print(f"{case.op} by {case.method} is not timed: {type(error).__name__}: {error}")
+        return None
 
 
 def append(results: list[Result]) -> None:
@@ -94,12 +103,15 @@ def main() -> int:
         return 1
     floors = measured_floors("cuda", threads=1)
     print(f"{torch.cuda.get_device_name()} copies {floors.bytes_per_second / 1e9:.0f} GB/s")
+    good = True
     for name in options.operations or OPERATIONS:
         for group in OPERATIONS[name].cuda():
-            results = [timed(case, floors) for case in group]
-            append(results)
-            print(table(results)[SHOWN].to_string(index=False, header=False), flush=True)
-    return 0
+            results = [row for case in group if (row := attempted(case, floors)) is not None]
+            good &= len(results) == len(group)
+            if results:
+                append(results)
+                print(table(results)[SHOWN].to_string(index=False, header=False), flush=True)
+    return int(not good)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from mechsteer.throughput.measure import measured_floors
 
 PACKAGES = (
     *("torch", "triton", "cuda-bindings", "nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12", "numpy"),
+    *("cuda-cccl", "torcheval", "cuml-cu13", "cuml-cu12"),
     *("numba", "scikit-learn", "pandas", "pytest", "pytest-xdist", "transformer-lens"),
 )
 

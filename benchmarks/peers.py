@@ -61,11 +61,20 @@ def torch_sort(rows: Rows, labels: Labels, languages: int) -> Tensor:
 
 def torch_sort_packed(rows: Rows, labels: Labels, languages: int) -> Tensor:
     """Sort integers that hold a 16-bit float's order and the sentence: no order to gather by."""
+    ordered = torch.sort(packed(rows), dim=1, descending=True).values
+    return of_packed(ordered, labels, languages)
+
+
+def packed(rows: Rows) -> Int[Tensor, "neuron sentence"]:
+    """A 16-bit float's order in the upper half of an int32, the sentence in the lower."""
     bits = (rows + 0.0).view(torch.int16).int()  # -0.0 becomes +0.0
     key = bits ^ ((bits >> 15) & 0x7FFF)
-    place = torch.arange(rows.shape[1], dtype=torch.int32, device=rows.device)
-    ordered = torch.sort(key << 16 | place, dim=1, descending=True).values
-    return _by_language(ordered >> 16, labels.to(rows.device)[ordered & 0xFFFF], languages)
+    return key << 16 | torch.arange(rows.shape[1], dtype=torch.int32, device=rows.device)
+
+
+def of_packed(ordered: Int[Tensor, "neuron rank"], labels: Labels, languages: int) -> Tensor:
+    """Scores from packed integers in descending order."""
+    return _by_language(ordered >> 16, labels.to(ordered.device)[ordered & 0xFFFF], languages)
 
 
 def _by_language(ordered: Tensor, labels: Int[Tensor, "neuron rank"], languages: int) -> Tensor:

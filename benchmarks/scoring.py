@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import peers
+from benchmarks import device_peers, peers
 from mechsteer.throughput.cases import ScoringInput, ours, scikit_learn, scoring_case
 from mechsteer.throughput.measure import Case
 
@@ -65,7 +65,7 @@ def own(recording: ScoringInput) -> list[Case]:
 
 
 def cuda() -> Iterator[list[Case]]:
-    """Triton at the size of a layer, beside tie-exact sorts on the device."""
+    """Triton at the size of a layer, beside tie-exact sorts and whatever else is installed."""
     for languages in (1, 12):
         for dtype in (torch.bfloat16, torch.float32):
             recording = ScoringInput.make(4096, 16_384, languages, dtype, "cuda")
@@ -78,4 +78,4 @@ def cuda() -> Iterator[list[Case]]:
             if dtype == torch.bfloat16:
                 packed = peers.torch_sort_packed
                 made.append(scoring_case("torch.sort, packed", packed, recording.first(4096)))
-            yield made
+            yield [*made, *device_peers.optional(recording)]

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from experiments.new_embedding_spaces import figures, tables
+from experiments.new_embedding_spaces import figures, pages, tables
 from experiments.new_embedding_spaces.baselines import compare
 from experiments.new_embedding_spaces.correlations import correlations
 from experiments.new_embedding_spaces.elsewhere import Elsewhere
@@ -136,17 +136,17 @@ def page(
     sections = {
         "What it says": "\n".join(f"- {line}" for line in lines),
         "Setup": chosen,
-        "How many experts (dev)": tables.sweep_table(frames["sweep"], dose),
-        "Distances (Table 1)": tables.distance_table(frames["distances"], paper),
-        "Retrieval over all ordered pairs": tables.effect_table(frames["effects"], "all"),
-        "Retrieval with the target's queries (Figure 4)": tables.effect_table(
+        "How many experts (dev)": pages.sweep_table(frames["sweep"], dose),
+        "Distances (Table 1)": pages.distance_table(frames["distances"], paper),
+        "Retrieval over all ordered pairs": pages.effect_table(frames["effects"], "all"),
+        "Retrieval with the target's queries (Figure 4)": pages.effect_table(
             frames["effects"], "query"
         ),
-        "Without any edit, after the model": tables.baseline_table(frames["baselines"]),
-        "Against English on other text (Table 7)": tables.english_table(frames["pairs"]),
-        f"Within a language, {within} (Tables 3, 5, 6)": tables.within_table(frames["within"]),
-        "Distance and retrieval (Table 2)": tables.correlation_table(frames["correlations"]),
-        "The space": tables.quality_table(results, layers, QUALITIES),
+        "Without any edit, after the model": pages.baseline_table(frames["baselines"]),
+        "Against English on other text (Table 7)": pages.english_table(frames["pairs"]),
+        f"Within a language, {within} (Tables 3, 5, 6)": pages.within_table(frames["within"]),
+        "Distance and retrieval (Table 2)": pages.correlation_table(frames["correlations"]),
+        "The space": pages.quality_table(results, layers, QUALITIES),
     }
     parts = [f"## {title}\n\n{body}\n" for title, body in sections.items()]
     return "\n".join([f"# {fitted.settings.name}\n", *parts])

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ..common.scratch import pieces
 from ..common.triton_launch import VERSION, Launch, jit, tl
 from ..common.triton_sorting import (
     half,
@@ -28,7 +29,6 @@ from ..common.triton_sorting import (
     sort_network,
     tree_of,
 )
-from ..scoring.torch_sort import pieces
 
 __all__ = ["LAUNCHES", "fill", "serves"]
 

@@ -60,7 +60,7 @@ class LocalScaling:
         """The scaling of some queries, each with candidates of its own."""
         return LocalScaling(self.ratio, self.x[queries], self.y[index])
 
-    def float(self) -> LocalScaling:
+    def rounded(self) -> LocalScaling:
         """The same in float32."""
         return LocalScaling(self.ratio, self.x.float(), self.y.float())
 

@@ -156,7 +156,7 @@ def _search(
 ) -> tuple[Int[Tensor, "query k"], Float[Tensor, "query k"]]:
     """Index and float64 score of the best k candidates."""
     width = min(max(k, min(k + _SPARE, _KEPT)), len(y.rows))
-    near = scaling if scaling is None or x.unit.dtype == torch.float64 else scaling.float()
+    near = scaling if scaling is None or x.unit.dtype == torch.float64 else scaling.rounded()
     return rescored(x.rows, y.rows, search(x.unit, y.unit, width, near), k, scaling)
 
 

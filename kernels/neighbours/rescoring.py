@@ -95,7 +95,8 @@ def _norms(y: Float[Tensor, "row d"]) -> Float[Tensor, "row"]:
 
 def _unit(x: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
     wide = x.double()
-    return wide / torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+    unit: Tensor = wide / torch.linalg.vector_norm(wide, dim=1, keepdim=True)
+    return unit
 
 
 def _blocks(length: int, elements: int) -> Iterator[slice]:

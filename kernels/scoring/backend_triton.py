@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..common.grouping import Grouping
+from ..common.scratch import cached_bytes, pieces
 from ..common.triton_launch import Launch, jit, tl
 from ..common.triton_sorting import half, pair, reciprocal, run_starts, sort_network
 from . import ranks_triton, torch_sort
@@ -25,7 +26,6 @@ from .moments_triton import fill_moments
 from .ranks_triton import rank
 from .sort_blocks import FORMS, ClassLayout, lay_out
 from .table import ScoreTable
-from .torch_sort import cached_bytes, pieces
 
 __all__ = ["LAUNCHES", "fill", "fill_ranks"]
 

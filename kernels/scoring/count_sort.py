@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..common.cuda_launch import Source, launch, usable_on
 from ..common.grouping import Grouping
-from .torch_sort import pieces
+from ..common.scratch import pieces
 
 __all__ = [
     "CONSTANTS",

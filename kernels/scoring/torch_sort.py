@@ -7,17 +7,16 @@ float64, counts in integers. Memory beyond the input is bounded by working in pi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["cached_bytes", "fill_ranks", "pieces"]
+from ..common.scratch import pieces
 
-_SCRATCH_BYTES = 1 << 28
+__all__ = ["fill_ranks"]
+
 _BYTES_OF_A_RANK = 80  # sorted values, their indices, both ranks, words and sums
 
 
@@ -94,24 +93,3 @@ def _sums(values: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
     """Sum of each group's columns."""
     sums = torch.nn.functional.pad(values.cumsum(1), (1, 0))
     return sums[:, ends] - sums[:, starts]
-
-
-def pieces(
-    rows: Tensor, row_bytes: int, *, most: int | None = None
-) -> Iterator[tuple[slice, Tensor]]:
-    """Rows in pieces whose scratch memory is at most ``most`` bytes, their sentences contiguous."""
-    step = max(2, (most or _SCRATCH_BYTES) // row_bytes)
-    for first in range(0, len(rows), step):
-        at = slice(first, first + step)
-        piece = rows[at]
-        yield at, piece if piece.stride(1) == 1 else piece.contiguous()
-
-
-def cached_bytes(device: torch.device) -> int | None:
-    """Scratch that one kernel writes and the next reads without leaving the device's L2 cache.
-
-    Half of it: the activations pass through the other half. None where there is no such cache.
-    """
-    if device.type != "cuda":
-        return None
-    return int(torch.cuda.get_device_properties(device).L2_cache_size) // 2 or None

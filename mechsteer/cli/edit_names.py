@@ -9,7 +9,7 @@ from typing import Any
 
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.interventions import aura, clamp, damp, shift, zero
+from mechsteer.interventions import Edit, aura, clamp, damp, shift, zero
 from mechsteer.interventions.neuron import known_pooling, percentile
 from mechsteer.recording import Recording
 from mechsteer.studies.edit_factory import MakeEdit
@@ -35,7 +35,7 @@ class NamedEdit:
     """
 
     typed: str
-    make: MakeEdit
+    make: Callable[..., Edit]
     recorded: bool = False
 
     def bound(self, recording: Callable[[], Recording]) -> MakeEdit:

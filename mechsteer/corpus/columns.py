@@ -132,10 +132,11 @@ def _may_be_asked(column: Column) -> bool:
 
 def _all_languages(found: Sequence[Column], source: str) -> list[Column]:
     translation = any(each.word in _OF_TRANSLATION for each in found)
-    verdicts = [(each, _verdict(each, translation=translation)) for each in found]
-    for each, verdict in verdicts:
-        if verdict == "refuse":
+    verdicts = []
+    for each in found:
+        if (verdict := _verdict(each, translation=translation)) == "refuse":
             raise CorpusError(f"{source}: column {each.header!r}: {_doubt(each)}")
+        verdicts.append((each, verdict))
     taken = [each for each, verdict in verdicts if verdict == "take"]
     left = [each for each, verdict in verdicts if verdict == "leave" and each.word != "id"]
     _say(taken, left, source)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mechsteer.corpus.parquet import read_columns
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.text import read_lines, require_narrow
 from mechsteer.errors import CorpusError
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
@@ -55,8 +56,9 @@ def _delimited(path: Path) -> Table:
     if first is None:
         raise CorpusError(f"{path} holds only empty lines: expected a header and rows")
     start, header = first
+    require_narrow(path, header)
     if len(set(header)) != len(header):
-        raise CorpusError(f"{path}:{start}: a column name occurs twice in {', '.join(header)}")
+        raise CorpusError(f"{path}:{start}: a column name occurs twice in {', '.join(header[:9])}")
     lines, cells = [], []
     for line, row in rows:
         if len(row) != len(header):
@@ -139,6 +141,7 @@ def _of_columns(path: Path, value: Mapping[str, object]) -> Table:
     lengths = {len(cells) if isinstance(cells, list) else None for cells in value.values()}
     if len(lengths) > 1 or None in lengths:
         raise CorpusError(f"{path}: expected lists of equal length by column, or a list of objects")
+    require_narrow(path, value)
     columns = {name: cells for name, cells in value.items() if isinstance(cells, list)}
     return Table(str(path), columns, range(1, 1 + (lengths.pop() or 0 if lengths else 0)))
 
@@ -150,12 +153,26 @@ def _of_objects(path: Path, rows: Sequence[object], lines: Sequence[int]) -> Tab
             raise CorpusError(f"{path}:{line}: expected an object, got {kind}")
     objects = [row for row in rows if isinstance(row, Mapping)]
     names = dict.fromkeys(name for row in objects for name in row)
+    require_narrow(path, names)
     return Table(str(path), {name: [row.get(name) for row in objects] for name in names}, lines)
+
+
+class _TwiceError(ValueError):
+    """A key that an object has twice: either value may have been meant."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return found
 
 
 def _parsed(text: str, where: str) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
+    except _TwiceError as error:
+        raise CorpusError(f"{where}: the key {str(error)!r} occurs twice in one object") from None
     except json.JSONDecodeError as error:
         raise CorpusError(f"{where}: not JSON: {error.msg} (line {error.lineno})") from error
     except (ValueError, RecursionError) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechsteer.corpus.text import require_regular
+from mechsteer.corpus.text import require_narrow, require_regular
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def _columns(path: Path, size: int) -> tuple[dict[str, Sequence[object]], int]:
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
+    require_narrow(path, schema.names)
     if len(set(schema.names)) != len(schema.names):
-        raise CorpusError(f"{path}: a column name occurs twice in {', '.join(schema.names)}")
+        raise CorpusError(f"{path}: a column name occurs twice in {', '.join(schema.names[:9])}")
     read = [field.name for field in schema if _is_read(field)]
     text = [name for field in schema if field.name in read for name in _text_in(field)]
     with pq.ParquetFile(path, read_dictionary=text) as file:

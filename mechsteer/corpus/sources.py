@@ -14,7 +14,9 @@ from mechsteer.errors import CorpusError
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "sentences"
 """The sentences shipped with the package."""
 
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*(:[\w.-]+)?")
+# ASCII, as the hub has it: neither part begins or ends in . or -, and none holds -- or ..
+_HUB_PART = r"\w+(?:[.-]\w+)*"
+_HUB_NAME = re.compile(rf"{_HUB_PART}/{_HUB_PART}(?<!\.git)(:{_HUB_PART})?", re.ASCII)
 
 Kind = Literal["hub", "pair", "table", "side", "folder"]
 
@@ -45,7 +47,7 @@ def existing(path: str | Path) -> Path:
     Raises:
         CorpusError: There is nothing; what was expected is said.
     """
-    if not _exists(path):
+    if path == "" or not _exists(path):  # of "" a path would be the present folder
         raise CorpusError(
             f"no such file or folder: {path}; expected a folder of LANG.txt or LANG.split files, "
             f"Tatoeba pairs, a table ({', '.join(SUFFIXES)}) or the word embedded"

@@ -8,13 +8,14 @@ Text is kept as it stands, without Unicode normalisation.
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_COLUMNS = 10_000  # of a table; there are 7,000 languages
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,16 @@ def _position(path: Path, data: bytes, offset: int) -> str:
 def _is_surrogate(data: bytes, offset: int) -> bool:
     """Whether the bytes encode U+D800..U+DFFF, which UTF-8 forbids and CESU-8 writers emit."""
     return data[offset] == 0xED and 0xA0 <= data[offset + 1 : offset + 2].ljust(1, b"\0")[0] <= 0xBF
+
+
+def require_narrow(path: Path, names: Sized) -> None:
+    """Refuse a table too wide to be of languages, before a list is made for every column of it.
+
+    Raises:
+        CorpusError: More than 10,000 columns, more than there are languages.
+    """
+    if len(names) > _MOST_COLUMNS:
+        raise CorpusError(
+            f"{path} has {len(names):,} columns: expected a column per language, or columns "
+            f"language and text, {_MOST_COLUMNS:,} at most"
+        )

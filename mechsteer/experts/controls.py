@@ -89,8 +89,7 @@ def null_like(
         for how, null in control.beside.items()
         if how in experts.beside
     }
-    moved = {"mean": experts.mean + gap, "median": experts.median + gap}
-    return replace(control, beside=beside, **moved)
+    return replace(control, beside=beside, mean=experts.mean + gap, median=experts.median + gap)
 
 
 def displacements(scores: NeuronScores, experts: Experts, control: Experts) -> pd.DataFrame:

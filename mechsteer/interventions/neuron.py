@@ -54,7 +54,7 @@ def clamp(
         return affine(experts, 0.0, float(value), "clamp", statistic=value)
     how = known_pooling(pooling or "mean")
     held = _statistic(experts, recording, value, how)
-    facts = {"statistic": value, "scored_pooling": experts.pooling}
+    facts: dict[str, Any] = {"statistic": value, "scored_pooling": experts.pooling}
     return affine(experts, 0.0, held, "clamp", pooling=how, **facts)
 
 

@@ -43,7 +43,7 @@ def write(
 
     def only(_: Tensor, logits: Tensor) -> Tensor:
         chosen = choose(logits).to(logits.device)[:, None]
-        return torch.full_like(logits, -torch.inf).scatter(1, chosen, 0.0)
+        return logits.fill_(-torch.inf).scatter_(1, chosen, 0.0)  # transformers' copy, in place
 
     stop = sorted(ends) or None
     settings = GenerationConfig(

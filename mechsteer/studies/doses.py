@@ -67,8 +67,8 @@ def explore(
         All conditions tried, and those at the best dose of each edit (``choose`` at ``row``).
     """
     n_neurons = factory.scores.site.n_neurons
-    ks = list(dict.fromkeys(factory.scores.resolve_k(k) for k in options.ks))
-    grid: _Grid = ks, list(options.strengths)
+    ks: list[int | float] = [factory.scores.resolve_k(k) for k in options.ks]
+    grid: _Grid = list(dict.fromkeys(ks)), list(options.strengths)
     for growth in count():
         tried = list(factory.conditions(targets, *grid))
         try_doses(measured, tried)

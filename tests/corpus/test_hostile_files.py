@@ -18,6 +18,7 @@ import pytest
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, codes
 from mechsteer.corpus import parquet as parquet_files
+from mechsteer.corpus.sources import kind_of
 from mechsteer.errors import CorpusError, CorpusWarning
 
 FRENCH = [f"Bonjour le monde, numéro {i}, ça va bien." for i in range(20)]
@@ -177,3 +178,55 @@ def test_what_is_no_language_is_told_without_looking_for_what_is_close(
     with pytest.raises(CorpusError, match="unknown language 'file1'"):
         codes.parse("file1")
     assert looked
+
+
+WIDE = [f"c{i}" for i in range(10_001)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("wide.csv", f"{','.join(WIDE)}\n{'x,' * 10_000}x\n".encode()),
+        ("wide.tsv", ("\t".join(WIDE) + "\n").encode()),
+        ("wide.json", json.dumps({name: ["x"] for name in WIDE}).encode()),
+        ("wide.jsonl", b"\n".join(b'{"c%d": "x"}' % i for i in range(10_001))),
+        ("wide.parquet", parquet(pa.table({name: pa.array(["x"]) for name in WIDE}))),
+    ],
+)
+def test_a_table_too_wide_for_languages_is_refused(tmp_path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=r"has 10,001 columns: expected") as caught:
+        ParallelCorpus.read(tmp_path / name)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '[{"fra_Latn": "Un chat", "eng_Latn": "A cat", "fra_Latn": "Un chien"}]'),
+        ("a.jsonl", '{"language": "fra", "text": "Un chat", "text": "Un chien"}'),
+        ("a.json", '{"fra_Latn": ["Un chat"], "fra_Latn": ["Un chien"]}'),
+    ],
+)
+def test_a_key_that_an_object_has_twice_is_refused(tmp_path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(CorpusError, match=r"the key '(fra_Latn|text)' occurs twice in one object"):
+        LabelledCorpus.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "a//b", "a/b c", "é/à", "a/..", "../b", "../..:default", "a--b/c", "a/b..c"),
+        *("a/b.git", "-a/b", "a/b-", "a/b/c", "a/b:", "a/b:../c", "\ud800/b", "a/b\n"),
+    ],
+)
+def test_what_is_no_name_of_the_hub_is_not_asked_of_it(tmp_path, monkeypatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusError, match="no such file or folder"):
+        ParallelCorpus.read(name)
+
+
+@pytest.mark.parametrize("name", ["a/b", "Helsinki-NLP/opus-100:en-fr", "a_b/c.d_e-f:g.h", "_a/b"])
+def test_names_of_the_hub_are_known(name: str) -> None:
+    assert kind_of(name) == "hub"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
-from experiments.new_embedding_spaces import published, tables
+from experiments.new_embedding_spaces import pages, published, tables
 from experiments.new_embedding_spaces.correlations import correlations, pearson
 from experiments.new_embedding_spaces.pairs import bucc, english_pairs, paraphrases, shortened
 from experiments.new_embedding_spaces.settings import HERE, Settings, config_path
@@ -111,7 +111,7 @@ def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
     table = tables.sweep(doses, written, 100, rows)
     expected = {"k": 5, "share": 0.05, "best_layer": 0.5, "last_block": 0.25}
     assert table.to_dict("records") == [expected]
-    page = tables.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
+    page = pages.sweep_table(table, Condition("edit", "clamp", "fra_Latn", 5, 1.0))
     assert page.splitlines()[-1] == "| **5** | 5.00 % | 50.0 | 25.0 |"
 
 
@@ -158,7 +158,7 @@ def test_distances_are_the_papers_three_before_and_after(results, spaces) -> Non
     assert table.loc["others to target", "before"] == pytest.approx(np.mean(to_target), abs=1e-5)
     spread = np.std(to_target, ddof=1) / np.sqrt(2)
     assert table.loc["others to target", "before_sem"] == pytest.approx(spread, abs=1e-5)
-    assert "→" in tables.distance_table(table.reset_index(), "final_norm")
+    assert "→" in pages.distance_table(table.reset_index(), "final_norm")
 
 
 def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> None:
@@ -173,7 +173,7 @@ def test_effects_of_a_targets_queries_are_those_of_its_row(results, spaces) -> N
     means = tables.over_targets(table).set_index(["edit", "place", "pairs", "metric"])["value"]
     mean = np.mean([asked[code] for code in TARGETS])
     assert means["none", "last_block", "query", "retrieval_top1"] == pytest.approx(mean, abs=1e-6)
-    page = tables.effect_table(table, "query")
+    page = pages.effect_table(table, "query")
     assert page.count("\n") == 1 + len({"none", "centring", "clamp", "random"})
 
 

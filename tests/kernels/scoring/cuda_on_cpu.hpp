@@ -1,7 +1,7 @@
 // Enough of CUDA to run a kernel's source on a CPU, a block at a time: every thread is a fiber.
 //
-// A fiber runs until a barrier or a warp's exchange and waits there for the others, so between two
-// of them one thread is far ahead of the next, in an order drawn anew for each block. Reading what
+// A warp runs until the block's barrier, a fiber of it until the warp's next exchange, so between two
+// barriers one warp is far ahead of the next, in an order drawn anew for each block. Reading what
 // no barrier has made ready therefore gives wrong results here, as it might on a device.
 
 #pragma once
@@ -51,7 +51,7 @@ struct Warp {
 struct Fiber {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(1 << 16);
-  bool done = false;
+  bool done = false, waits = false;  // waits for the block
 };
 
 inline ucontext_t scheduler;
@@ -97,7 +97,7 @@ inline void run_block(unsigned threads, unsigned number, std::mt19937& random) {
   for (unsigned t = 0; t < threads; t++) {
     order[t] = t;
     Fiber& fiber = fibers[t];
-    fiber.done = false;
+    fiber.done = fiber.waits = false;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -105,21 +105,35 @@ inline void run_block(unsigned threads, unsigned number, std::mt19937& random) {
     makecontext(&fiber.context, start, 0);
   }
   std::shuffle(order.begin(), order.end(), random);
+  std::vector<unsigned> turn(warps.size());
+  for (unsigned w = 0; w < turn.size(); w++) turn[w] = w;
   for (unsigned left = threads; left;) {
     left = 0;
-    for (const unsigned t : order) {
-      if (fibers[t].done) continue;
-      current = t;
-      threadIdx = {t, 0, 0};
-      swapcontext(&scheduler, &fibers[t].context);
-      left += !fibers[t].done;
+    std::shuffle(turn.begin(), turn.end(), random);
+    for (const unsigned w : turn) {
+      for (bool busy = true; busy;) {
+        busy = false;
+        for (const unsigned t : order) {
+          if (t / THREADS_A_WARP != w || fibers[t].done) continue;
+          current = t;
+          threadIdx = {t, 0, 0};
+          swapcontext(&scheduler, &fibers[t].context);
+          busy |= !fibers[t].done && !fibers[t].waits;
+        }
+      }
     }
+    for (const Fiber& fiber : fibers) left += !fiber.done;
   }
 }
 
 }  // namespace cpu
 
-inline void __syncthreads() { cpu::wait_for(cpu::block, cpu::fibers.size()); }
+inline void __syncthreads() {
+  const unsigned own = cpu::current;
+  cpu::fibers[own].waits = true;
+  cpu::wait_for(cpu::block, cpu::fibers.size());
+  cpu::fibers[own].waits = false;
+}
 
 inline int __syncthreads_and(int vote) {
   cpu::votes[cpu::current] = vote != 0;

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mechsteer.kernels import Scores, score
 from mechsteer.kernels.common.grouping import MAX_CLASSES
-from mechsteer.kernels.scoring.torch_sort import cached_bytes, pieces
+from mechsteer.kernels.common.scratch import cached_bytes, pieces
 
 FIELDS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
 # Results are float64 rounded to float32: half an ulp of numbers up to 1 is 3e-8, and the two sides
