@@ -141,7 +141,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
     "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
     "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
-    "only_chosen": True, "grow": True, "allow_overlap": True, "quality": True,
+    "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
     "k": 0.25, "within": "script", "copies": ("shuffled",), "least": 0.25, "seed": 3,

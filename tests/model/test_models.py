@@ -59,8 +59,8 @@ def test_xlm_roberta_loads_as_the_roberta_it_is(bridge) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("./nowhere", "no folder"),
-        ("/nowhere/at/all", "no folder"),
+        ("./nowhere", "found nothing"),
+        ("/nowhere/at/all", "found nothing"),
         ("nobody/has-this-model", "HF_HUB_OFFLINE"),
     ],
 )

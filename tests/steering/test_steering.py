@@ -130,7 +130,7 @@ def test_a_clamp_equals_plain_pytorch_hooks_on_every_layer(
     finally:
         for handle in handles:
             handle.remove()
-    with ms.steer(model, ms.clamp(experts, value="mean")):
+    with ms.steer(model, ms.clamp(experts, value="mean", pooling="max")):
         found = logits(model, inputs)
     real = inputs["attention_mask"].bool()  # the scope leaves padding alone, the hooks do not
     assert torch.equal(found[real], expected[real])
@@ -202,7 +202,7 @@ def test_generation_is_steered_with_and_without_a_cache(model: Any, scores: Neur
     ids = model.plain_tokenizer("The weather", return_tensors="pt")["input_ids"]
     options = {"max_new_tokens": 12, "do_sample": False, "verbose": False, "return_type": "tokens"}
     plain = model.generate(ids, use_past_kv_cache=True, **options)
-    with ms.steer(model, ms.clamp(scores.top("fra_Latn", 300))):
+    with ms.steer(model, ms.clamp(scores.top("fra_Latn", 300), pooling="max")):
         cached = model.generate(ids, use_past_kv_cache=True, **options)
         uncached = model.generate(ids, use_past_kv_cache=False, **options)
     assert torch.equal(cached, uncached)

@@ -82,12 +82,12 @@ def test_one_positive_or_one_negative_is_enough(pruning: str, size: int) -> None
 @given(st.data(), st.sampled_from(PRUNING))
 def test_equals_brute_force_under_heavy_ties(data: st.DataObject, pruning: str) -> None:
     n, m = data.draw(st.integers(2, 14)), data.draw(st.integers(1, 12))
-    values = st.sampled_from([0.0, -0.0, 1.0, 1.0 + 2**-23, 2.0, -3.0, 1e-45, 3e38, -3e38])
+    values = st.sampled_from([0.0, -0.0, 1.0, 1.0 + 2**-23, 2.0, -3.0, 1e-45, 1e38, -1e38])
     x = torch.from_numpy(data.draw(hnp.arrays(np.float32, (n, m), elements=values)))
     size = data.draw(st.integers(1, n - 1))
     positive = torch.from_numpy(np.array(data.draw(st.permutations(range(n)))) < size)
     k = data.draw(st.integers(0, m))
-    # Sums of 3e38 and -3e38 depend on their order, so both sides take them in the same one.
+    # Sums of 1e38 and -1e38 depend on their order, so both sides take them in the same one.
     assert_same(top_experts(x, positive, k, backend=pruning), brute_force(x, positive, k, pruning))
 
 
