@@ -144,7 +144,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
-    "k": 0.25, "within": "script", "copies": ("shuffled",), "least": 0.25, "seed": 3,
+    "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,
     "resamples": 50,
 }  # fmt: skip
 
