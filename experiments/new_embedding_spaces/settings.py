@@ -37,6 +37,8 @@ class Settings:
         by: criterion of the experts.
         value: what experts are held at: the mean, say, over the target's sentences,
         value_pooling: of activations pooled in this way; the paper's are maxima, as it scored them.
+        beside: what differs, one thing each, in the clamps that the main one is compared with:
+            ``criterion`` of the experts, ``site``, ``value`` (mean or median), ``pooling`` of it.
         ks: experts moved, as shares of all neurons.
         strengths: λ of the clamp.
         directions: λ tried for DiffMean.
@@ -70,6 +72,7 @@ class Settings:
     by: str = "auroc"
     value: str = "mean"
     value_pooling: str = "max"
+    beside: tuple[str, ...] = ("criterion", "site", "value")
     scored: int | None = None
     tune: int = 200
     choose_at: Place = "final_norm"

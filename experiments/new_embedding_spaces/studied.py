@@ -91,18 +91,25 @@ def _common(fitted: Fitted) -> dict[str, Any]:
 
 
 def _variants(fitted: Fitted, k: int) -> dict[str, Studied]:
+    """The main clamp with one thing changed, for each that the settings name."""
     settings, main = fitted.settings, fitted.main_scores
+    usual = {"by": settings.by, "value": settings.value, "pooling": settings.value_pooling}
     criterion = "ap" if settings.by == "auroc" else "auroc"
     site = "post" if settings.site == "linear" else "linear"
     value = "median" if settings.value == "mean" else "mean"
+    pooling = "mean" if settings.value_pooling == "max" else "max"
     shown = {"ap": "average precision", "auroc": "AUROC"}[criterion]
-    clamped = partial(_clamped, k=k)
-    usual = {"by": settings.by, "value": settings.value, "pooling": settings.value_pooling}
-    return {
-        f"clamp by {shown}": ByTarget(partial(clamped, main, **(usual | {"by": criterion}))),
-        f"clamp at {site}": ByTarget(partial(clamped, fitted.scores(site), **usual)),
-        f"clamp to the {value}": ByTarget(partial(clamped, main, **(usual | {"value": value}))),
-    }
+    found: dict[str, Studied] = {}
+    for changed in settings.beside:
+        name, scores, change = {
+            "criterion": (f"clamp by {shown}", main, {"by": criterion}),
+            "site": (f"clamp at {site}", main, {}),
+            "value": (f"clamp to the {value}", main, {"value": value}),
+            "pooling": (f"clamp at {pooling} activations", main, {"pooling": pooling}),
+        }[changed]
+        scores = fitted.scores(site) if changed == "site" else scores
+        found[name] = ByTarget(partial(_clamped, scores, k=k, **(usual | change)))
+    return found
 
 
 def _clamped(
