@@ -62,7 +62,9 @@ def _pool_kernel(  # noqa: PLR0917
         total = tl.zeros([BATCH, NEURON], tl.float32)
         count = tl.zeros([BATCH], tl.float32)
         # A power of two that no sum of the tokens can overflow at; it takes no bit from a mean.
-        scale = ((127 - halvings) << 23).to(tl.int32).to(tl.float32, bitcast=True)
+        # An integer that is 1 is a constant in here, which has no `.to`: hence the zero.
+        exponent = tl.zeros([], tl.int32) + (127 - halvings)
+        scale = (exponent << 23).to(tl.float32, bitcast=True)
         for start in range(0, tl.max(last, 0) + 1, TOKEN):
             # TOKEN loads are in flight at once. Padding is not read; last = -1 past the batch.
             t = start + tl.arange(0, TOKEN).to(tl.int64)

@@ -99,7 +99,7 @@ def test_a_neuron_that_is_not_finite_is_named_beyond_one_program(
     place: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mechsteer.kernels.scoring.ranks_triton.MAX_SENTENCES", 4)
-    monkeypatch.setattr("mechsteer.kernels.scoring.torch_sort._SCRATCH_BYTES", 1)
+    monkeypatch.setattr("mechsteer.kernels.common.scratch._SCRATCH_BYTES", 1)
     x = torch.zeros(6, 5)
     x[4, 3] = float("inf")
     with pytest.raises(ValueError, match=r"column 3 \(sentence 4\)"):
