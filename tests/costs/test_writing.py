@@ -15,6 +15,7 @@ from mechsteer.costs.drawing import draw
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.load import load_model
+from mechsteer.model.writing import write
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,20 @@ def test_greedy_is_what_the_bridge_generates_with_an_edit(model: Any, scores: Ne
             )[0, ids.shape[1] :].tolist()
             ours = sample(model, prompt="The weather", max_new_tokens=12, temperature=0)
         assert list(ours.tokens[0]) == [t for t in theirs if t != tokenizer.eos_token_id]
+
+
+def test_writing_leaves_the_model_as_it_was(model: Any) -> None:
+    plain = model.original_model
+    hooks, ids = len(plain._forward_hooks), torch.tensor([[5, 6, 7]])
+    sample(model, 2, max_new_tokens=3)
+    with pytest.raises(RuntimeError, match="no choice"):
+        write(ms.wrap(model), ids, 3, _refuse)
+    assert len(plain._forward_hooks) == hooks
+    assert plain(ids).logits.shape[1:] == (3, plain.config.vocab_size)
+
+
+def _refuse(logits: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError("no choice")
 
 
 def test_words_are_drawn_with_their_probabilities() -> None:
