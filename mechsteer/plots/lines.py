@@ -179,7 +179,7 @@ def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: st
     ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
     right = row["value"] > 0
     ax.annotate(
-        label(name, width=14),
+        label(name),
         (max(ends) if right else min(ends), y),
         xytext=(6 if right else -6, 0),
         textcoords="offset points",
