@@ -77,6 +77,16 @@ def test_equals_the_one_shot_scores_for_more_positives_than_one_tree_holds(
     assert_equals_one_shot(found, one_shot(x, n_positives))
 
 
+@pytest.mark.parametrize("steps", [1, 3, 40, 3000])
+def test_equals_the_one_shot_scores_where_only_the_lowest_bits_differ(
+    kernel_backend: str, device: torch.device, steps: int
+) -> None:
+    noise = torch.randn(700, 3, generator=torch.Generator().manual_seed(steps))
+    x = noise.sign() + (noise * steps).round() * torch.finfo(torch.float32).eps
+    found = stream(x, 300, kernel_backend, device).result()
+    assert_equals_one_shot(found, one_shot(x, 300))
+
+
 def test_equals_the_one_shot_scores_for_batches_longer_than_a_block(
     kernel_backend: str, device: torch.device
 ) -> None:
