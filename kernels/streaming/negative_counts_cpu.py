@@ -5,7 +5,7 @@ bitmap of them, with the number of marks before each word of 64: two loads and a
 give the number of places above a negative, without a comparison. Keys of 16 bits are then done;
 those of 32 are searched among the positives of their place, log2 of them at most.
 
-Laying a row out takes 4 ns a positive and 1 us, once a batch, so batches of at least as many
+Laying a row out takes 2 to 4 ns a positive and 1 us, once a batch, so batches of at least as many
 sentences as positives come close to the cost of their own activations: 6 ns (16 bits) and 12
 (float32). All negatives together descending a search tree, which needs gathers, took 60 on a
 processor whose gathers are slow.
@@ -57,33 +57,24 @@ def _count_tile(  # noqa: PLR0917
     tile: Array, positives: Array, counts: Array, ties: Array, form: FloatFormat, sign: int
 ) -> int:
     n = positives.shape[1]
-    keys, marked = np.zeros(2 * n + 1, np.uint32), np.empty((1 << _PLACES) // 64, np.uint64)
+    keys, ends = np.zeros(2 * n + 1, np.uint32), np.zeros(n + 1, np.uint32)
+    marked = np.empty((1 << _PLACES) // 64, np.uint64)
     before, starts = np.empty(len(marked), np.uint32), np.empty(n + 1, np.uint32)
-    runs = np.zeros(n + 1, np.int32)  # the gap behind the last ties with nothing
     bad = -1
     for row in range(len(tile)):
-        _lay_out(positives[row], keys[:n], runs, form)
+        for j in range(n):
+            keys[j] = flip(positives[row, j], form)
         longest = _mark(keys[:n], marked, before, starts, _u32(form.width - _PLACES))
         place = (marked, before, starts, longest)
         if form.width == _PLACES:
             finite, tied = _add16(tile[row], place, counts[row], form, sign)
         else:
-            finite, tied = _add32(tile[row], keys, runs, place, counts[row], form, sign)
+            _find_ends(keys[:n], ends)
+            finite, tied = _add32(tile[row], keys, ends, place, counts[row], form, sign)
         ties[row] += sign * tied
         if not finite and bad < 0:
             bad = row
     return bad
-
-
-@compiled
-def _lay_out(positives: Array, keys: Array, runs: Array, form: FloatFormat) -> None:
-    """Keys in ascending order, and how many from each position on are equal to it."""
-    for j in range(len(positives)):
-        keys[j] = flip(positives[j], form)
-    last = len(positives) - 1
-    runs[last] = 1
-    for j in range(last - 1, -1, -1):
-        runs[j] = runs[j + 1] * (keys[j] == keys[j + 1]) + 1
 
 
 @compiled
@@ -94,20 +85,35 @@ def _mark(keys: Array, marked: Array, before: Array, starts: Array, shift: Any) 
         The most positives of one place.
     """
     marked[:] = 0
-    n, last, longest = _u32(0), ~keys[0] >> shift, _u32(0)
+    n, last, run, longest = _u32(0), ~keys[0] >> shift, _u32(0), _u32(0)
+    word = _u64(0)
     for j in range(len(keys)):
         place = keys[j] >> shift
         starts[n] = j  # stays where the place is new
-        n += _u32(place != last)
-        longest = max(longest, _u32(j) - starts[n - _u32(1)] + _u32(1))
+        new = _u32(place != last)
+        n += new
+        run = run * (_u32(1) - new) + _u32(1)
+        longest = max(longest, run)
+        # Keys ascend: a word is written again and again until it is whole, and never read.
+        word = word * _u64(place >> _u32(6) == last >> _u32(6)) | _u64(1) << _u64(place & _u32(63))
+        marked[place >> _u32(6)] = word
         last = place
-        marked[place >> _u32(6)] |= _u64(1) << _u64(place & _u32(63))
     starts[n] = len(keys)
     total = _u32(0)
-    for word in range(len(marked)):
-        before[word] = total
-        total += _u32(popcount(marked[word]))
+    for i in range(len(marked)):
+        before[i] = total
+        total += _u32(popcount(marked[i]))
     return longest
+
+
+@compiled
+def _find_ends(keys: Array, ends: Array) -> None:
+    """Where the run of ties that each key stands in ends; the gap behind the last has none."""
+    end = _u32(len(keys))
+    ends[len(keys)] = end
+    for j in range(len(keys) - 1, -1, -1):
+        end = end if j + 1 < len(keys) and keys[j] == keys[j + 1] else _u32(j + 1)
+        ends[j] = end
 
 
 @compiled
@@ -141,7 +147,7 @@ def _add16(bits: Array, place: Any, counts: Array, form: FloatFormat, sign: int)
 
 @compiled
 def _add32(  # noqa: PLR0917
-    bits: Array, keys: Array, runs: Array, place: Any, counts: Array, form: FloatFormat, sign: int
+    bits: Array, keys: Array, ends: Array, place: Any, counts: Array, form: FloatFormat, sign: int
 ) -> tuple[Any, Any]:
     """The same where several positives may share a place: a search among these, without a branch.
 
@@ -162,5 +168,5 @@ def _add32(  # noqa: PLR0917
             less = (_u64(keys[last]) - _u64(key)) & (_u64(last) - _u64(end))  # sign bits
             at += _u32(less >> _u64(63)) << _u32(level)
         counts[at] += sign
-        ties += runs[at] * (keys[at] == key)
+        ties += (ends[at] - at) * (keys[at] == key)
     return finite, ties
