@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.model.building import bounded_by
 from mechsteer.model.complete import IncompleteError, require_complete
 from mechsteer.model.decoder import decoder_inputs
 from mechsteer.model.device import token_device
-from mechsteer.model.folder import flaw
 from mechsteer.model.gguf.files import is_gguf
 from mechsteer.model.gguf.models import reopened
 from mechsteer.model.interface import Model
@@ -92,9 +91,10 @@ class _Whole:
 
     def from_pretrained(self, name: str, **options: Any) -> Any:
         """A Hugging Face model, every weight of which came from its checkpoint."""
-        model, info = self._cls.from_pretrained(
-            name, output_loading_info=True, ignore_mismatched_sizes=True, **options
-        )
+        with bounded_by(name, options.get("revision")):
+            model, info = self._cls.from_pretrained(
+                name, output_loading_info=True, ignore_mismatched_sizes=True, **options
+            )
         require_complete(model, info)
         return model
 
@@ -196,25 +196,6 @@ def default_dtype(config: Any, device: torch.device) -> torch.dtype:
     return found
 
 
-def reason_of(name: str, error: Exception) -> str:
-    """One line on why a model could not be loaded, with what to do."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    if (folder := local_folder(name)) is not None and (found := flaw(folder)):
-        return f"cannot load {name!r}: {found}"
-    if "gated" in str(error).lower():
-        advice = "accept its licence on its page, then `hf auth login`"
-    elif "does not recognize this architecture" in str(error):
-        advice = "try a newer transformers: pip install -U transformers"
-    elif "Should have a `model_type` key" in str(error):
-        advice = "its config.json names no model_type: copy the one that belongs to the weights"
-    elif offline and isinstance(error, OSError):
-        advice = "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
-    else:
-        advice = "expected a published model's name or a checkpoint folder"
-    return f"cannot load {name!r}: {lines[0].rstrip('.')}; {advice}"
-
-
 def opened_as(view: Model, folder: Path) -> Any:
     """The Hugging Face model of a folder, loaded once more in the way that a view's own was."""
     if isinstance(view, PlainModel):
@@ -223,17 +204,3 @@ def opened_as(view: Model, folder: Path) -> Any:
     architecture = str(view.cfg.architecture)
     again = _bridge(str(folder), architecture, dtype=view.dtype, device=torch.device("cpu"))
     return again.original_model
-
-
-def local_folder(name: str, revision: str | None = None) -> Path | None:
-    """Where the files of a model lie on this machine; None where they do not."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    if Path(name).is_dir():
-        return Path(name)
-    try:
-        config = try_to_load_from_cache(name, "config.json", revision=revision)
-    except HFValidationError:  # no name that a model can have
-        return None
-    return Path(config).parent if isinstance(config, str) else None

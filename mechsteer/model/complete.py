@@ -22,6 +22,7 @@ _WRAPPERS = {
     "module.": ("DataParallel", "save model.module"),
 }
 _PLACES = re.compile(rf"(?:(?<=\.)|^)(?:{'|'.join(map(re.escape, _WRAPPERS))})")
+_NUMBER = re.compile(r"\.\d+\.")
 _ADAPTERS = (".lora_A.", ".lora_B.", ".base_layer.")
 _NAMED = 3  # of the missing tensors
 
@@ -44,7 +45,7 @@ def require_complete(model: HuggingFaceModel, info: Mapping[str, Any]) -> None:
 
     Raises:
         IncompleteError: weights are missing; the message names the first few and what to do.
-        ModelError: weights are of another shape.
+        ModelError: weights are of another shape, or of layers that the model does not have.
     """
     kind = type(model).__name__
     if mismatched := sorted(info["mismatched_keys"]):
@@ -52,6 +53,12 @@ def require_complete(model: HuggingFaceModel, info: Mapping[str, Any]) -> None:
         raise ModelError(
             f"{_tensors(len(mismatched))} of the checkpoint and of {kind} differ in shape: {name} "
             f"is {[*stored]}, expected {[*wanted]}; bring weights and config.json of one model "
+            "together"
+        )
+    if left_out := _left_out(model, info["unexpected_keys"]):
+        raise ModelError(
+            f"the checkpoint holds {_tensors(len(left_out))} of layers that its configuration "
+            f"leaves out of {kind} ({left_out[0]}): bring weights and config.json of one model "
             "together"
         )
     missing = set(info["missing_keys"])
@@ -63,6 +70,22 @@ def require_complete(model: HuggingFaceModel, info: Mapping[str, Any]) -> None:
         )
     for name in missing:
         model.get_parameter(name).zero_()
+
+
+def _left_out(model: HuggingFaceModel, unexpected: Collection[str]) -> list[str]:
+    """Tensors named as the model's own are but for the numbers in it: of its layers, beyond them.
+
+    Layers that predict further tokens, which some models have behind their last, are none of it.
+    """
+    if getattr(model.config, "num_nextn_predict_layers", None) or not unexpected:
+        return []
+    prefix = f"{model.base_model_prefix}."
+    own = {_numberless(name, prefix) for name, _ in model.named_parameters()}
+    return sorted(name for name in unexpected if _numberless(name, prefix) in own)
+
+
+def _numberless(name: str, prefix: str) -> str:
+    return _NUMBER.sub(".0.", name.removeprefix(prefix))
 
 
 def _tensors(n: int) -> str:

@@ -10,7 +10,7 @@ from os.path import lexists
 from pathlib import Path
 from typing import Any
 
-from mechsteer.errors import ModelError
+from mechsteer.errors import ModelError, shown
 
 # the files of a tokenizer, any of which will do
 _WORDS = ("tokenizer*", "*.model", "vocab*", "*.tiktoken")
@@ -18,6 +18,7 @@ _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_toke
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # transformers takes the first there is
 _OTHERS = ("*.safetensors", "*.bin", "*.h5", "*.msgpack", "*.pth", "*.pt", "*.gguf")
 _LFS = b"version https://git-lfs"
+_NAME_LIMIT = 255  # bytes, of file systems
 _HEADER_LIMIT = 100_000_000  # bytes of a safetensors header, the format's own limit
 
 
@@ -168,6 +169,10 @@ def _weight_map(index: Path) -> dict[str, str]:
     found = json.loads(index.read_bytes()).get("weight_map")
     if not isinstance(found, dict) or not all(isinstance(shard, str) for shard in found.values()):
         raise ModelError(f"{index.name} names no files of tensors (weight_map)")
-    if outside := [shard for shard in found.values() if Path(shard).name != shard]:
-        raise ModelError(f"{index.name} names {outside[0]!r}, which is not in the folder")
+    if outside := [shard for shard in found.values() if not _is_name(shard)]:
+        raise ModelError(f"{index.name} names {shown(outside[0])}, which is not in the folder")
     return found
+
+
+def _is_name(shard: str) -> bool:
+    return Path(shard).name == shard and len(shard.encode("utf-8", "replace")) <= _NAME_LIMIT

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mechsteer.errors import ArtifactError, ModelError
+from mechsteer.errors import ArtifactError, ModelError, shown
 from mechsteer.model.decoder import decoder_inputs, is_encoder_decoder
 from mechsteer.model.device import n_embedded, token_device
 from mechsteer.model.identity import (
@@ -101,9 +102,13 @@ class Model(View):
         self._tokenizer = settled(tokenizer)
 
     def context_length(self, tokenizer: Any = None) -> int:
-        """Tokens it takes; the tokenizer knows better where positions start at an offset."""
+        """Tokens it takes; the tokenizer knows better where positions start at an offset.
+
+        Raises:
+            ModelError: its configuration, or the tokenizer's, says no number above 0.
+        """
         words = self.plain_tokenizer if tokenizer is None else tokenizer
-        return min(int(self.cfg.n_ctx), int(words.model_max_length))
+        return min(_tokens(self.cfg, "n_ctx"), _tokens(words, "model_max_length"))
 
     # who it is
 
@@ -192,3 +197,13 @@ class Model(View):
                 f"{self.cfg.architecture} looks both ways, or has no head, so it predicts and "
                 "generates nothing: expected a causal model with its language-model head"
             )
+
+
+def _tokens(owner: Any, name: str) -> int:
+    said = getattr(owner, name, None)
+    if not isinstance(said, (int, float)) or not said >= 1 or said == math.inf:
+        raise ModelError(
+            f"a {type(owner).__name__} says that it takes {name} = {shown(said)} tokens, expected "
+            "1 or more: copy its configuration again"
+        )
+    return int(said)

@@ -13,23 +13,24 @@ from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
     has_adapter,
-    local_folder,
     open_checkpoint,
-    reason_of,
     require_faithful,
     require_runs,
     whole_model,
 )
+from mechsteer.model.declared import require_layers, require_sizes
 from mechsteer.model.device import usable_device
 from mechsteer.model.folder import require_whole, weight_files
 from mechsteer.model.gguf.files import has_magic, is_gguf, opened
 from mechsteer.model.gguf.models import config_of, plain_model
 from mechsteer.model.gguf.words import tokenizer_of
+from mechsteer.model.held import held_by
 from mechsteer.model.identity import EMBEDDED
 from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, tokenizer_source
 from mechsteer.model.plain import PlainModel
+from mechsteer.model.reasons import local_folder, reason_of
 from mechsteer.model.views import bridged, keep, view_of
 from mechsteer.model.weights import origin
 from mechsteer.progress import stage
@@ -89,6 +90,7 @@ def load_model(
             raise ModelError(reason_of(name, error)) from error
     view.eval().requires_grad_(False)
     model = keep(view if isinstance(view, Model) else BridgeModel(view))
+    require_layers(model, name)
     model.plain_tokenizer = tokenizer
     if adapter is not None:
         model.came_from(None)
@@ -113,14 +115,19 @@ def _open(
 
     With an adapter, what it and its base make.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
     if is_gguf(Path(name)):
         return _open_gguf(Path(name), adapter, usual, dtype, **options)
     known = {"revision": options["revision"], "trust_remote_code": False}
+    settings, _ = PreTrainedConfig.get_config_dict(name, **known)
+    require_sizes(settings, held_by(Path(name)) if Path(name).is_dir() else None)
     config = AutoConfig.from_pretrained(name, **known)
     words = name if adapter is None else tokenizer_source(adapter, name)
-    tokenizer = AutoTokenizer.from_pretrained(words, **known)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(words, **known)
+    except Exception as error:
+        raise ModelError(reason_of(words, error, "the tokenizer of ")) from error
     options["dtype"] = dtype or default_dtype(config, usual)
     if adapter is None:
         return open_checkpoint(name, config, **options), tokenizer, ""

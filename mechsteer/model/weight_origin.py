@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mechsteer.model.checkpoint import local_folder, opened_as
+from mechsteer.model.checkpoint import opened_as
 from mechsteer.model.folder import weight_files
 from mechsteer.model.hugging_face import HuggingFaceModel
 from mechsteer.model.interface import Model
 from mechsteer.model.linear import own
 from mechsteer.model.loaders import quiet
+from mechsteer.model.reasons import local_folder
 from mechsteer.model.weights import Origin, origin, sums
 
 COPY_LIMIT = 3e9  # bytes of weights up to which a model is loaded again to learn whose they are

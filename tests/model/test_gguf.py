@@ -177,6 +177,19 @@ def test_a_setting_that_transformers_forgets_is_refused(checkpoint: Any, tmp_pat
         load_model(path, device="cpu")
 
 
+@pytest.mark.parametrize(
+    "settings", [{"block_count": 10**9}, {"feed_forward_length": 2**31}, {"block_count": 0}]
+)
+def test_sizes_that_the_file_does_not_hold_are_refused(
+    checkpoint: Any, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    path = write_gguf(checkpoint("llama"), tmp_path / "m.gguf", "llama", settings=settings)
+    with pytest.raises(ModelError) as caught:
+        load_model(path, device="cpu")
+    assert next(iter(settings)) in str(caught.value) or "holds" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_tensor_that_transformers_forgets_is_refused(checkpoint: Any, tmp_path: Path) -> None:
     extra = {"rope_freqs.weight": np.ones(4, np.float32)}
     path = write_gguf(checkpoint("llama"), tmp_path / "m.gguf", "llama", extra=extra)

@@ -7,6 +7,7 @@ tokens; here it is read once, and four times faster.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mechsteer.errors import ModelError
+from mechsteer.model.held import Held
 from mechsteer.progress import progress, stage
 
 _MAGIC, _SUFFIX = b"GGUF", ".gguf"
@@ -51,6 +53,12 @@ class GgufFile:
         """Its name and its types, the commonest first, for manifests."""
         ordered = sorted(self.types.items(), key=lambda item: (-item[1], item[0]))
         return f"{self.path.name} ({', '.join(f'{n} {name}' for name, n in ordered)})"
+
+    @property
+    def held(self) -> Held:
+        """How much it holds."""
+        numbers = sum(math.prod(shape) for shape in self.shapes.values())
+        return Held(self.path.name, len(self.shapes), numbers)
 
     def setting(self, key: str) -> Any:
         """A setting of its architecture; None where it says nothing."""

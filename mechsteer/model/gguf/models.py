@@ -9,7 +9,9 @@ import torch
 
 from mechsteer.artifacts.files import write_json
 from mechsteer.errors import ModelError
+from mechsteer.model.building import bounded
 from mechsteer.model.complete import IncompleteError, require_complete
+from mechsteer.model.declared import require_sizes
 from mechsteer.model.folder import weight_files
 from mechsteer.model.gguf.files import GgufFile, line_of, opened
 from mechsteer.model.gguf.left_out import left_out
@@ -23,10 +25,11 @@ def config_of(file: GgufFile) -> Any:
     """The configuration that transformers makes of a file's metadata, with its model class.
 
     Raises:
-        ModelError: transformers cannot read the architecture.
+        ModelError: transformers cannot read the architecture, or the file declares absurd sizes.
     """
     from transformers import AutoConfig
 
+    require_sizes(file.settings, file.held, file.path.name)
     try:
         with stage(f"configuring a model for {file.path.name}"):
             config = AutoConfig.from_pretrained(str(file.alone), gguf_file=file.path.name)
@@ -60,17 +63,18 @@ def plain_model(
     packed = getattr(transformers, "GgufConfig", None)  # since it can compute with packed weights
     options = {} if packed is None else {"quantization_config": packed(dequantize=True)}
     try:
-        model, info = getattr(transformers, config.architectures[0]).from_pretrained(
-            str(file.alone),
-            gguf_file=file.path.name,
-            config=config,
-            dtype=dtype,
-            device_map=device_map,
-            attn_implementation="eager",  # as TransformerLens has it
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **options,
-        )
+        with bounded(lambda: (file.held, file.settings)):
+            model, info = getattr(transformers, config.architectures[0]).from_pretrained(
+                str(file.alone),
+                gguf_file=file.path.name,
+                config=config,
+                dtype=dtype,
+                device_map=device_map,
+                attn_implementation="eager",  # as TransformerLens has it
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
         lost = next(left_out(file, model, info), "")
         require_complete(model, info)
     except IncompleteError as error:
