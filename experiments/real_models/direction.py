@@ -3,10 +3,9 @@
 python -m experiments.real_models.direction -o models
 
 The GGUF file gives the neurons of its dequantised checkpoint, bit for bit; ``mechsteer check``
-passes; and with French and German experts held at the
-median of maxima, as the paper does, translations
-come closer and are found more often after the last block, random neurons do neither, and the best
-layer gains nothing.
+passes; and with French and German experts held at the median of maxima, as the paper does,
+translations come closer and are found more often after the last block, random neurons do neither,
+and the best layer gains nothing.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.analysis.retrieval import retrieval
+from mechsteer.analysis.retrieval import count_top1
 from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
@@ -139,7 +139,7 @@ def _best_k(dev: LayerEmbeddings, order: Int[Tensor, " d"]) -> int:
         left = without_dimensions(dev, order, k)
         if not all(bool(x.any(-1).all()) for x in left.values()):
             break
-        hits = int(retrieval(left).top1.sum())
+        hits = count_top1(left)
         best, most, since = (k, hits, 0) if hits > most else (best, most, since + 1)
         if since == 3:
             break

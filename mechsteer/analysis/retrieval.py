@@ -83,6 +83,20 @@ def retrieval(embeddings: Embeddings) -> PairHits:
     return PairHits(languages, top1, margin, mexa)
 
 
+def count_top1(embeddings: Embeddings) -> int:
+    """How many sentences find their translation, over all ordered pairs: `retrieval`'s top-1 alone.
+
+    Raises:
+        MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
+
+    >>> x = torch.eye(3)
+    >>> count_top1({"fra_Latn": x, "deu_Latn": x[[0, 2, 1]]})
+    2
+    """
+    pairs = combinations(directions(embeddings), 2)
+    return sum(int((Pair(one, other).cosine_margins() > TIE).sum()) for one, other in pairs)
+
+
 def top1_hits(
     x: Float[Tensor, "sentence d"],
     y: Float[Tensor, "sentence d"],
