@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from mechsteer.errors import ArtifactError, shown
+from mechsteer.errors import ArtifactError, MechsteerError, shown
 
 Record = TypeVar("Record")
 
@@ -54,6 +55,28 @@ def value(expected: Any, found: Any, place: str) -> Any:
     if hasattr(expected, "__dataclass_fields__"):
         return described(expected, found, place)
     return _of_kind(expected, found, place)
+
+
+@contextmanager
+def fitting(place: object) -> Iterator[None]:
+    """Refuse tables that a checksum vouches for and that are not those that were to be written.
+
+    Args:
+        place: where they lie.
+
+    Raises:
+        ArtifactError: whatever went wrong in the block with what was read.
+    """
+    try:
+        yield
+    except MechsteerError:
+        raise
+    except (LookupError, AttributeError, TypeError, ValueError, ArithmeticError) as error:
+        what = f"{type(error).__name__} {str(error).partition(chr(10))[0]}".strip()
+        raise ArtifactError(
+            f"the tables in {place} are not those that mechsteer writes ({what[:200]}): run "
+            "`mechsteer study`, `cards` and `probe` again"
+        ) from error
 
 
 def _of_union(kinds: tuple[Any, ...], found: Any, place: str) -> Any:

@@ -20,7 +20,8 @@ from mechsteer.artifacts.files import (
     verified,
     write_signed,
 )
-from mechsteer.errors import ArtifactError
+from mechsteer.artifacts.places import impossible
+from mechsteer.errors import ArtifactError, shown
 
 log = logging.getLogger(__name__)
 # 3 names the rows results are read at, and has scores among languages of one script
@@ -71,16 +72,16 @@ class Run:
             ArtifactError: there is none, or a newer mechsteer wrote it.
         """
         file = path / "manifest.json"
-        if not file.is_file():
+        if impossible(path) or not file.is_file():
             raise ArtifactError(
-                f"expected a run folder at {path} (one that holds manifest.json): "
+                f"expected a run folder at {shown(str(path))} (one that holds manifest.json): "
                 "make one with `mechsteer score MODEL --corpus DIR -o RUN`"
             )
         manifest = read_json(file)
         if manifest.get("schema") != RUN_SCHEMA:
             raise ArtifactError(
-                f"{path} has schema {manifest.get('schema')!r}, this mechsteer ({__version__}) "
-                f"reads {RUN_SCHEMA}: use the version that wrote it, or score again"
+                f"{path} has schema {shown(manifest.get('schema'))}, this mechsteer "
+                f"({__version__}) reads {RUN_SCHEMA}: use the version that wrote it, or score again"
             )
         return cls(path, _checked(path, verified(manifest, file)))
 

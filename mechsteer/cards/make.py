@@ -13,7 +13,7 @@ from mechsteer.analysis.detection import activation_histogram, precision_recall
 from mechsteer.cards.store import Cards
 from mechsteer.cards.tokens import Shown, token_activations
 from mechsteer.cards.writes import written
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.sites import HookSite
 from mechsteer.model.wrap import ModelLike, as_model
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mechsteer.recording import Recording
 
 SCORES = ("ap", "auroc", "effect_size", "mean", "median", "std")
+
+_DIGITS = 18  # of a number that fits 64 bits
 
 
 class Subject(NamedTuple):
@@ -54,8 +56,11 @@ def named_subject(scores: NeuronScores, name: str) -> Subject:
         MechsteerError: the name is not of that form, or the site has no such neuron or several.
     """
     *component, layer, neuron = name.split(":") if ":" in name else ("", "")
-    if len(component) > 1 or not (layer.isdecimal() and neuron.isdecimal()):
-        raise MechsteerError(f"expected a neuron as LAYER:NEURON, for example 3:120, got {name!r}")
+    numbers = all(part.isdecimal() and len(part) <= _DIGITS for part in (layer, neuron))
+    if len(component) > 1 or not numbers:
+        raise MechsteerError(
+            f"expected a neuron as LAYER:NEURON, for example 3:120, got {shown(name)}"
+        )
     points = list(zip(scores.site.points, scores.site.offsets, strict=True))
     found = {
         f"{point.component}:{layer}:{neuron}": offset + int(neuron)

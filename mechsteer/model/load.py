@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from mechsteer.errors import ModelError
+from mechsteer.artifacts.places import impossible
+from mechsteer.errors import ModelError, shown
 from mechsteer.model.bridge import BridgeModel
 from mechsteer.model.checkpoint import (
     default_dtype,
@@ -177,6 +178,8 @@ def _source(name_or_path: str | Path | None) -> str:
             raise ModelError("this install lacks the embedded model: name a model or a folder")
         return str(EMBEDDED)
     name = str(name_or_path)
+    if fault := impossible(name):
+        raise ModelError(f"expected a model's name or a folder, got {shown(name)}, which {fault}")
     folder = Path(name).expanduser()
     if is_adapter_folder(folder) or is_gguf(folder):
         return str(folder)

@@ -8,13 +8,14 @@ text itself holds it (chat markup, corpora with literal ``<s>``). An unknown wor
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from mechsteer.errors import ModelError
+from mechsteer.errors import MechsteerError, ModelError
 
 _CHUNK = 1024  # texts tokenised at once
 
@@ -85,7 +86,8 @@ def tokenize(
         spans: say where in the text each token lies.
 
     Raises:
-        ModelError: a prefix or spans, and a tokenizer that does not know where its tokens lie.
+        ModelError: a prefix or spans, and a tokenizer that does not know where its tokens lie; one
+            that reads no text at all.
     """
     where = bool(prefix) or spans
     if where and not getattr(tokenizer, "is_fast", False):
@@ -93,18 +95,20 @@ def tokenize(
             f"{type(tokenizer).__name__} does not say which characters a token came from, which "
             "prefixes and cards need: pass a fast tokenizer"
         )
-    special = frozenset(special_ids(tokenizer))
+    with _reading(tokenizer):
+        special = frozenset(special_ids(tokenizer))
     options: dict[str, Any] = {"return_offsets_mapping": True} if where else {}
     if context is not None:
         options |= {"truncation": True, "max_length": context}
     for start in range(0, len(texts), _CHUNK):
-        encoded = tokenizer(
-            [prefix + text for text in texts[start : start + _CHUNK]],
-            return_special_tokens_mask=True,
-            return_attention_mask=False,
-            verbose=False,  # silent about texts beyond the context, which callers check
-            **options,
-        )
+        with _reading(tokenizer):
+            encoded = tokenizer(
+                [prefix + text for text in texts[start : start + _CHUNK]],
+                return_special_tokens_mask=True,
+                return_attention_mask=False,
+                verbose=False,  # silent about texts beyond the context, which callers check
+                **options,
+            )
         offsets = encoded["offset_mapping"] if where else [None] * len(encoded["input_ids"])
         columns = encoded["input_ids"], encoded["special_tokens_mask"], offsets
         for ids, added, offset in zip(*columns, strict=True):
@@ -166,3 +170,18 @@ def _template(tokenizer: Any) -> set[int]:
     encoded = tokenizer("a", return_special_tokens_mask=True, verbose=False)
     pairs = zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)
     return {number for number, added in pairs if added}
+
+
+@contextmanager
+def _reading(tokenizer: Any) -> Iterator[None]:
+    """Say whose fault it is where a tokenizer fails, as one without its own tokens does."""
+    try:
+        yield
+    except MechsteerError:
+        raise
+    except Exception as error:  # the tokenizers library raises plain ones
+        what = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{type(tokenizer).__name__} cannot read text ({what}): expected the tokenizer that "
+            "the model was trained with, so copy its files again"
+        ) from error

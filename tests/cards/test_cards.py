@@ -221,3 +221,10 @@ def test_cards_of_prefixed_sentences_show_the_sentences_alone(model: Any, corpus
         tokens = cards.tokens.query("place == @row.place")
         assert (tokens["start"].min(), tokens["end"].max()) == (0, len(row.text))
         assert tokens["value"].max() == pytest.approx(row.value, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["9" * 5000 + ":0", "0:" + "9" * 5000, "0:²", "0:x" + "y" * 999])
+def test_numbers_that_no_neuron_has_are_refused_briefly(scores, name: str) -> None:
+    with pytest.raises(MechsteerError, match="expected a neuron as LAYER:NEURON") as refused:
+        named_subject(scores, name)
+    assert len(str(refused.value)) < 200

@@ -270,3 +270,13 @@ def test_options_override_a_reading_one_by_one() -> None:
     reading = Reading(batch_tokens=7, prefix="q")
     assert reading.changed({"truncate": True}) == Reading(7, truncate=True, prefix="q")
     assert reading.changed({}) == reading
+
+
+def test_a_tokenizer_that_reads_nothing_is_named() -> None:
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    lacking = Tokenizer(models.BPE({}, [], unk_token="<unk>"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=lacking)
+    with pytest.raises(ModelError, match=r"cannot read text \(.*<unk>.*copy its files again"):
+        list(tokenize(["a"], tokenizer))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mechsteer.artifacts.described import fitting
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cards import Cards, make_cards
@@ -47,7 +48,7 @@ def report_command(path: Path, output: Path | None = None) -> Path:
     from mechsteer.reporting import report
 
     run = Run.open(path)
-    with locked(path):
+    with locked(path), fitting(path):
         return report(
             load_study(run),
             output or path / "report.html",
@@ -63,7 +64,8 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
     """The verdict of a studied run, and its effects over all pairs."""
     from mechsteer.reporting import summary
 
-    return summary(load_study(Run.open(path)))
+    with fitting(path):
+        return summary(load_study(Run.open(path)))
 
 
 def how_to_repeat(run: Run) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mechsteer.cli.parse.flags import flags, number_of_neurons, within
-from mechsteer.cli.parse.group import MODEL, RUN, cli
+from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
 from mechsteer.cli.show.terminal import print_table
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole
@@ -33,7 +33,7 @@ STRENGTH = finite("a finite strength")
 @click.option(
     "--strength", default=1.0, show_default=True, callback=within(STRENGTH), help="λ of the edit."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Edit file.")
+@click.option("-o", "--output", type=Place(), required=True, help="Edit file.")
 def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
     from mechsteer.cli.do.edits import edit_command
@@ -131,9 +131,7 @@ def generate(
 @cli.command()
 @MODEL
 @_edit_options
-@click.option(
-    "--text", type=click.Path(path_type=Path), required=True, help="Text to predict, UTF-8."
-)
+@click.option("--text", type=Place(), required=True, help="Text to predict, UTF-8.")
 @click.option("--language", required=True, help="Target language.")
 @click.option(
     "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mechsteer import __version__
+from mechsteer.artifacts.places import impossible
+from mechsteer.errors import shown
 
-__all__ = ["MODEL", "RUN", "cli"]
+__all__ = ["MODEL", "RUN", "Place", "cli"]
 
-RUN = click.argument("run", type=click.Path(path_type=Path))
+
+class Place(click.Path):
+    """A path that a file system can have."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or wrong usage."""
+        if fault := impossible(value):
+            self.fail(f"{shown(str(value))} {fault}: expected a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+RUN = click.argument("run", type=Place())
 MODEL = click.argument("model")
 
 

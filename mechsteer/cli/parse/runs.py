@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mechsteer.cli.parse.flags import flags, number_of_neurons, within
-from mechsteer.cli.parse.group import MODEL, RUN, cli
+from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
 from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.cli.show.terminal import print_table, print_verdict
 from mechsteer.options.ranking import Ranking
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @cli.command()
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default=Path("mechsteer-demo"),
+    "-o", "--output", type=Place(), default=Path("mechsteer-demo"),
     show_default=True, help="Run folder to write.",
 )  # fmt: skip
 def demo(output: Path) -> None:
@@ -37,7 +37,7 @@ def demo(output: Path) -> None:
 @cli.command()
 @MODEL
 @flags(ScoreRequest)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
+@click.option("-o", "--output", type=Place(), required=True, help="Run folder.")
 def score(model: str, output: Path, **options: Any) -> None:
     """Score every neuron as a detector of every language; resumable."""
     from mechsteer.cli.do.score import score_command
@@ -141,9 +141,7 @@ def probe(run: Path, **options: Any) -> None:
 
 @cli.command()
 @RUN
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Page; RUN/report.html by default."
-)
+@click.option("-o", "--output", type=Place(), help="Page; RUN/report.html by default.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(run: Path, output: Path | None, show: bool) -> None:
     """Write the report of a studied run: one HTML file."""
