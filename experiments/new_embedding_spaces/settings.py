@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
-from mechsteer.errors import MechsteerError
+from mechsteer.artifacts.described import value
+from mechsteer.errors import MechsteerError, shown
+from mechsteer.options.rules import K, Rule, finite, one_of, whole, word
 from mechsteer.recording import Reading
 from mechsteer.studies.places import Place
 
 HERE = Path(__file__).parent
 CONFIGS = HERE / "configs"
 DATA = Path(os.environ.get("MECHSTEER_DATA", HERE.parents[2] / "shared" / "data"))
+_POOLING, _STRENGTH = one_of("max", "mean", "last"), finite("a finite strength")
+# what values, or each of several, can be; of text and lists that there is some
+_RULES: Mapping[str, Rule] = {
+    "ks": K,
+    "strengths": _STRENGTH,
+    "directions": _STRENGTH,
+    "by": one_of("ap", "auroc"),
+    "value": one_of("mean", "median"),
+    "beside": one_of("criterion", "site", "value", "pooling"),
+    "dtype": one_of("float32", "bfloat16", "float16"),
+    **dict.fromkeys(("pooling", "value_pooling"), _POOLING),
+    **dict.fromkeys(("languages", "targets", "negatives"), word("the code of a language")),
+    **dict.fromkeys(("model", "site"), word("a name")),
+    **dict.fromkeys(("scored", "tune", "tested"), whole(2)),
+    **dict.fromkeys(("seeds", "pairs", "new_tokens", "batch_tokens"), whole(1)),
+    **dict.fromkeys(("predicted", "generations"), whole(0)),
+}
+_SOME = ("languages", "targets", "ks", "strengths", "directions")
 
 
 @dataclass(frozen=True)
@@ -91,18 +111,21 @@ class Settings:
         """Read a configuration.
 
         Raises:
-            MechsteerError: no mapping of settings, or a key that is unknown or missing.
+            MechsteerError: no mapping of settings, a key that is unknown or missing, or a value
+                that it cannot have.
         """
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise MechsteerError(f"{path}: {str(error).splitlines()[0]}") from None
         if not isinstance(content, dict):
             raise MechsteerError(f"{path}: expected settings, key: value, got {content!r:.60}")
         known = {field.name for field in fields(cls)}
-        if unknown := sorted(content.keys() - known):
+        if unknown := sorted(map(str, content.keys() - known)):
             raise MechsteerError(f"{path}: unknown {', '.join(unknown)}; known: {sorted(known)}")
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        hints = get_type_hints(cls)
+        given = {k: value(hints[k], v, f"{path}: {k}") for k, v in content.items()}
+        _require_possible(given, path)
         try:
             return cls(name=path.stem, **given)
         except TypeError as error:
@@ -161,6 +184,17 @@ def config_path(config: str) -> Path:
         return given
     names = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     raise MechsteerError(f"no configuration {config!r}: expected a YAML file, or one of {names}")
+
+
+def _require_possible(given: Mapping[str, Any], path: Path) -> None:
+    """Refuse values that a setting cannot have; the types are right already."""
+    for name, found in given.items():
+        rule = _RULES.get(name)
+        for one in found if isinstance(found, tuple) else (found,):
+            if rule and one is not None and not rule.holds(one):
+                raise MechsteerError(f"{path}: {name}: expected {rule.expected}, got {shown(one)}")
+    if empty := [name for name in _SOME if given.get(name) == ()]:
+        raise MechsteerError(f"{path}: {empty[0]}: expected at least one")
 
 
 def _first(languages: Sequence[str], needed: Sequence[str], n: int) -> tuple[str, ...]:

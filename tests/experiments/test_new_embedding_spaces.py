@@ -102,6 +102,39 @@ def test_a_file_that_holds_no_settings_is_refused(text: str, tmp_path: Path) -> 
         Settings.load(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ks: x", "ks is 'x', expected list"),
+        ("ks: []", "ks: expected at least one"),
+        ("ks: [.nan]", r"ks\[0\] is nan"),
+        ("ks: [1.5]", "ks: expected k as a number of neurons"),
+        ("ks: [-3]", "ks: expected k as a number of neurons"),
+        ("strengths: [.inf]", r"strengths\[0\] is inf"),
+        ("seeds: 0", "seeds: expected a whole number of at least 1, got 0"),
+        ("seeds: 1.5", "seeds is 1.5"),
+        ("tested: -1", "tested: expected a whole number of at least 2"),
+        ("targets: [1]", r"targets\[0\] is 1, expected str"),
+        ("targets: ['']", "targets: expected the code of a language"),
+        ("by: f1", "by: expected ap or auroc"),
+        ("choose_at: nowhere", "choose_at is 'nowhere'"),
+        ("beside: [nothing]", "beside: expected criterion"),
+        ("grow: 3", "grow is 3, expected bool"),
+        ("pairs: 1" + "0" * 30, "pairs is 10{30}"),
+        ("1: 2", "unknown 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(line: str, reason: str, tmp_path: Path) -> None:
+    rest = {"model": "embedded", "languages": "[fra_Latn]", "targets": "[fra_Latn]"}
+    rest |= {"negatives": "[]", "ks": "[5]"}
+    rest.pop(line.partition(":")[0], None)
+    text = "\n".join([*(f"{key}: {value}" for key, value in rest.items()), line])
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(MechsteerError, match=reason) as refused:
+        Settings.load(tmp_path / "mine.yaml")
+    assert "\n" not in str(refused.value)
+
+
 def test_an_encoder_has_no_columns_of_what_it_writes() -> None:
     doses = pd.DataFrame(
         [("k", 5, 1.0, 1, "retrieval_top1", 0.5), ("k", 5, 1.0, 2, "retrieval_top1", 0.25)],
