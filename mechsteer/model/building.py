@@ -24,7 +24,9 @@ from mechsteer.model.held import (
 )
 from mechsteer.model.reasons import ONE_MODEL, local_folder
 
-_FEW_PARTS = 1 << 14  # modules that are harmless, whatever is held
+# what is harmless, whatever is held; some models have a mask of all positions in every layer, and
+# some compute each number of a table of positions in Python
+_FEW_PARTS, _FEW_WEIGHTS = 1 << 14, 1 << 24
 
 
 @contextmanager
@@ -51,7 +53,9 @@ def bounded_by(name: str, revision: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def bounded(known: Callable[[], tuple[Held | None, Mapping[str, Any]]]) -> Iterator[None]:
-    """As ``bounded_by``: 16 times as many weights, or 64 modules a tensor, and 2²⁸ or 2¹⁴ always.
+    """As ``bounded_by``: 16 times as many weights, or 64 modules a tensor; 2²⁴ or 2¹⁴ always.
+
+    Buffers are bounded as weights are, with 2²⁸ always.
 
     Args:
         known: what the files hold, None for no bound, and the configuration as JSON, to name the
@@ -62,8 +66,8 @@ def bounded(known: Callable[[], tuple[Held | None, Mapping[str, Any]]]) -> Itera
     """
     count = _Count(known, get_ident())
     handles = (
-        hooks.register_module_parameter_registration_hook(count.tensor),
-        hooks.register_module_buffer_registration_hook(count.tensor),
+        hooks.register_module_parameter_registration_hook(count.weight),
+        hooks.register_module_buffer_registration_hook(count.buffer),
         hooks.register_module_module_registration_hook(count.part),
     )
     try:
@@ -79,21 +83,27 @@ class _Count:
     def __init__(self, known: Callable[[], Any], thread: int) -> None:
         self._known = known
         self._thread = thread
-        self._numbers = self._parts = 0
+        self._weights = self._buffers = self._parts = 0
 
     @cached_property
     def _held(self) -> tuple[Held | None, Mapping[str, Any]]:
         found: tuple[Held | None, Mapping[str, Any]] = self._known()
         return found
 
-    def tensor(self, owner: nn.Module, name: str, tensor: Any) -> None:
-        if tensor is None or get_ident() != self._thread:
+    def weight(self, owner: nn.Module, name: str, tensor: Any) -> None:
+        if tensor is not None and get_ident() == self._thread:
+            self._weights += tensor.numel()
+            self._require(self._weights, _FEW_WEIGHTS, owner, name, [*tensor.shape])
+
+    def buffer(self, owner: nn.Module, name: str, tensor: Any) -> None:
+        if tensor is not None and get_ident() == self._thread:
+            self._buffers += tensor.numel()
+            self._require(self._buffers, FEW_NUMBERS, owner, name, [*tensor.shape])
+
+    def _require(self, numbers: int, few: int, owner: nn.Module, name: str, shape: Any) -> None:
+        if numbers <= few or (held := self._held[0]) is None:
             return
-        self._numbers += tensor.numel()
-        if self._numbers <= FEW_NUMBERS or (held := self._held[0]) is None:
-            return
-        if self._numbers > (most := max(FEW_NUMBERS, TIMES * held.numbers)):
-            shape = [*tensor.shape]
+        if numbers > (most := max(few, TIMES * held.numbers)):
             raise ModelError(
                 f"its configuration declares more than {most:,} weights{self._by(shape)}, "
                 f"up to {name} of {type(owner).__name__}, which is {shape}, and {held.where} holds "

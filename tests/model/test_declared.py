@@ -77,6 +77,15 @@ def test_building_stops_at_16_times_what_is_held() -> None:
     built(width=10**6)  # the bound ends with the block
 
 
+def test_a_mask_of_all_positions_in_each_layer_is_let_through() -> None:
+    with torch.device("meta"), bounded(lambda: (Held("x", 1, 1), {})):
+        layers = nn.ModuleList(nn.Module() for _ in range(8))
+        for layer in layers:
+            layer.register_buffer("mask", torch.ones(4096, 4096, dtype=torch.bool))
+        with pytest.raises(ModelError, match="more than 268,435,456 weights"):
+            layers.register_buffer("mask", torch.ones(1 << 14, 1 << 14))
+
+
 def test_building_stops_at_64_modules_a_tensor() -> None:
     with (
         bounded(lambda: (Held("x", 1, 1), {"experts": 16_385})),
@@ -116,7 +125,7 @@ def lying(folder: Path, copy: Path, **settings: Any) -> Path:
         ({"num_hidden_layers": 1}, r"18 tensors of layers that .* leaves out of LlamaForCausalLM"),
         ({"num_hidden_layers": 4}, r"lacks 9 tensors"),
         ({"num_hidden_layers": 1.5}, "'num_hidden_layers' expected int, got float"),
-        ({"vocab_size": 10**8}, r"more than 268,435,456 weights \(vocab_size = 100,000,000\)"),
+        ({"vocab_size": 10**8}, r"more than 16,777,216 weights \(vocab_size = 100,000,000\)"),
         ({"hidden_act": "none"}, "KeyError 'none'; one of its files is damaged or of another"),
     ],
 )
