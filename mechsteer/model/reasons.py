@@ -72,4 +72,4 @@ def _advice(name: str, error: Exception) -> str:
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
     if offline and isinstance(error, OSError):
         return "HF_HUB_OFFLINE is set: unset it, or name a checkpoint folder"
-    return "expected a published model's name (owner/name) or a folder, and there is none so named"
+    return "no folder here has that name, so it was looked up as a published model's (owner/name)"

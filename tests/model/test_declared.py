@@ -17,7 +17,7 @@ from mechsteer.model.building import bounded
 from mechsteer.model.declared import require_sizes
 from mechsteer.model.held import Held, held_by
 from mechsteer.model.load import load_model
-from mechsteer.model.reasons import said_by
+from mechsteer.model.reasons import reason_of, said_by
 
 HELD = Held("model.safetensors", 2_000, 10**8)
 MOST_NUMBERS = 16 * 10**8
@@ -161,3 +161,9 @@ def test_one_line_is_taken_of_what_others_say() -> None:
     assert said_by(KeyError("a")) == "KeyError 'a'"
     assert said_by(OSError()) == "OSError"
     assert len(said_by(ValueError("x" * 5000))) < 400
+
+
+def test_a_name_that_is_no_folder_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    said = reason_of("models/x", OSError("no connection"))
+    assert "no connection; no folder here has that name, so it was looked up as" in said

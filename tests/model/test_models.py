@@ -75,12 +75,12 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(
 
 
 def test_a_gated_model_says_how_to_get_in(monkeypatch) -> None:
-    from transformers import AutoConfig
+    from transformers import PreTrainedConfig
 
     def refuse(*args, **options):
         raise OSError("You are trying to access a gated repo.\nMake sure to have access to it.")
 
-    monkeypatch.setattr(AutoConfig, "from_pretrained", refuse)
+    monkeypatch.setattr(PreTrainedConfig, "get_config_dict", refuse)
     with pytest.raises(
         ModelError, match=r"gated repo; accept its licence.*hf auth login"
     ) as caught:
