@@ -23,15 +23,16 @@ def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> 
         Columns language, place (see ``mechsteer.studies.places``), layer, kind, edit, value, low,
         high, seeds.
     """
-    parts = []
+    parts, arms = [], [arm for arm in arms_of(data.shown) if arm != NO_EDIT]
+    rows = data.shown[data.shown["metric"].isin([metric, f"{metric}.delta"])]  # few, searched often
     for language in data.steered:
         where = {
-            "language": language,
             "source": language if pairs == "query" else "*",
             "target": language if pairs == "target" else "*",
         }
-        for arm in (arm for arm in arms_of(data.shown) if arm != NO_EDIT):
-            line = change(data.shown, arm, metric=metric, **where)
+        here = rows[(rows["source"] == where["source"]) & (rows["target"] == where["target"])]
+        for arm in arms:
+            line = change(here, arm, language=language, metric=metric, **where)
             parts += _at_places(data, line, language=language, arm=arm)
     return _joined(parts)
 
@@ -41,9 +42,10 @@ def against(data: ReportData, edit: str, baseline: Kind = "centring") -> pd.Data
 
     No rows where the results hold no such comparison.
     """
-    parts, arm = [], Arm("edit", edit)
+    parts, arm, metric = [], Arm("edit", edit), f"{HEADLINE}.vs_{baseline}"
+    rows = data.shown[data.shown["metric"] == metric]
     for language in data.steered:
-        line = series(data.shown, arm, language=language, metric=f"{HEADLINE}.vs_{baseline}")
+        line = series(rows, arm, language=language, metric=metric)
         parts += _at_places(data, line, language=language, arm=arm)
     return _joined(parts)
 
@@ -51,10 +53,10 @@ def against(data: ReportData, edit: str, baseline: Kind = "centring") -> pd.Data
 def _at_places(
     data: ReportData, line: pd.DataFrame, *, language: str, arm: Arm
 ) -> list[pd.DataFrame]:
-    return [
-        line[line["layer"] == layer].assign(language=language, place=place, **arm._asdict())
-        for place, layer in data.places(language).items()
-    ]
+    measured = set(line["layer"])
+    found = {place: at for place, at in data.places(language).items() if at in measured}
+    rows = line.set_index("layer").loc[[*found.values()]].reset_index()
+    return [rows.assign(language=language, place=[*found], **arm._asdict())]
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
