@@ -9,6 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from experiments.new_embedding_spaces.studied import PLAIN
 from experiments.new_embedding_spaces.tables import over_targets
@@ -18,7 +19,9 @@ COLOURS = {
     "none": "black",
     PLAIN: "#b3001b",
     "random": "0.6",
+    "clamp at mean activations": "#e58a7b",
     "centring": "#00629b",
+    "standardised": "#3a8f4d",
     "DiffMean": "#c47a00",
 }
 STYLE = {"svg.hashsalt": "mechsteer", "font.size": 9, "axes.spines.top": False}
@@ -43,11 +46,13 @@ def layers(results: pd.DataFrame, best: int) -> plt.Figure:
         "mexa": "MEXA",
         "distance_pairs": "1 − cosine of translations",
     }
-    figure, panels = plt.subplots(1, len(metrics), figsize=(11, 2.9))
+    figure, panels = plt.subplots(1, len(metrics), figsize=(11, 3.2), layout="constrained")
     at = results[(results["source"] == "*") & (results["target"] == "*")]
     for axes, (metric, name) in zip(panels, metrics.items(), strict=True):
         rows = at[at["metric"] == metric]
         for edit, colour in COLOURS.items():
+            if edit not in set(rows["edit"]):
+                continue
             lines = rows[rows["edit"] == edit].groupby(["seed", "layer"])["value"].mean()
             each = lines.unstack("seed")
             mean = each.mean(axis=1)
@@ -57,8 +62,8 @@ def layers(results: pd.DataFrame, best: int) -> plt.Figure:
             )
         axes.axvline(best, color="0.85", zorder=0)
         axes.set(title=name, xlabel="layer", ylim=(0, None))
-    panels[0].legend(frameon=False, fontsize=8)
-    figure.tight_layout()
+    lines, names = panels[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names), frameon=False)
     return figure
 
 
@@ -66,9 +71,10 @@ def doses(sweep: pd.DataFrame) -> plt.Figure:
     """What k does on dev: retrieval, prediction, language; means over targets at λ = 1."""
     shown = {"top-1": ordered(sweep.columns), "bits per byte": ["bits_per_byte"]}
     shown["probability of the target language"] = ["language"]
-    figure, panels = plt.subplots(1, 3, figsize=(9, 2.7))
+    shown = {title: names for title, names in shown.items() if set(names) <= {*sweep.columns}}
+    figure, panels = plt.subplots(1, len(shown), figsize=(3 * len(shown), 2.7), squeeze=False)
     moved, base = sweep[sweep["k"] > 0], sweep[sweep["k"] == 0]
-    for axes, (title, columns) in zip(panels, shown.items(), strict=True):
+    for axes, (title, columns) in zip(panels[0], shown.items(), strict=True):
         for column, line in zip(columns, ("-", "--", ":"), strict=False):
             axes.plot(
                 moved["k"],
@@ -79,7 +85,9 @@ def doses(sweep: pd.DataFrame) -> plt.Figure:
             )
             axes.axhline(base[column].iloc[0], color="black", ls=line, lw=0.9)
         axes.set(title=title, xlabel="experts clamped (k)", xscale="log", ylim=(0, None))
-    panels[0].legend(frameon=False, fontsize=8)
+        axes.set_xticks(moved["k"], [f"{k}" for k in moved["k"]])
+        axes.xaxis.set_minor_locator(NullLocator())
+    panels[0, 0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return figure
 

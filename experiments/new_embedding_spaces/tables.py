@@ -20,8 +20,14 @@ def paper_place(found: Iterable[Place]) -> Place:
 
 
 def labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of a study with a name in every cell of ``edit``: none, random, centring beside."""
-    fixed = {"base": "none", "random": "random", "centring": "centring"}
+    """A table of a study with a name in every cell of ``edit``, the controls' too."""
+    fixed = {
+        "base": "none",
+        "random": "random",
+        "centring": "centring",
+        "dimensions": "dimensions removed",
+        "standardisation": "standardised",
+    }
     return table.assign(edit=table["kind"].map(fixed).fillna(table["edit"]))
 
 
