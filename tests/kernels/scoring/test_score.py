@@ -310,7 +310,7 @@ def test_auroc_of_the_other_class_is_the_complement(values: np.ndarray, seed: in
     ],
     ids=str,
 )
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_moments_beyond_float32_are_refused_and_scores_are_not(
     dtype, values, kernel_backend, device
 ):
