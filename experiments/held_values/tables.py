@@ -57,4 +57,4 @@ def _shown(row: object, metric: str) -> str:
     shown = f"{scale * value:.{digits}f} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
     change = getattr(row, "change", float("nan"))
     moved = pd.notna(change) and bool(getattr(row, "target", ""))
-    return f"{shown} ({100 * change:+.0f})" if moved else shown
+    return f"{shown} ({round(100 * change):+d})" if moved else shown
