@@ -41,16 +41,21 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
-def shortened(message: str, head: int = 1500, tail: int = 400) -> str:
+def _shortened(message: str, head: int = 1500, tail: int = 400) -> str:
     """A message without its middle, if that is long: what to do stands at the end."""
     return message if len(message) <= head + tail else f"{message[:head]} … {message[-tail:]}"
+
+
+def presentable(message: object) -> str:
+    """A message of any length as it may be printed."""
+    return printable(_shortened(str(message)))
 
 
 class MechsteerError(ValueError):
     """Base of every refusal."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(printable(shortened(str(message))))
+        super().__init__(presentable(message))
 
 
 class CorpusError(MechsteerError):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from experiments.new_embedding_spaces.studied import PLAIN
+from mechsteer.studies.conditions import FIXED_NAMES
 from mechsteer.studies.places import Place, ordered
 
 
@@ -21,13 +22,7 @@ def paper_place(found: Iterable[Place]) -> Place:
 
 def labelled(table: pd.DataFrame) -> pd.DataFrame:
     """A table of a study with a name in every cell of ``edit``, the controls' too."""
-    fixed = {
-        "base": "none",
-        "random": "random",
-        "centring": "centring",
-        "dimensions": "dimensions removed",
-        "standardisation": "standardised",
-    }
+    fixed = {**FIXED_NAMES, "random": "random"}
     return table.assign(edit=table["kind"].map(fixed).fillna(table["edit"]))
 
 

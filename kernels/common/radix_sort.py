@@ -67,6 +67,13 @@ def flip(bits: Any, form: FloatFormat) -> Any:
 
 
 @compiled
+def key_of(bits: Any, form: FloatFormat) -> Any:
+    """Bits to descending key, -0.0 folded onto +0.0."""
+    b = _u32(bits)
+    return flip(b * _u32(b != _u32(form.sign)), form)
+
+
+@compiled
 def value(bits: Any, form: FloatFormat) -> Any:
     """The number of these bits, as float32."""
     magnitude = (bits & _u32(form.sign - 1)) << _u32(form.shift)

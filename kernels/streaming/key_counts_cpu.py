@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..common.keys import FORMATS, FloatFormat
 from ..common.numba_jit import compiled
-from ..common.radix_sort import Array, contiguous, flip, tiles
+from ..common.radix_sort import Array, contiguous, key_of, tiles
 from ..common.threads import in_threads
 
 _u32 = np.uint32
@@ -69,19 +69,13 @@ def _by_tile(run: Callable[[int, Array], Any], rows: Tensor) -> list[Any]:
 
 
 @compiled
-def _key(bits: Any, form: FloatFormat) -> Any:
-    b = _u32(bits)
-    return flip(b * _u32(b != _u32(form.sign)), form)
-
-
-@compiled
 def _touched(tile: Array, wanted: Array, form: FloatFormat) -> int:
     exponent = _u32(form.exponent)
     for row in range(len(tile)):
         finite = True
         for i in range(tile.shape[1]):
             finite &= (_u32(tile[row, i]) & exponent) != exponent
-            wanted[row, _key(tile[row, i], form) >> _u32(7)] = True
+            wanted[row, key_of(tile[row, i], form) >> _u32(7)] = True
         if not finite:
             return row
     return -1
@@ -91,7 +85,7 @@ def _touched(tile: Array, wanted: Array, form: FloatFormat) -> int:
 def _count(tile: Array, table: Array, labels: Array, pages: Array, form: FloatFormat) -> None:
     for row in range(len(tile)):
         for i in range(tile.shape[1]):
-            key = _key(tile[row, i], form)
+            key = key_of(tile[row, i], form)
             pages[table[row, key >> _u32(7)], key & _u32(127), labels[i]] += 1
 
 

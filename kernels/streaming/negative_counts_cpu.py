@@ -22,7 +22,7 @@ from torch import Tensor
 from ..common.keys import FORMATS, FloatFormat, bit_view
 from ..common.numba_jit import compiled
 from ..common.popcount import popcount
-from ..common.radix_sort import Array, contiguous, flip, tiles
+from ..common.radix_sort import Array, contiguous, flip, key_of, tiles
 from ..common.threads import first_bad
 
 _PLACES = 16  # bits of a key that the bitmap knows
@@ -126,19 +126,13 @@ def _above(place: Any, marked: Array, before: Array) -> tuple[Any, Any]:
 
 
 @compiled
-def _key(bits: Any, form: FloatFormat) -> Any:
-    b = _u32(bits)
-    return flip(b * _u32(b != _u32(form.sign)), form)
-
-
-@compiled
 def _add16(bits: Array, place: Any, counts: Array, form: FloatFormat, sign: int) -> tuple[Any, Any]:
     """Count a row; whether all of it is finite, and the pairs that tie."""
     marked, before, starts, _ = place
     finite, ties, exponent = True, 0, _u32(form.exponent)
     for i in range(len(bits)):
         finite &= (_u32(bits[i]) & exponent) != exponent
-        rank, hit = _above(_key(bits[i], form), marked, before)
+        rank, hit = _above(key_of(bits[i], form), marked, before)
         at = starts[rank]
         counts[at] += sign
         ties += hit * (starts[rank + hit] - at)
@@ -160,7 +154,7 @@ def _add32(  # noqa: PLR0917
     finite, ties, exponent = True, 0, _u32(form.exponent)
     for i in range(len(bits)):
         finite &= (bits[i] & exponent) != exponent
-        key = _key(bits[i], form)
+        key = key_of(bits[i], form)
         rank, hit = _above(key >> _u32(_PLACES), marked, before)
         at, end = starts[rank], starts[rank + hit]
         for level in range(levels - 1, -1, -1):

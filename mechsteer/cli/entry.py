@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _run(command: Callable[[], Any], debug: bool) -> int:
-    from mechsteer.errors import MechsteerError, printable, shortened
+    from mechsteer.errors import MechsteerError, presentable
 
     try:
         command()
@@ -45,8 +45,8 @@ def _run(command: Callable[[], Any], debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
-        what = printable(shortened(str(error)))
-        click.echo(f"error: {type(error).__name__}: {what} (--debug shows where)", err=True)
+        what = f"{type(error).__name__}: {presentable(error)}"
+        click.echo(f"error: {what} (--debug shows where)", err=True)
         return 1
     return 0
 

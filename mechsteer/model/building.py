@@ -16,8 +16,8 @@ from mechsteer.model.held import (
     FEW_NUMBERS,
     TIMES,
     Held,
-    config_of,
     counted,
+    declared_by,
     grouped,
     held_by,
     whole_numbers,
@@ -45,7 +45,7 @@ def bounded_by(name: str, revision: str | None = None) -> Iterator[None]:
 
     def known() -> tuple[Held | None, Mapping[str, Any]]:
         folder = local_folder(name, revision)
-        return (None, {}) if folder is None else (held_by(folder), config_of(folder))
+        return (None, {}) if folder is None else (held_by(folder), declared_by(folder))
 
     with bounded(known):
         yield

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mechsteer.errors import ModelError
+from mechsteer.model.held import counted
 from mechsteer.model.hugging_face import HuggingFaceModel
 
 # what wrappers put into the names of tensors: who does, and what to type
@@ -89,7 +90,7 @@ def _numberless(name: str, prefix: str) -> str:
 
 
 def _tensors(n: int) -> str:
-    return "1 tensor" if n == 1 else f"{n} tensors"
+    return counted(n, "tensor")
 
 
 def _advice(missing: Collection[str], unexpected: Collection[str]) -> str:

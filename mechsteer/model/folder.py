@@ -10,6 +10,7 @@ from os.path import lexists
 from pathlib import Path
 from typing import Any
 
+from mechsteer.artifacts.places import impossible
 from mechsteer.errors import ModelError, shown
 
 # the files of a tokenizer, any of which will do
@@ -18,7 +19,6 @@ _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_toke
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # transformers takes the first there is
 _OTHERS = ("*.safetensors", "*.bin", "*.h5", "*.msgpack", "*.pth", "*.pt", "*.gguf")
 _LFS = b"version https://git-lfs"
-_NAME_LIMIT = 255  # bytes, of file systems
 _HEADER_LIMIT = 100_000_000  # bytes of a safetensors header, the format's own limit
 
 
@@ -175,4 +175,4 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _is_name(shard: str) -> bool:
-    return Path(shard).name == shard and len(shard.encode("utf-8", "replace")) <= _NAME_LIMIT
+    return Path(shard).name == shard and not impossible(shard)

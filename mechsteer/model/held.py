@@ -54,7 +54,7 @@ def held_by(folder: Path) -> Held | None:
     return Held(where, tensors, numbers) if files else None
 
 
-def config_of(folder: Path) -> dict[str, Any]:
+def declared_by(folder: Path) -> dict[str, Any]:
     """The JSON object of ``config.json``.
 
     Raises:

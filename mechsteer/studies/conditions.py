@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -116,6 +116,13 @@ BASE = Condition()
 CENTRING = Condition("centring")
 DIMENSIONS = Condition("dimensions")
 STANDARDISATION = Condition("standardisation")
+FIXED_NAMES: Mapping[str, str] = {
+    "base": "none",
+    "centring": "centring",
+    "dimensions": "dimensions removed",
+    "standardisation": "standardised",
+}
+"""What arms that have no edit are called, by their kind."""
 BASELINES = (CENTRING, DIMENSIONS, STANDARDISATION)  # which touch no neuron
 
 
@@ -137,18 +144,12 @@ def names(arms: Iterable[Arm]) -> dict[Arm, str]:
     """
     ordered = in_order(arms)
     several = len({arm.edit for arm in ordered if arm.edit}) > 1
-    fixed = {
-        "base": "none",
-        "centring": "centring",
-        "dimensions": "dimensions removed",
-        "standardisation": "standardised",
-    }
     found = {
-        arm: fixed.get(arm.kind) or (f"random {arm.edit}" if several else "random")
+        arm: FIXED_NAMES.get(arm.kind) or (f"random {arm.edit}" if several else "random")
         for arm in ordered
         if arm.kind != "edit"
     }
-    taken = {*fixed.values(), "random", *found.values()}
+    taken = {*FIXED_NAMES.values(), "random", *found.values()}
     for arm in ordered:
         if arm.kind == "edit":
             name = arm.edit
