@@ -13,6 +13,7 @@ from mechsteer.analysis.detection import activation_histogram, precision_recall
 from mechsteer.cards.store import Cards
 from mechsteer.cards.tokens import Shown, token_activations
 from mechsteer.cards.writes import written
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.sites import HookSite
@@ -81,7 +82,7 @@ def named_subject(scores: NeuronScores, name: str) -> Subject:
 
 def make_cards(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     recording: Recording,
     scores: NeuronScores,
     subjects: Sequence[Subject],
@@ -103,7 +104,7 @@ def make_cards(
         reading: how the sentences were read.
         n_sentences: top sentences of a card, by pooled activation, equal ones in corpus order.
     """
-    model = as_model(model)
+    model, corpus = as_model(model), as_labelled(corpus)
     subjects = list(dict.fromkeys(subjects))
     tokenizer = model.plain_tokenizer
     tables: dict[str, list[pd.DataFrame]] = {}

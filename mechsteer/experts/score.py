@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.among import Among, by_script, everyone
 from mechsteer.experts.compiling import compiling
@@ -25,13 +26,10 @@ from mechsteer.recording import Recording, record
 from mechsteer.recording.finite import naming
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
-if TYPE_CHECKING:
-    from mechsteer.corpus import LabelledCorpus
-
 
 def score(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     *,
     site: str = "post",
     pooling: Pooling = "max",
@@ -60,6 +58,7 @@ def score(
     Raises:
         CorpusError: fewer than two languages.
     """
+    corpus = as_labelled(corpus)
     if len(corpus.languages) < 2:
         raise CorpusError(
             f"expected at least two languages, got {list(corpus.languages)}: a detector of one "

@@ -20,6 +20,7 @@ from torch import Tensor
 from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.copies import romanised, shuffled
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.corpus.languages import in_script
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.among import Among, among
@@ -65,7 +66,7 @@ class Survival:
 @takes(Probing)
 def survival(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     recording: Recording,
     scores: NeuronScores,
     languages: Sequence[str],
@@ -100,6 +101,7 @@ def survival(
         ArtifactError: another number of sentences than were recorded, or another model.
     """
     (probing,) = records(options, Probing)
+    corpus = as_labelled(corpus)
     for language in languages:
         scores.among(language, probing.within)
     asked = [

@@ -14,6 +14,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from mechsteer.artifacts.files import content_hash
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity
@@ -41,7 +42,7 @@ RECORDING_SCHEMA = 3  # of the plan and its shards: 3 says in each shard which o
 
 def record(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     *,
     site: str = "post",
     pooling: Pooling | tuple[Pooling, ...] = "max",
@@ -85,7 +86,7 @@ def record(
         ModelError: an activation is not finite, with layer, file and line.
         ArtifactError: the folder holds a recording with other inputs.
     """
-    model = as_model(model)
+    model, corpus = as_model(model), as_labelled(corpus)
     model.require_eval()
     tokenizer = tokenizer or model.plain_tokenizer
     found = find_site(model, site)
@@ -122,7 +123,7 @@ def record(
 
 def embed(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     *,
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
@@ -148,7 +149,7 @@ def embed(
             layer, file and line.
         CorpusError: a sentence without real tokens, or longer than the context.
     """
-    model = as_model(model)
+    model, corpus = as_model(model), as_labelled(corpus)
     model.require_eval()
     tokenizer = tokenizer or model.plain_tokenizer
     residual = residual_rows(model)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import Unpack
 
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.interventions import Edit
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording import embed
@@ -15,13 +16,10 @@ from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.steering.positions import Positions
 from mechsteer.steering.scope import steer
 
-if TYPE_CHECKING:
-    from mechsteer.corpus import LabelledCorpus
-
 
 def embed_steered(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     *edits: Edit,
     positions: Positions = "all",
     tokenizer: Any = None,
@@ -47,7 +45,7 @@ def embed_steered(
     Raises:
         MechsteerError: as ``steer`` and ``embed``; an edit was not fitted for one of the languages.
     """
-    model = as_model(model)
+    model, corpus = as_model(model), as_labelled(corpus)
     reading = reading.changed(options)
     known: dict[str, Any] = {"tokenizer": tokenizer, "reading": reading, "progress": progress}
     embeddings: dict[str, Tensor] = {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import Unpack
 
+from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.compose import compose
 from mechsteer.interventions.edits import Edit
@@ -21,16 +22,13 @@ from mechsteer.recording.points import points_of, residual_rows
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.steering import steer
 
-if TYPE_CHECKING:
-    from mechsteer.corpus import LabelledCorpus
-
 # the edit of one layer (of one row, for the residual stream) from what was recorded there
 Make = Callable[[Recording, int], Edit]
 
 
 def fit(
     model: ModelLike,
-    corpus: LabelledCorpus,
+    corpus: Sentences,
     make: Make,
     *,
     incremental: bool = False,
@@ -73,7 +71,7 @@ def fit(
             stacks of an encoder-decoder incrementally: a decoder reads what its encoder gives, so
             fit ``site="encoder.post"``, and with that installed ``site="decoder.post"``.
     """
-    model = as_model(model)
+    model, corpus = as_model(model), as_labelled(corpus)
     recorder = partial(
         record,
         model,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.corpus.given import Translations, as_parallel
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.experts.score import all_poolings, score_recording
 from mechsteer.interventions import Edit, ResidualEdit, clamp
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 def study(
     model: ModelLike,
     *,
-    dev: ParallelCorpus,
-    test: ParallelCorpus,
+    dev: Translations,
+    test: Translations,
     edits: Mapping[str, Studied] | None = None,
     scored: Scored | None = None,
     reading: Reading = DEFAULT_READING,
@@ -66,7 +67,7 @@ def study(
         CorpusError: the two corpora do not fit, most sentences of test stand in dev, or a target
             was not scored.
     """
-    model = as_model(model)
+    model, dev, test = as_model(model), as_parallel(dev), as_parallel(test)
     scoring, wanted = records(vars(reading) | options, ScoreOptions, StudyOptions)
     require_held_out(dev, test, allow=wanted.allow_overlap)  # before anything is recorded
     if scored is None:
