@@ -108,7 +108,7 @@ def _fit(tensors: Mapping[str, Tensor], names: list[str], site: Site) -> bool:
     if set(tensors) != set(names) or tensors["index"].dtype != torch.int64:
         return False
     index, numbers = tensors["index"], [tensors[name] for name in names[1:]]
-    distinct = index.ndim == 1 and len(index.unique()) == len(index)
+    distinct = index.ndim == 1 and len(set(index.tolist())) == len(index)
     inside = bool(((index >= 0) & (index < site.n_neurons)).all())
     return (distinct and inside) and all(
         x.dtype == torch.float32 and x.shape == index.shape and bool(x.isfinite().all())

@@ -27,7 +27,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.model.sites import HookSite
 from mechsteer.recording.store import Pooled
 
-_PLAN = "plan.json"
+PLAN = "plan.json"
 _ROWS = "rows"
 _SHARD = re.compile(r"\d{5,}\.safetensors")
 
@@ -58,7 +58,7 @@ class Shards:
         self._n_sentences, self._residual = n_sentences, tuple(residual)
         self._directory, self._recording = directory, content_hash(inputs)
         with self.writing():
-            _take_up(directory / _PLAN, inputs)
+            _take_up(directory / PLAN, inputs)
 
     def writing(self) -> AbstractContextManager[None]:
         """While shards are added: nobody else adds any.
@@ -133,7 +133,7 @@ def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
     _require_ours(plan.parent)
     if not plan.exists():
         if any(_SHARD.fullmatch(path.name) for path in plan.parent.iterdir()):
-            raise ArtifactError(f"{plan.parent} holds shards without their {_PLAN}: delete them")
+            raise ArtifactError(f"{plan.parent} holds shards without their {PLAN}: delete them")
         write_signed(plan, inputs)
     found = read_signed(plan)
     if found != inputs:
@@ -146,7 +146,7 @@ def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
 def _require_ours(folder: Path) -> None:
     """Refuse a folder that holds anything else: it may be the user's."""
     for path in sorted(folder.iterdir()):
-        ours = path.name == _PLAN or is_torn(path) or _SHARD.fullmatch(path.name)
+        ours = path.name == PLAN or is_torn(path) or _SHARD.fullmatch(path.name)
         if not ours:
             raise ArtifactError(
                 f"{folder} holds {path.name!r}, which is no part of a recording: name a new folder"

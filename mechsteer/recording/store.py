@@ -16,6 +16,7 @@ from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.firing import firing_point
+from mechsteer.recording.reading import USUAL_TOKENS
 
 # values of the sentences of one batch, by hook point and pooling
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
@@ -56,6 +57,7 @@ class Recording:
         model: what was recorded.
         sources: where each language's sentences came from.
         n_truncated: sentences that were cut to the model's context.
+        batch_tokens: tokens of a batch at most, as they were chosen.
     """
 
     site: Site
@@ -69,6 +71,7 @@ class Recording:
     sources: Mapping[str, str]
     n_truncated: int
     _store: Store
+    batch_tokens: int = USUAL_TOKENS
 
     def activations(
         self, point: HookSite | int, *, pooling: Pooling | None = None

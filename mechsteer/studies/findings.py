@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mechsteer.display import Displayed, count
@@ -74,7 +75,8 @@ class Study(Displayed):
         """Results without a dose, and those of each edit and its controls at the chosen one."""
         doses = {(c.edit, c.language or "", c.k or 0, c.strength) for c in self.chosen}
         told = self.results[["edit", "language", "k", "strength"]]
-        chosen = [dose in doses for dose in told.itertuples(index=False, name=None)]
+        doses_told = told.itertuples(index=False, name=None)
+        chosen = np.array([dose in doses for dose in doses_told], dtype=bool)
         return self.results[~self.results["kind"].isin(["edit", "random"]) | chosen]
 
     def _line(self) -> str:
