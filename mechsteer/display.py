@@ -31,7 +31,8 @@ class Displayed:
             return line
         left = len(table) - ROWS
         more = f"<p>… and {left:,} more rows</p>" if left > 0 else ""
-        return line + table.head(ROWS).to_html(index=False, float_format="%.4g", border=0) + more
+        rows = table.head(ROWS).to_html(index=False, float_format="{:.4g}".format, border=0)
+        return f"{line}{rows}{more}"
 
 
 def count(n: int, noun: str) -> str:
