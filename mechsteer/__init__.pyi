@@ -14,6 +14,7 @@ from . import reporting as reporting
 from . import selftest as selftest
 from . import steering as steering
 from . import studies as studies
+from . import typology as typology
 
 # the road: text, model, recording, scores, experts, study, report
 from .corpus import LabelledCorpus as LabelledCorpus

@@ -15,7 +15,7 @@ FLOORS = (
     {"display", "errors", "machine", "memory", "progress"},
     {"kernels", "options"},
     {"artifacts", "corpus", "analysis"},
-    {"model"},
+    {"model", "typology"},
     {"recording"},
     {"experts"},
     {"interventions"},
