@@ -56,7 +56,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         CorpusError: The file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(path) as held:
             return {name: held[name] for name in held.files}
     except (ValueError, OSError, EOFError, KeyError) as error:
         raise CorpusError(f"damaged file {path}: expected NumPy arrays ({error})") from None
