@@ -203,7 +203,7 @@ class _Asked:
                 own,
                 window=width,
                 stride=step,
-                batch_tokens=reading.batch_tokens,
+                batch_tokens=reading.number,
                 pad=padding(tokenizer, model.n_words),
             )
         )

@@ -6,7 +6,7 @@ import hashlib
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class BatchPlan:
     batches: tuple[tuple[int, ...], ...]
     n_truncated: int
     pad: int
+    batch_tokens: int
 
     @cached_property
     def fingerprint(self) -> str:
@@ -60,6 +61,16 @@ class BatchPlan:
         for ids, real in zip(self.ids, self.real, strict=True):
             digest.update(ids.tobytes() + real.tobytes())
         return digest.hexdigest()
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of each sentence."""
+        return tuple(map(len, self.ids))
+
+    def divided(self, batch_tokens: int) -> BatchPlan:
+        """The same sentences in batches of another size."""
+        batches = divide(self.lengths, batch_tokens)
+        return replace(self, batches=batches, batch_tokens=batch_tokens)
 
     def batch(self, number: int) -> Batch:
         """Assemble one batch on the CPU."""
@@ -85,7 +96,7 @@ def plan_batches(
     Args:
         corpus: sentences by language.
         tokenizer: the model's plain tokenizer.
-        reading: how sentences are read.
+        reading: how sentences are read; ``batch_tokens="auto"`` counts as the usual number.
         context: number of tokens the model takes.
         n_words: token ids that the model embeds, see ``Model.n_words``.
         options: fields of ``reading`` one by one.
@@ -118,9 +129,10 @@ def plan_batches(
             f"{source_of(corpus, empty[0])}: the sentence has no real token: remove it"
         )
     _warn_of_written(corpus, tokens, tokenizer)
-    batches = divide([len(read.ids) for read in tokens], reading.batch_tokens)
+    ids = tuple(read.ids for read in tokens)
+    batches = divide([len(own) for own in ids], reading.number)
     pad = padding(tokenizer, n_words)
-    return BatchPlan(tuple(read.ids for read in tokens), tuple(real), batches, n_truncated, pad)
+    return BatchPlan(ids, tuple(real), batches, n_truncated, pad, reading.number)
 
 
 def source_of(corpus: LabelledCorpus, row: int) -> str:

@@ -21,6 +21,7 @@ from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.recording.batch_size import fitted
 from mechsteer.recording.batches import BatchPlan, plan_batches
 from mechsteer.recording.passes import fill
 from mechsteer.recording.points import (
@@ -31,13 +32,14 @@ from mechsteer.recording.points import (
     residual_rows,
 )
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
+from mechsteer.recording.recorded import Recording, by_language
 from mechsteer.recording.shards import Shards
-from mechsteer.recording.store import Memory, Recording, Store, by_language
+from mechsteer.recording.store import Memory, Store
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
 
-RECORDING_SCHEMA = 3  # of the plan and its shards: 3 says in each shard which of which plan it is
+RECORDING_SCHEMA = 4  # of the plan and its shards: 4 says how many tokens a batch has at most
 
 
 def record(
@@ -96,6 +98,8 @@ def record(
     reading = reading.changed(options)
     context, n_words = model.context_length(tokenizer), model.n_words
     plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
+    if reading.batch_tokens == "auto":
+        plan = fitted(plan, model, read, directory)
     who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store
@@ -117,6 +121,7 @@ def record(
         model=who,
         sources=dict(corpus.sources),
         n_truncated=plan.n_truncated,
+        batch_tokens=plan.batch_tokens,
         _store=store,
     )
 
@@ -156,8 +161,10 @@ def embed(
     reading = reading.changed(options)
     context, n_words = model.context_length(tokenizer), model.n_words
     plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
-    memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     read: PointPoolings = dict.fromkeys(residual, ("mean",))
+    if reading.batch_tokens == "auto":
+        plan = fitted(plan, model, read)
+    memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
     fill(memory, model, corpus, plan, read, progress=progress)
     labels = torch.tensor(corpus.flatten()[1])
     return by_language(memory.embeddings(), labels, corpus.languages)
@@ -189,6 +196,7 @@ def _inputs(
         "tokens": plan.fingerprint,
         "sentences": len(plan.ids),
         "batches": len(plan.batches),
+        "batch_tokens": plan.batch_tokens,
         "device": device,
         "threads": torch.get_num_threads() if device == "cpu" else None,
         "versions": {library: version(library) for library in libraries},

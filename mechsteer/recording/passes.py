@@ -46,13 +46,13 @@ def fill(
     device = model.input_device
     with store.writing():
         for number, batch in _watched(plan, store.missing(), show=progress):
-            pooled = _pooled(model, points, batch.to(device))
+            pooled = run_batch(model, points, batch.to(device))
             _require_finite(pooled, batch, corpus, model)
             store.add(number, batch.rows, pooled)
 
 
 @torch.inference_mode()
-def _pooled(model: Model, points: PointPoolings, batch: Batch) -> Pooled:
+def run_batch(model: Model, points: PointPoolings, batch: Batch) -> Pooled:
     """Run one batch and pool what passes each hook point, in the order of the forward pass."""
     pooled: dict[tuple[HookSite, Pooling], Tensor] = {}
     decoded = any(point.stack == "decoder" for point in points)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
 from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, option
-from mechsteer.options.rules import UNICODE, YES_OR_NO, whole
+from mechsteer.options.rules import UNICODE, YES_OR_NO, Rule, whole
+
+USUAL_TOKENS = 1024
+"""Tokens of a batch by default: more are no faster on a processor, and pad more."""
+_WHOLE = whole(1)
+_TOKENS = Rule(f"'auto' or {_WHOLE.expected}", lambda x: x == "auto" or _WHOLE.holds(x))
+
+
+def _read_tokens(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 class ReadingOptions(TypedDict, total=False):
     """The fields of a ``Reading`` as keywords of ``record``, ``score``, ``embed`` and others."""
 
-    batch_tokens: int
+    batch_tokens: int | Literal["auto"]
     truncate: bool
     skip_first: bool
     prefix: str
@@ -26,7 +35,8 @@ class Reading(Options):
     """How sentences become batches of tokens, the same for scoring and for all of a study.
 
     Attributes:
-        batch_tokens: tokens of a batch, padding included; a longer sentence runs alone.
+        batch_tokens: tokens of a batch, padding included; a longer sentence runs alone. "auto"
+            finds a number that fits the memory, see ``mechsteer.recording.batch_size``.
         truncate: cut sentences longer than the context, and count them, instead of refusing them.
         skip_first: the first real token of a sentence counts as not real (it is the attention sink
             of models without a beginning-of-sequence token).
@@ -38,9 +48,10 @@ class Reading(Options):
             Unicode.
     """
 
-    batch_tokens: int = option(
-        1024, "Tokens in a batch, padding included.", whole(1), flag="--batch-tokens", read=int
-    )
+    batch_tokens: int | Literal["auto"] = option(
+        USUAL_TOKENS, "Tokens in a batch, padding included; 'auto' fits them to the memory.",
+        _TOKENS, flag="--batch-tokens", read=_read_tokens,
+    )  # fmt: skip
     truncate: bool = option(
         False, "Cut sentences longer than the context.", YES_OR_NO, flag="--truncate"
     )
@@ -50,6 +61,19 @@ class Reading(Options):
     prefix: str = option(
         "", "Read before each sentence, for example 'query: '.", UNICODE, flag="--prefix"
     )
+
+    @property
+    def number(self) -> int:
+        """``batch_tokens``; 1,024 where that is "auto" and no memory was asked."""
+        return USUAL_TOKENS if self.batch_tokens == "auto" else self.batch_tokens
+
+    def settled(self, number: int) -> Reading:
+        """This reading, with the number that was found for "auto" in its place.
+
+        >>> Reading(batch_tokens="auto").settled(512) == Reading(512).settled(64)
+        True
+        """
+        return replace(self, batch_tokens=number) if self.batch_tokens == "auto" else self
 
     def changed(self, options: ReadingOptions) -> Reading:
         """This reading with some options of one's own.

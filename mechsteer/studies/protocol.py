@@ -21,6 +21,7 @@ from mechsteer.errors import CorpusError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
 from mechsteer.recording import Reading
+from mechsteer.recording.reading import USUAL_TOKENS
 from mechsteer.studies.baselines import Apply, Baselines
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
 from mechsteer.studies.detail_tables import (
@@ -41,10 +42,14 @@ from mechsteer.studies.tables import tabulate
 
 @dataclass(frozen=True)
 class Scored:
-    """What one pass over the dev corpus gives: scores, and the untouched model's embeddings."""
+    """What one pass over the dev corpus gives: scores, and the untouched model's embeddings.
+
+    ``batch_tokens`` is what the pass chose, for all later ones to keep to.
+    """
 
     scores: NeuronScores
     dev_embeddings: LayerEmbeddings
+    batch_tokens: int = USUAL_TOKENS
 
 
 @dataclass(frozen=True)

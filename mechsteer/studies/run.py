@@ -73,14 +73,15 @@ def study(
     if scored is None:
         recording = None if directory is None else directory / "recording"
         scored = score_for_study(model, dev, scoring, directory=recording)
+    reading = scoring.reading.settled(scored.batch_tokens)
     return protocol.run(
         Inputs(
-            model_functions(model, scoring.reading),
+            model_functions(model, reading),
             scored,
             dev,
             test,
             EditFactory(scored.scores, edits or {"clamp": clamp}, wanted),
-            scoring.reading,
+            reading,
             text=text,
             folder=directory,
         ),
@@ -111,7 +112,8 @@ def score_for_study(
     scores = score_recording(
         recording, pooling=options.pooling, negative_only=options.negative_only
     )
-    return Scored(scores, recording.embeddings_by_language())
+    embeddings = recording.embeddings_by_language()
+    return Scored(scores, embeddings, recording.batch_tokens)
 
 
 def model_functions(model: ModelLike, reading: Reading) -> ModelFunctions:

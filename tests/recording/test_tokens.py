@@ -245,7 +245,10 @@ def test_a_prefix_without_offsets_is_refused() -> None:
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ({"batch_tokens": 0}, "batch.tokens: expected a whole number of at least 1, got 0"),
+        (
+            {"batch_tokens": 0},
+            "batch.tokens: expected 'auto' or a whole number of at least 1, got 0",
+        ),
         ({"batch_tokens": 2.5}, "whole number of at least 1, got 2.5"),
         ({"batch_tokens": True}, "whole number of at least 1, got True"),
         ({"truncate": "no"}, "truncate: expected True or False, got 'no'"),

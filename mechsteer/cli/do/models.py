@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 
-from mechsteer.artifacts.described import described
+from mechsteer.artifacts.described import described, value
 from mechsteer.artifacts.files import read_signed
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import ScoreRequest
@@ -52,5 +53,12 @@ def model_of(run: Run) -> Model:
 
 
 def asked_of(run: Run) -> ScoreRequest:
-    """What the run's ``mechsteer score`` was asked; an older one recorded one pooling."""
-    return from_json(ScoreRequest, {"also_pooling": ()} | run.manifest["inputs"])
+    """What the run's ``mechsteer score`` was asked; an older one recorded one pooling.
+
+    Once it is scored, ``batch_tokens`` is the number that it found for "auto".
+    """
+    asked = from_json(ScoreRequest, {"also_pooling": ()} | run.manifest["inputs"])
+    found = run.manifest["stages"].get("score", {}).get("batch_tokens")
+    if asked.batch_tokens != "auto" or found is None:
+        return asked
+    return replace(asked, batch_tokens=value(int, found, f"batch_tokens of {run.path}"))

@@ -66,11 +66,12 @@ def _score(
     find_site(opened, request.site)
     run = Run.create(output, inputs, languages=scored)
     with run.timed("score"):
-        found = score_for_study(opened, text, request, directory=output / RECORDING).scores
+        scored_now = score_for_study(opened, text, request, directory=output / RECORDING)
+        found = scored_now.scores
         save_scores(found, output / SCORES)
     if opened.origin is not None:  # it has times in it, so no hash covers it
         write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
-    run.finish("score", files=[SCORES], **describe(found))
+    run.finish("score", files=[SCORES], batch_tokens=scored_now.batch_tokens, **describe(found))
     return found
 
 
