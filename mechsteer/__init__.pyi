@@ -5,6 +5,7 @@ from . import cards as cards
 from . import corpus as corpus
 from . import costs as costs
 from . import experts as experts
+from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model

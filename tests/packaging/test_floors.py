@@ -21,7 +21,7 @@ FLOORS = (
     {"interventions"},
     {"steering"},
     {"costs", "cards", "selftest"},
-    {"studies"},
+    {"studies", "exports"},
     {"plots"},
     {"reporting"},
     {"throughput"},
