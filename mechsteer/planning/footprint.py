@@ -1,0 +1,94 @@
+"""Bytes of every stage, on disk and in memory, from sizes alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mechsteer.planning.sizes import Sizes
+from mechsteer.planning.workload import Workload
+
+PROGRAM = 700 << 20
+"""Python, torch, transformers and numba, once a model has been run."""
+STATISTICS, MOMENTS = 7, 3
+"""Tables of the pooling that is scored, and of each recorded beside it."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a run keeps.
+
+    Attributes:
+        sizes: of the model.
+        dev: text that is recorded and scored.
+        itemsizes: bytes of a pooled value, of the pooling that is scored first: 4 of means.
+    """
+
+    sizes: Sizes
+    dev: Workload
+    itemsizes: tuple[int, ...]
+
+    @property
+    def activations(self) -> int:
+        """Of the recorded neurons on disk: ``N M Σ itemsize``."""
+        return self.dev.n_sentences * self.sizes.n_neurons * sum(self.itemsizes)
+
+    def embeddings(self, work: Workload) -> int:
+        """Of a corpus at every row of the residual stream, float32: ``4 N rows d_model``."""
+        return 4 * work.n_sentences * self.sizes.rows * self.sizes.d_model
+
+    @property
+    def recording(self) -> int:
+        """On disk: neurons, embeddings, and some header for each tensor of each batch."""
+        tensors = len(self.sizes.widths) * len(self.itemsizes) + self.sizes.rows + 1
+        headers = 200 * tensors * len(self.dev.batches)
+        return self.activations + self.embeddings(self.dev) + headers
+
+    @property
+    def scores(self) -> int:
+        """``4 M (L (7 + 3 beside) + 7 L_scripts)``."""
+        languages, peers = len(self.dev.counts), self.dev.in_scripts[0]
+        tables = languages * (STATISTICS + MOMENTS * (len(self.itemsizes) - 1)) + STATISTICS * peers
+        return 4 * self.sizes.n_neurons * tables
+
+    def state(self, work: Workload) -> int:
+        """What is kept of one state: three truth values a layer, pair and sentence, distances."""
+        languages = len(work.counts)
+        sentences = work.n_sentences // max(1, languages)
+        pairs = self.sizes.rows * languages * languages
+        return pairs * (3 * sentences + 4) + 8 * work.n_sentences
+
+    def batch(self, work: Workload) -> int:
+        """Activations of the largest batch: see ``mechsteer.recording.batch_size``."""
+        rows, width = work.largest
+        sizes, tokens = self.sizes, rows * width
+        widest = max((*sizes.widths, sizes.d_model))
+        numbers = tokens * (8 * sizes.d_model + 4 * widest) + 3 * sizes.heads * tokens * width
+        return numbers * sizes.itemsize
+
+    @property
+    def on_device(self) -> int:
+        """What a device holds while a batch runs: weights and activations."""
+        return self.sizes.weight_bytes + self.batch(self.dev)
+
+    def record(self) -> int:
+        """Peak memory of recording: the model, one batch, and what is pooled of it, twice."""
+        rows = self.dev.largest[0]
+        pooled = rows * (self.sizes.n_neurons * sum(self.itemsizes))
+        pooled += rows * 4 * self.sizes.rows * self.sizes.d_model
+        return PROGRAM + self.on_device + 2 * pooled
+
+    def score(self) -> int:
+        """Peak memory of scoring: the model, one layer's activations and its sort, the scores."""
+        widest = max(self.sizes.widths)
+        layer = self.dev.n_sentences * widest * self.itemsizes[0]
+        return PROGRAM + self.sizes.weight_bytes + 3 * layer + 2 * self.scores
+
+    def embed(self, work: Workload) -> int:
+        """Peak memory of embedding a state: the model, one batch, the embeddings."""
+        return PROGRAM + self.sizes.weight_bytes + self.batch(work) + self.embeddings(work)
+
+    def measure(self, work: Workload) -> int:
+        """Peak memory of measuring a state: embeddings, directions of a layer, what is kept."""
+        layer = 12 * work.n_sentences * self.sizes.d_model
+        model = PROGRAM + self.sizes.weight_bytes
+        return model + self.embeddings(work) + layer + 2 * self.state(work)
