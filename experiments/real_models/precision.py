@@ -84,8 +84,8 @@ def told(study: Study, places: dict[str, int]) -> pd.DataFrame:
 def compared(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Both precisions side by side; whether each value lies in the other's interval."""
     keys = ["state", "target", "metric", "what", "place"]
-    one, other = (found[name].set_index(keys) for name in PRECISIONS)
-    table = one.join(other, lsuffix=f"_{PRECISIONS[0]}", rsuffix=f"_{PRECISIONS[1]}")
+    one, other = (found[name].set_index(keys).add_suffix(f"_{name}") for name in PRECISIONS)
+    table = one.join(other)
     for name, rival in (PRECISIONS, PRECISIONS[::-1]):
         inside = table[f"value_{name}"].between(table[f"low_{rival}"], table[f"high_{rival}"])
         table[f"{name}_inside"] = inside.where(table[f"low_{rival}"].notna())

@@ -92,29 +92,37 @@ def write_tensors(
 
 
 def read_tensors(
-    path: Path, names: Sequence[str] | None = None
+    path: Path, names: Sequence[str] | None = None, ranges: Mapping[str, slice] | None = None
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read a safetensors file: tensors, all or those of these names, and its metadata.
+
+    Args:
+        path: the file.
+        names: whose tensors are read whole and compared with their digests; all by default.
+        ranges: tensors of which only these rows of the first dimension are read. No digest covers
+            a part: read it whole once before.
 
     Raises:
         ArtifactError: the file is missing, truncated, not safetensors, without one of the names, or
             a tensor is not as it was written.
     """
     _require_file(path)
+    parts = ranges or {}
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
             wanted = list(file.keys()) if names is None else names
-            tensors = {name: file.get_tensor(name) for name in wanted}
+            whole = {name: file.get_tensor(name) for name in wanted}
+            some = {name: file.get_slice(name)[rows] for name, rows in parts.items()}
     except Exception as error:  # safetensors, JSON and torch each have their own
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
     digests, metadata = _notes(notes)
-    for name, tensor in tensors.items():
+    for name, tensor in whole.items():
         if digests.get(name) != _digest(tensor):
             raise ArtifactError(
                 f"{path} is damaged: {name!r} is not as it was written; delete it and run again"
             )
-    return tensors, metadata
+    return whole | some, metadata
 
 
 def _notes(notes: Any) -> tuple[dict[str, Any], dict[str, str]]:

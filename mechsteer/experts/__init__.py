@@ -2,6 +2,7 @@
 
 from mechsteer.experts.controls import displacements, null_like, random_like
 from mechsteer.experts.files import load_scores, save_scores
+from mechsteer.experts.kept import load_experts, save_experts
 from mechsteer.experts.lape import FiringRates, firing_rates, lape
 from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import Experts, NeuronScores
@@ -39,11 +40,13 @@ __all__ = [
     "jaccard",
     "lape",
     "listed",
+    "load_experts",
     "load_scores",
     "null_like",
     "overlap_table",
     "per_layer",
     "random_like",
+    "save_experts",
     "save_scores",
     "score_recording",
     "script_overlap",

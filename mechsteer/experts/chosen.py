@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.display import Displayed, count
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.moments import Beside, Moments, picked
 from mechsteer.kernels import Pooling
@@ -22,14 +23,33 @@ if TYPE_CHECKING:
 PER_EXPERT = ("ap", "auroc", "effect_size", "mean", "median", "std")
 
 
-@dataclass(frozen=True)
-class Experts:
+class Expert(NamedTuple):
+    """One expert: where it is, counted from 0, and its scores and statistics."""
+
+    language: str
+    rank: int
+    component: str
+    layer: int
+    neuron: int
+    ap: float
+    auroc: float
+    effect_size: float
+    mean: float
+    median: float
+    std: float
+
+
+@dataclass(frozen=True, repr=False)
+class Experts(Displayed):
     """Chosen neurons of one language, in rank order, with what their edits need.
 
     ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``. The
     statistics are of activations pooled as they were scored, those of ``beside`` of the other
     poolings that were recorded in the same pass. ``script_ap`` is the average precision among
     languages of one script, None where the language is the only one of its script.
+
+    ``experts[3]`` is one ``Expert``, ``experts[:10]`` or ``experts[[2, 5]]`` are experts again, and
+    a loop goes through them one by one, best first.
     """
 
     language: str
@@ -50,6 +70,32 @@ class Experts:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def __getitem__(self, place: int | slice | Sequence[int]) -> Any:
+        """One expert by its place in rank order, or some of them; negative ones from the end.
+
+        Raises:
+            IndexError: there is none.
+        """
+        if isinstance(place, slice):
+            return self.pick(range(len(self))[place])
+        if isinstance(place, int):
+            return self._expert(range(len(self))[place])
+        return self.pick([range(len(self))[each] for each in place])
+
+    def __iter__(self) -> Iterator[Expert]:
+        return map(self._expert, range(len(self)))
+
+    def _expert(self, row: int) -> Expert:
+        numbers = (float(getattr(self, name)[row]) for name in PER_EXPERT)
+        return Expert(self.language, row + 1, *self.site.locate(int(self.index[row])), *numbers)
+
+    def _line(self) -> str:
+        total = count(self.site.n_neurons, "neuron")
+        return f"{self.language}: {len(self):,} of {total} of {self.site.name}, {self.selection}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     def pick(self, rows: Sequence[int], *, selection: str | None = None) -> Experts:
         """Some of the experts, by their places in rank order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from mechsteer.experts.told import Told, ToldScript, told
 from mechsteer.kernels import Pooling
 from mechsteer.model.sites import Site
 
+_RECORD = "scores"  # in the metadata of a file
 _POOLED = "_pooled."  # between a pooling and a statistic of it
 
 
@@ -28,12 +30,13 @@ def save_scores(scores: NeuronScores, path: Path) -> None:
     layers of a component differ in width there is one tensor a layer (``ap.3``). The moments of
     another pooling than the scored one have its name (``mean_pooled.median``). Scores among the
     languages of one script have it in front (``script.Latn.ap``), unless all are of that script.
+    What the tensors do not say stands in the file's metadata, see ``describe``.
     """
     tensors = _tensors(scores)
     for script, own in scores.scripts.items():
         if own.n_sentences < scores.n_sentences:
             tensors |= {f"script.{script}.{key}": x for key, x in _tensors(own).items()}
-    write_tensors(path, tensors)
+    write_tensors(path, tensors, {_RECORD: json.dumps(describe(scores), sort_keys=True)})
 
 
 def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
@@ -52,14 +55,21 @@ def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
     return tensors
 
 
-def load_scores(path: Path, record: dict[str, Any]) -> NeuronScores:
-    """Read what ``save_scores`` wrote; ``record`` is ``describe(scores)``, from the manifest.
+def load_scores(path: Path, record: Mapping[str, Any] | None = None) -> NeuronScores:
+    """Read what ``save_scores`` wrote.
+
+    Args:
+        path: the file.
+        record: ``describe(scores)`` where it is known from elsewhere; the file's own by default.
 
     Raises:
         ArtifactError: the tensors are not those the record speaks of.
     """
+    tensors, metadata = read_tensors(path)
+    if record is None:
+        record = _recorded(metadata, path)
     known = told(record, f"the scores of {path}")
-    site, tensors = Site(known.site, known.points), read_tensors(path)[0]
+    site = Site(known.site, known.points)
     parts = {own.script: own for own in known.scripts if own.n_sentences < known.n_sentences}
     names = [name for some in tables_of(known.pooling, known.beside).values() for name in some]
     sizes = len(known.languages) * len(names)
@@ -104,6 +114,16 @@ def _scores_of(
         model=known.model,
         **together(tables),
     )
+
+
+def _recorded(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(metadata.get(_RECORD, ""))
+    except (json.JSONDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path} does not say what its scores are of: score again")
+    return found
 
 
 def describe(scores: NeuronScores) -> dict[str, Any]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from typing_extensions import Unpack
 
 from mechsteer.corpus.given import Sentences, as_labelled
-from mechsteer.errors import CorpusError, MechsteerError
-from mechsteer.experts.among import Among, by_script, everyone
-from mechsteer.experts.compiling import compiling
-from mechsteer.experts.files import tables_of, together
+from mechsteer.errors import CorpusError
+from mechsteer.experts.blocks import Scoring
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
-from mechsteer.kernels import score as score_columns
-from mechsteer.model.sites import HookSite
+from mechsteer.memory import USUAL
 from mechsteer.model.wrap import ModelLike
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
-from mechsteer.recording.finite import naming
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 
@@ -77,78 +70,26 @@ def score(
 
 
 def score_recording(
-    recording: Recording, *, pooling: Pooling = "max", negative_only: Sequence[str] = ()
+    recording: Recording,
+    *,
+    pooling: Pooling = "max",
+    negative_only: Sequence[str] = (),
+    memory: int = USUAL,
 ) -> NeuronScores:
-    """Score what was recorded, one hook point at a time, so that memory holds one layer.
+    """Score what was recorded, block by block of neurons, see ``mechsteer.experts.blocks``.
 
-    Neurons are scored by one pooling; of every other that was recorded the moments are kept. Each
-    language is held against all others and, where others share its script, against those alone
-    (``NeuronScores.scripts``): two sorts of a layer, whatever the number of languages and scripts.
+    Args:
+        recording: what was recorded.
+        pooling: that neurons are scored by; of every other that was recorded the moments are kept.
+        negative_only: languages that count as negatives but get no score of their own.
+        memory: bytes that scoring may take; no number depends on it.
 
     Raises:
         MechsteerError: an unknown language, or what cannot be scored; the layer is named.
     """
-    unknown = set(negative_only) - set(recording.languages)
-    if unknown:
-        raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
-    beside = [how for how in recording.pooling if how != pooling]
-    whole = _Columns(everyone(recording), negative_only, tables_of(pooling, beside))
-    groups = {
-        script: _Columns(own, negative_only, tables_of(pooling, ()))
-        for script, own in by_script(recording).items()
-    }
-    groups = {script: own for script, own in groups.items() if own.targets}
-    parts = [own for own in groups.values() if own.count < whole.count]
-    for point in progress(recording.site.points, "scoring", "layer"):
-        with naming(point), compiling():
-            for columns in (whole, *parts):
-                columns.add(recording, point)
-    scores = whole.scores(recording, pooling)
-    scripts = {
-        script: own.scores(recording, pooling) if own in parts else scores
-        for script, own in groups.items()
-    }
-    return replace(scores, scripts=scripts)
-
-
-class _Columns:
-    """Scores of some languages, told apart from each other only, hook point by hook point."""
-
-    def __init__(
-        self,
-        languages: Among,
-        negative_only: Sequence[str],
-        wanted: Mapping[Pooling, Mapping[str, str]],
-    ) -> None:
-        names = languages.languages
-        self._among, self._wanted = languages, wanted
-        self.targets = [i for i, name in enumerate(names) if name not in negative_only]
-        self.count = len(languages.rows)
-        self._tables: dict[str, list[Tensor]] = {}
-
-    def add(self, recording: Recording, point: HookSite) -> None:
-        """Score the next hook point."""
-        for how, names in self._wanted.items():
-            x = self._among.pick(recording.activations(point, pooling=how))
-            scores = score_columns(x, self._among.labels)
-            for column, name in names.items():
-                self._tables.setdefault(column, []).append(
-                    getattr(scores, name)[self.targets].cpu()
-                )
-
-    def scores(self, recording: Recording, pooling: Pooling) -> NeuronScores:
-        """What was gathered."""
-        names = self._among.languages
-        counts = torch.bincount(self._among.labels, minlength=len(names)).tolist()
-        return NeuronScores(
-            languages=tuple(names[i] for i in self.targets),
-            site=recording.site,
-            pooling=pooling,
-            counts=tuple(counts[i] for i in self.targets),
-            n_sentences=self.count,
-            model=recording.model,
-            **together({name: torch.cat(parts, dim=1) for name, parts in self._tables.items()}),
-        )
+    scoring = Scoring(recording, pooling, negative_only)
+    blocks = progress(scoring.blocks(memory=memory), "scoring", "block")
+    return scoring.together((neurons, scoring.block(neurons)) for neurons in blocks)
 
 
 def all_poolings(pooling: Pooling, also: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:

@@ -12,12 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest, script_of
-from mechsteer.errors import MechsteerError
+from mechsteer.corpus.languages import canonical, closest, script_of
+from mechsteer.display import Displayed, count
+from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.among import alone, require_within, whom
 from mechsteer.experts.chosen import PER_EXPERT, Experts
 from mechsteer.experts.moments import Beside, each
@@ -32,8 +34,8 @@ __all__ = ["PER_EXPERT", "STATISTICS", "Experts", "NeuronScores", "resolve_k"]
 STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
-@dataclass(frozen=True)
-class NeuronScores:
+@dataclass(frozen=True, repr=False)
+class NeuronScores(Displayed):
     """How well every neuron of a site detects every language, one-versus-rest.
 
     All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of
@@ -72,11 +74,12 @@ class NeuronScores:
 
     def prevalence(self, language: str, *, within: Within = "all") -> float:
         """Share of the sentences that are in ``language``: the average precision of chance."""
-        own = self.among(language, within)
+        language, own = self.name_of(language), self.among(language, within)
         return own.counts[own.row(language)] / own.n_sentences
 
     def has_peers(self, language: str) -> bool:
         """Whether another language of its script was recorded, so that it is scored among these."""
+        language = self.name_of(language)
         own = self.scripts.get(script_of(language))
         return own is not None and language in own.languages
 
@@ -87,7 +90,7 @@ class NeuronScores:
             MechsteerError: a language that was not scored, another word for ``within``, or no other
                 language of its script.
         """
-        self.row(language)
+        language = self.name_of(language)
         require_within(within)
         if within == "all":
             return self
@@ -101,10 +104,24 @@ class NeuronScores:
         Raises:
             MechsteerError: the language was not scored; the closest ones are named.
         """
-        if language not in self.languages:
+        return self.languages.index(self.name_of(language))
+
+    def name_of(self, language: str) -> str:
+        """The scored language that a code means, in any form that a corpus takes (``fr``).
+
+        Raises:
+            MechsteerError: the language was not scored; the closest ones are named.
+        """
+        if language in self.languages:
+            return language
+        try:
+            name = canonical(language)
+        except CorpusError:
+            name = ""
+        if name not in self.languages:
             near = ", ".join(closest(language, self.languages)) or ", ".join(self.languages)
             raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
-        return self.languages.index(language)
+        return name
 
     def top(
         self, language: str, k: int | float, *, by: Criterion = "ap", within: Within = "all"
@@ -115,7 +132,7 @@ class NeuronScores:
         (many neurons can reach 1.0), so the number tied at the cut is kept in ``tied_at_cut``.
 
         Args:
-            language: canonical code, one of ``self.languages``.
+            language: a code of one of ``self.languages``.
             k: a number of neurons (int), or a fraction of all neurons (float below 1).
             by: the criterion, ``"ap"`` or ``"auroc"``.
             within: whom the language is told from: ``"all"`` others, or those of its own
@@ -125,11 +142,11 @@ class NeuronScores:
             MechsteerError: unknown language or criterion, no other language of the script, or k
                 outside ``[0, number of neurons]``.
         """
-        count = self.resolve_k(k)
+        language, n = self.name_of(language), self.resolve_k(k)
         judged = self.among(language, within)
-        chosen = judged.ranking(language, by)[:count]
-        tied = judged.tied_with(int(chosen[-1]), language, by) if count else 0
-        selection = f"top {count} by {by}{whom(language, within)}"
+        chosen = judged.ranking(language, by)[:n]
+        tied = judged.tied_with(int(chosen[-1]), language, by) if n else 0
+        selection = f"top {n} by {by}{whom(language, within)}"
         return self.take(language, chosen.tolist(), selection=selection, tied=tied)
 
     def ranking(self, language: str, by: Criterion = "ap") -> np.ndarray:
@@ -161,7 +178,7 @@ class NeuronScores:
             raise MechsteerError(
                 f"expected distinct neuron numbers from 0 to {self.site.n_neurons - 1}"
             )
-        row = self.row(language)
+        language, row = self.name_of(language), self.row(language)
         columns: Any = {name: getattr(self, name)[row, flat] for name in PER_EXPERT}
         if self.has_peers(language):
             own = self.among(language, "script")
@@ -171,6 +188,29 @@ class NeuronScores:
             language, self.site, self.pooling, flat, selection, tied,
             model=self.model, beside=beside, **columns,
         )  # fmt: skip
+
+    def table(self, language: str | None = None) -> pd.DataFrame:
+        """One row a neuron and language, as ``Experts.table``, neurons in their flat order.
+
+        Args:
+            language: one of them alone; all by default.
+        """
+        codes = self.languages if language is None else (self.name_of(language),)
+        flat = range(self.site.n_neurons)
+        tables = [self.take(code, flat).table().drop(columns="rank") for code in codes]
+        return pd.concat(tables, ignore_index=True)
+
+    def _line(self) -> str:
+        sizes = f"{count(len(self.languages), 'language')} × {count(self.site.n_neurons, 'neuron')}"
+        pooled = f"{self.pooling}-pooled over {count(self.n_sentences, 'sentence')}"
+        return f"{self.site.name}: {sizes}, {pooled}"
+
+    def _shown(self) -> pd.DataFrame:
+        """The best neuron of every language, and how many sentences it was found on."""
+        best = pd.concat([self.top(code, 1).table() for code in self.languages])
+        chance = [self.prevalence(code) for code in self.languages]
+        columns = ["language", "component", "layer", "neuron", "ap", "auroc"]
+        return best[columns].assign(sentences=self.counts, prevalence=chance)
 
     def _holds(self, flat: Int[Tensor, " expert"]) -> bool:
         return int(flat.min()) >= 0 and int(flat.max()) < self.site.n_neurons

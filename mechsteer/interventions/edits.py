@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.model.sites import HookSite, Site
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
 
-@dataclass(frozen=True)
-class NeuronEdit:
+@dataclass(frozen=True, repr=False)
+class NeuronEdit(Displayed):
     """The map ``z ← a·z + b`` on chosen neurons of a site.
 
     ``index`` are flat neuron numbers ``[neuron]``, distinct; all other tensors are float32
@@ -76,13 +77,24 @@ class NeuronEdit:
         a, b = 1 + strength * (self.a - 1), strength * self.b
         return replace(self, a=a, b=b, provenance={**self.provenance, **known})
 
+    def __mul__(self, strength: float) -> NeuronEdit:
+        """``edit * 0.5`` is ``edit.scaled(0.5)``."""
+        return self.scaled(strength)
+
+    __rmul__ = __mul__
+
     def is_identity(self) -> bool:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""
         return bool((self.a == 1).all() and (self.b == 0).all())
 
+    def _line(self) -> str:
+        strength = float(self.provenance.get("strength", 1.0))
+        name = f"{self.name} {self.provenance.get('language') or ''}".rstrip()
+        return f"{name}: {count(len(self), 'neuron')} of {self.site.name}, λ={strength:g}"
 
-@dataclass(frozen=True)
-class ResidualEdit:
+
+@dataclass(frozen=True, repr=False)
+class ResidualEdit(Displayed):
     """The map ``h ← h + λ(W h + v)`` on the residual stream at some layers.
 
     ``points`` are rows of the residual stream (``HookSite("residual", row, hook, d)``; row 0 is the
@@ -132,6 +144,12 @@ class ResidualEdit:
         _require_finite(strength)
         return replace(self, strength=strength * self.strength)
 
+    def __mul__(self, strength: float) -> ResidualEdit:
+        """``edit * 0.5`` is ``edit.scaled(0.5)``."""
+        return self.scaled(strength)
+
+    __rmul__ = __mul__
+
     def of(self, language: str) -> ResidualEdit:
         """The edit that rows of one language get.
 
@@ -152,6 +170,11 @@ class ResidualEdit:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""
         still = self.left is None or not self.left.any()
         return self.strength == 0 or not self.points or (still and not self.v.any())
+
+    def _line(self) -> str:
+        rows = listed(tuple(str(point.layer) for point in self.points))
+        whose = f", {listed(self.languages)}" if self.languages else ""
+        return f"{self.name}: residual rows {rows}{whose}, λ={self.strength:g}"
 
 
 Edit = NeuronEdit | ResidualEdit

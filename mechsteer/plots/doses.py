@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mechsteer.plots.given import table_of
 from mechsteer.plots.panels import (
     INK,
     end_labels,
@@ -19,6 +20,7 @@ from mechsteer.plots.panels import (
     title,
 )
 from mechsteer.studies.conditions import Arm
+from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, of_arm
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ WIDTHS = (0.8, 1.3, 1.8, 2.3)  # weakest to strongest
 
 
 def dose_response(
-    doses: pd.DataFrame, *, edit: str, language: str, metric: str = "retrieval_top1"
+    doses: pd.DataFrame | Study, *, edit: str, language: str, metric: str = "retrieval_top1"
 ) -> list[Axes]:
     """What each dose of an edit gives, and below it what it costs in bits per byte.
 
@@ -38,12 +40,13 @@ def dose_response(
     model without an edit. The lower panel is there where the table has ``bits_per_byte``.
 
     Args:
-        doses: columns kind, edit, language, k, strength, metric, value, ci_low, ci_high.
+        doses: columns kind, edit, language, k, strength, metric, value, ci_low, ci_high,
+            or the study.
         edit: whose doses.
         language: the steered language.
         metric: what the upper panel shows.
     """
-    arm = Arm("edit", edit)
+    arm, doses = Arm("edit", edit), table_of(doses, "doses")
     rows = doses[doses["language"].isin(["", language])]
     rows = rows[of_arm(rows, arm) | of_arm(rows, NO_EDIT)]
     metrics = [name for name in (metric, COST) if (rows["metric"] == name).any()]

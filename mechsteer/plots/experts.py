@@ -9,27 +9,36 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
+from mechsteer.experts import Experts, NeuronScores
+from mechsteer.plots.given import counts_of, table_of
 from mechsteer.plots.heatmaps import CELLS_WITH_NUMBERS, colour_scale, number_cells
 from mechsteer.plots.panels import BLUE, VERMILLION, bars, label, panel, title
+from mechsteer.studies import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def experts_per_layer(
-    counts: pd.DataFrame, *, language: str, ax: Axes | None = None, n_layers: int | None = None
+    counts: pd.DataFrame | Study | Experts | NeuronScores,
+    *,
+    language: str = "",
+    ax: Axes | None = None,
+    n_layers: int | None = None,
 ) -> Axes:
     """Experts of one language in each layer, with the count that random neurons would have.
 
     Args:
         counts: columns language, layer (of the MLP, from 0) and count; stack, where a model has an
             encoder and a decoder; and, where layers differ in width, random: the expected count,
-            without it the mean over layers.
-        language: whose experts.
+            without it the mean over layers. Or a study, experts, or scores, of which the best 100.
+        language: whose experts; of a table of one language its own.
         ax: where to draw; a new figure by default.
         n_layers: layers of the model, of both stacks together; up to the last one counted by
             default.
     """
+    counts = counts_of(counts)
+    language = language or str(counts["language"].iloc[0])
     ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
     place, names = _places(counts)
     names += [str(layer) for layer in range(len(names), n_layers or 0)]
@@ -51,15 +60,21 @@ def experts_per_layer(
     return ax
 
 
-def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = None) -> Axes:
+def layer_ap(
+    counts: pd.DataFrame | Study | NeuronScores,
+    *,
+    column: str = "ap_max",
+    ax: Axes | None = None,
+) -> Axes:
     """Average precision in every layer of every language, from chance to 1.
 
     Args:
         counts: columns language, layer (of the MLP, from 0), prevalence, ``column`` and, where a
-            model has an encoder and a decoder, stack.
+            model has an encoder and a decoder, stack; or a study, or scores.
         column: ``"ap_max"``, the best neuron of the layer, or ``"ap_p99"``.
         ax: where to draw; a new figure by default.
     """
+    counts = counts_of(counts)
     place, names = _places(counts)
     cells = counts.assign(place=place).pivot_table(
         index="language", columns="place", values=column, sort=False
@@ -88,16 +103,17 @@ def layer_ap(counts: pd.DataFrame, *, column: str = "ap_max", ax: Axes | None = 
     return ax
 
 
-def overlap(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def overlap(table: pd.DataFrame | Study, *, ax: Axes | None = None) -> Axes:
     """Experts that languages share: Jaccard index of every two, similar languages side by side.
 
     The order is that of the leaves of an average-linkage clustering of ``1 - jaccard``, turned so
     that neighbours are as similar as they can be.
 
     Args:
-        table: columns language, other and jaccard, one row an ordered pair.
+        table: columns language, other and jaccard, one row an ordered pair; or the study.
         ax: where to draw; a new figure by default.
     """
+    table = table_of(table, "overlap")
     wide = table.pivot_table(index="language", columns="other", values="jaccard", sort=False)
     order = clustered(wide.to_numpy(dtype=float))
     cells = wide.to_numpy(dtype=float)[np.ix_(order, order)]

@@ -13,8 +13,10 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mechsteer.plots.given import table_of
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, title
 from mechsteer.studies.conditions import Arm
+from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, matrix
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ CELLS_WITH_NUMBERS = 14  # languages; beyond it the numbers of a matrix touch
 
 
 def retrieval_matrix(
-    results: pd.DataFrame,
+    results: pd.DataFrame | Study,
     arm: Arm = NO_EDIT,
     *,
     layer: int,
@@ -38,7 +40,7 @@ def retrieval_matrix(
     """Retrieval of every ordered pair at one layer: query language by candidate language.
 
     Args:
-        results: a results table with rows of single pairs.
+        results: a results table with rows of single pairs, or the study.
         arm: what to show: the base, or ``Arm("edit", "clamp")``, say.
         layer: row of the residual stream.
         language: the steered language; its name is coloured.
@@ -49,6 +51,7 @@ def retrieval_matrix(
         alpha: largest corrected p-value that is called significant.
         ax: where to draw; a new figure by default.
     """
+    results = table_of(results, "results")
     cells = matrix(results, arm, layer=layer, language=language, metric=metric)
     if delta:
         cells = cells - matrix(results, layer=layer, language=language, metric=metric)

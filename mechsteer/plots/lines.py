@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mechsteer.plots.given import table_of
 from mechsteer.plots.panels import (
     INK,
     end_labels,
@@ -26,6 +27,7 @@ from mechsteer.plots.panels import (
     title,
 )
 from mechsteer.studies.conditions import names
+from mechsteer.studies.findings import Study
 from mechsteer.studies.results import arms_of, distance_rows, of_arm, series
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ DISTANCES = ("distance_pairs", "distance_medoid", "distance_target")
 
 
 def curves(
-    results: pd.DataFrame,
+    results: pd.DataFrame | Study,
     *,
     metric: str,
     language: str,
@@ -51,7 +53,7 @@ def curves(
     axis spans all languages of ``results``, so panels of one table compare.
 
     Args:
-        results: the tidy results table, filtered to one k and one strength.
+        results: the tidy results table, filtered to one k and one strength, or the study.
         metric: a metric of the table; with ``.delta`` its difference from no edit.
         language: the steered language.
         ax: where to draw; a new figure by default.
@@ -60,6 +62,7 @@ def curves(
         source: rows to draw: ``*`` is the mean over all ordered pairs.
         target: likewise.
     """
+    results = table_of(results, "results")
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
     rows = results[(results["source"] == source) & (results["target"] == target)]
     rows = rows[rows["metric"] == metric]
@@ -115,7 +118,7 @@ def _span(rows: pd.DataFrame, *, floor: float | None) -> tuple[float, float]:
     return float(low if low == floor else low - air), float(high + air)
 
 
-def distances(results: pd.DataFrame, *, language: str) -> list[Axes]:
+def distances(results: pd.DataFrame | Study, *, language: str) -> list[Axes]:
     """The paper's three cosine distances in every layer for one steered language, stacked.
 
     They are 1-cos between translations (mean over pairs and sentences), between language means and
@@ -124,7 +127,7 @@ def distances(results: pd.DataFrame, *, language: str) -> list[Axes]:
     """
     width, height = 3.9, 4.3
     figure = Figure(figsize=(width, height), facecolor="none")
-    rows = distance_rows(results, language)
+    rows = distance_rows(table_of(results, "results"), language)
     drawn = []
     for place, metric in enumerate(DISTANCES):
         box = (0.58 / width, (3.0 - 1.28 * place) / height, 2.6 / width, 1.0 / height)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mechsteer.plots.given import table_of
 from mechsteer.plots.panels import (
     BLUE,
     GREEN,
@@ -25,6 +26,7 @@ from mechsteer.plots.panels import (
     title,
 )
 from mechsteer.studies.conditions import Arm, names
+from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, arms_of, of_arm
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ BINS = 24
 
 
 def projection(
-    table: pd.DataFrame, arm: Arm = NO_EDIT, *, language: str = "", ax: Axes | None = None
+    table: pd.DataFrame | Study, arm: Arm = NO_EDIT, *, language: str = "", ax: Axes | None = None
 ) -> Axes:
     """Sentences of every language on the base's first two principal components: one arm's.
 
@@ -46,11 +48,12 @@ def projection(
 
     Args:
         table: columns kind, edit, language (steered), source (the sentence's language), x, y and
-            the shares of variance x_share and y_share.
+            the shares of variance x_share and y_share; or the study.
         arm: what to draw.
         language: its steered language, drawn in the colour of the edit.
         ax: where to draw; a new figure by default.
     """
+    table = table_of(table, "projection")
     ax = panel(ax, size=(3.9, 3.3), margins=(0.5, 0.42, 0.1, 0.32))
     rows = table[of_arm(table, arm) & (table["language"] == language)]
     looks = dict(zip(table["source"].unique(), cycle(zip(COLOURS * 5, MARKERS * 6, strict=True))))
@@ -104,7 +107,7 @@ def _short(codes: Iterable[str]) -> list[str]:
     return [s if stems.count(s) == 1 else w for s, w in zip(stems, whole, strict=True)]
 
 
-def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
+def hubness(table: pd.DataFrame | Study, *, language: str = "", ax: Axes | None = None) -> Axes:
     """How often a sentence is among the 10 nearest of a query: the base, edits and controls.
 
     The share of sentences (logarithmic) in bins of equal width. The mean is 10 under every
@@ -113,10 +116,11 @@ def hubness(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) 
 
     Args:
         table: columns kind, edit, language (steered), seed, occurrence, count and skewness,
-            filtered to one k and one strength.
+            filtered to one k and one strength; or the study.
         language: the steered language; what has none stands in for every language.
         ax: where to draw; a new figure by default.
     """
+    table = table_of(table, "hubness")
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.1, 0.32))
     rows = table[table["language"].isin(["", language])]
     edges = np.linspace(0, max(int(rows["occurrence"].max()) + 1, BINS), BINS + 1)

@@ -32,8 +32,9 @@ from mechsteer.recording.points import (
     residual_rows,
 )
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
+from mechsteer.recording.recorded import Recording, by_language
 from mechsteer.recording.shards import Shards
-from mechsteer.recording.store import Memory, Recording, Store, by_language
+from mechsteer.recording.store import Memory, Store
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,8 +25,12 @@ def remedy(dtype: torch.dtype) -> str:
 
 
 @contextmanager
-def naming(point: HookSite) -> Iterator[None]:
+def naming(point: HookSite, *, first: int = 0) -> Iterator[None]:
     """Within, what a kernel refuses is said of a hook point: kernels know columns, not layers.
+
+    Args:
+        point: whose neurons the columns are.
+        first: the neuron of column 0.
 
     Raises:
         MechsteerError: a kernel raised ``ValueError``.
@@ -35,4 +40,7 @@ def naming(point: HookSite) -> Iterator[None]:
     except MechsteerError:
         raise
     except ValueError as error:
-        raise MechsteerError(f"{point.layer_name}, {point.component}: {error}") from None
+        said = re.sub(
+            r"\bcolumn (\d+)", lambda found: f"column {int(found[1]) + first}", str(error)
+        )
+        raise MechsteerError(f"{point.layer_name}, {point.component}: {said}") from None

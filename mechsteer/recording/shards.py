@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,15 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.model.sites import HookSite
-from mechsteer.recording.store import Pooled
+from mechsteer.recording.store import Columns, Pooled, Store
 
 PLAN = "plan.json"
 _ROWS = "rows"
+_AT_ONCE = 64  # neurons that are brought into the order of the corpus together
 _SHARD = re.compile(r"\d{5,}\.safetensors")
 
 
-class Shards:
+class Shards(Store):
     """The folder of a recording: ``plan.json`` and ``NNNNN.safetensors``, one a batch.
 
     A shard holds the numbers of its sentences in the corpus and, neuron-major, their pooled values;
@@ -57,6 +58,9 @@ class Shards:
         self._paths = [directory / f"{number:05d}.safetensors" for number in range(n_batches)]
         self._n_sentences, self._residual = n_sentences, tuple(residual)
         self._directory, self._recording = directory, content_hash(inputs)
+        # of each shard, the tensors that were as they had been written when they were first read
+        self._verified: list[set[str]] = [set() for _ in self._paths]
+        self._rows: dict[int, Tensor] = {}
         with self.writing():
             _take_up(directory / PLAN, inputs)
 
@@ -83,14 +87,32 @@ class Shards:
         Raises:
             ArtifactError: a shard is missing or damaged.
         """
-        table = None
+        return self.columns([Columns(point, pooling, 0, point.width)])[0]
+
+    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence neuron"]]:
+        """Values of some neurons, each the transpose of contiguous ``[neuron, sentence]``.
+
+        Every shard is opened once. Of each tensor in it the first call reads all, and compares the
+        digest; later ones read the range that is asked for.
+
+        Raises:
+            ArtifactError: a shard is missing or damaged.
+        """
+        tables: list[Tensor] = []
+        places, at = [], 0
         for number in range(len(self._paths)):
-            rows, values = self._read(number, point, pooling)
-            if table is None:
-                table = torch.empty(len(values), self._n_sentences, dtype=values.dtype)
-            table[:, rows] = values
-        assert table is not None  # a corpus has sentences
-        return table.T
+            rows, parts = self._read(number, wanted)
+            if not tables:
+                tables = [part.new_empty(len(part), self._n_sentences) for part in parts]
+            for table, part in zip(tables, parts, strict=True):
+                table[:, at : at + len(rows)] = part
+            places.append(rows)
+            at += len(rows)
+        inverse = torch.cat(places).argsort()
+        for table in tables:
+            for some in torch.split(table, _AT_ONCE):  # in place: a copy would double the memory
+                some.copy_(some[:, inverse])
+        return [table.T for table in tables]
 
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
         """The values of every row of the residual stream.
@@ -100,17 +122,34 @@ class Shards:
         """
         width = self._residual[0].width if self._residual else 0
         whole = torch.empty(len(self._residual), self._n_sentences, width)
-        for layer, point in zip(whole, self._residual, strict=True):
-            for number in range(len(self._paths)):
-                rows, values = self._read(number, point, "mean")
-                layer[rows] = values.T
+        if not self._residual:
+            return whole
+        for rows, values in self.embedded():
+            whole[:, rows] = values
         return whole
 
-    def _read(self, number: int, point: HookSite, pooling: Pooling) -> tuple[Tensor, Tensor]:
-        """Sentences of a batch, and their values of one hook point as they were recorded."""
-        path, name = self._paths[number], _name(point, pooling)
+    def embedded(self) -> Iterator[tuple[Tensor, Float[Tensor, "layer batch d_model"]]]:
+        """The embeddings batch by batch: numbers of the sentences, and their rows.
+
+        Raises:
+            ArtifactError: a shard is missing or damaged.
+        """
+        wanted = [Columns(point, "mean", 0, point.width) for point in self._residual]
+        for number in range(len(self._paths)):
+            rows, parts = self._read(number, wanted)
+            yield rows, torch.stack([part.T for part in parts])
+
+    def _read(self, number: int, wanted: Sequence[Columns]) -> tuple[Tensor, list[Tensor]]:
+        """Sentences of a batch, and their values of some neurons as they were recorded."""
+        path = self._paths[number]
+        spans = {_named(own): slice(own.start, own.stop) for own in wanted}
+        known = self._verified[number]
+        new = [own for own in wanted if own.whole or _named(own) not in known]
+        whole = [*map(_named, new), *([] if number in self._rows else [_ROWS])]
         try:
-            tensors, facts = read_tensors(path, (_ROWS, name))
+            tensors, facts = read_tensors(
+                path, whole, {name: span for name, span in spans.items() if name not in whole}
+            )
         except ArtifactError as error:
             raise ArtifactError(f"{error}; the other shards are kept") from None
         if facts != self._facts(number):
@@ -118,12 +157,13 @@ class Shards:
                 f"{path} is batch {facts.get('batch')} of another recording, expected batch "
                 f"{number} of this one: delete it and run again; the other shards are kept"
             )
-        if not tensors[name].isfinite().all():
-            raise ArtifactError(
-                f"{path}: an activation of {point.layer_name} ({point.component}, {pooling}) is "
-                "not finite: delete it and run again; the other shards are kept"
-            )
-        return tensors[_ROWS], tensors[name]
+        for own in new:
+            _require_finite(path, own, tensors[name := _named(own)])
+            tensors[name] = tensors[name][spans[name]]
+        if number not in self._rows:
+            self._rows[number] = tensors[_ROWS].clone()  # no view of the file
+        known.update(spans)
+        return self._rows[number], [tensors[name] for name in spans]
 
     def _facts(self, number: int) -> dict[str, str]:
         return {"recording": self._recording, "batch": str(number)}
@@ -151,6 +191,19 @@ def _require_ours(folder: Path) -> None:
             raise ArtifactError(
                 f"{folder} holds {path.name!r}, which is no part of a recording: name a new folder"
             )
+
+
+def _require_finite(path: Path, own: Columns, values: Tensor) -> None:
+    if not values.isfinite().all():
+        point = own.point
+        raise ArtifactError(
+            f"{path}: an activation of {point.layer_name} ({point.component}, {own.pooling}) is "
+            "not finite: delete it and run again; the other shards are kept"
+        )
+
+
+def _named(own: Columns) -> str:
+    return _name(own.point, own.pooling)
 
 
 def _name(point: HookSite, pooling: Pooling) -> str:

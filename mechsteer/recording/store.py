@@ -1,11 +1,11 @@
-"""What was recorded of a corpus: pooled neurons and embeddings of every sentence."""
+"""Where a recording keeps its values: what a store does, and the stores in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -13,18 +13,29 @@ from torch import Tensor
 
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
-from mechsteer.model.identity import ModelIdentity
-from mechsteer.model.sites import HookSite, Site
-from mechsteer.recording.firing import firing_point
-from mechsteer.recording.reading import USUAL_TOKENS
+from mechsteer.model.sites import HookSite
 
 # values of the sentences of one batch, by hook point and pooling
 Pooled = Mapping[tuple[HookSite, Pooling], Shaped[Tensor, "batch width"]]
 
 
+class Columns(NamedTuple):
+    """Some neurons of one hook point under one pooling: those from ``start`` to before ``stop``."""
+
+    point: HookSite
+    pooling: Pooling
+    start: int
+    stop: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are all neurons of the hook point."""
+        return self.start == 0 and self.stop == self.point.width
+
+
 @runtime_checkable
 class Store(Protocol):
-    """Where a recording keeps its values: ``Memory`` here, or ``Shards`` on disk."""
+    """Where a recording keeps its values: ``Memory``, or ``Shards`` on disk."""
 
     def writing(self) -> AbstractContextManager[None]:
         """While batches are added: nobody else adds any."""
@@ -38,138 +49,15 @@ class Store(Protocol):
     def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
         """The values of one hook point."""
 
+    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence neuron"]]:
+        """The values of some neurons, read in one go; of each hook point and pooling one range."""
+        return [self.activations(own.point, own.pooling)[:, own.start : own.stop] for own in wanted]
+
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
         """The values of every row of the residual stream; no layers where none were recorded."""
 
 
-@dataclass(frozen=True)
-class Recording:
-    """Pooled activations of every sentence of a corpus, in the order of ``corpus.flatten()``.
-
-    Attributes:
-        site: which neurons.
-        pooling: what was recorded of each.
-        languages: canonical codes, which ``labels`` numbers.
-        labels: language of each sentence.
-        n_tokens: real tokens of each sentence.
-        points: the hook points of ``site`` that were recorded.
-        firing: whether it was recorded how often each neuron fires.
-        model: what was recorded.
-        sources: where each language's sentences came from.
-        n_truncated: sentences that were cut to the model's context.
-        batch_tokens: tokens of a batch at most, as they were chosen.
-    """
-
-    site: Site
-    pooling: tuple[Pooling, ...]
-    languages: tuple[str, ...]
-    labels: Int[Tensor, " sentence"]
-    n_tokens: Int[Tensor, " sentence"]
-    points: tuple[HookSite, ...]
-    firing: bool
-    model: ModelIdentity
-    sources: Mapping[str, str]
-    n_truncated: int
-    _store: Store
-    batch_tokens: int = USUAL_TOKENS
-
-    def activations(
-        self, point: HookSite | int, *, pooling: Pooling | None = None
-    ) -> Shaped[Tensor, "sentence neuron"]:
-        """One hook point's pooled activations, the transpose of contiguous ``[neuron, sentence]``.
-
-        From disk this reads one layer; nothing is kept.
-
-        Args:
-            point: a point of ``site``, or its number among them.
-            pooling: which of the recorded ones; the first by default.
-
-        Raises:
-            ArtifactError: that pooling or layer was not recorded, or a shard is missing or damaged.
-        """
-        how = pooling or self.pooling[0]
-        if how not in self.pooling:
-            raise ArtifactError(
-                f"{how!r} was not recorded, only {', '.join(self.pooling)}: "
-                f"record with pooling={how!r}"
-            )
-        return self._store.activations(self._recorded(point), how)
-
-    def fired(self, point: HookSite | int) -> Float[Tensor, "sentence neuron"]:
-        """Share of each sentence's real tokens at which each neuron of a hook point fired.
-
-        A neuron fires where ``act(gate) > 0``, that is ``hook_pre > 0``. Float32; times
-        ``n_tokens``, rounded, it is the exact number of tokens.
-
-        Raises:
-            ArtifactError: this was not recorded, or a shard is missing or damaged.
-        """
-        if not self.firing:
-            raise ArtifactError("how neurons fire was not recorded: record with firing=True")
-        return self._store.activations(firing_point(self._recorded(point)), "mean")
-
-    def _recorded(self, point: HookSite | int) -> HookSite:
-        found = self.site.points[point] if isinstance(point, int) else point
-        if found not in self.points:
-            known = ", ".join(dict.fromkeys(recorded.layer_name for recorded in self.points))
-            raise ArtifactError(f"{found.layer_name} was not recorded, only {known}")
-        return found
-
-    @property
-    def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
-        """Mean residual stream of each sentence: after the embedding, each block, the final norm.
-
-        Raises:
-            ArtifactError: embeddings were not recorded, or a shard is missing or damaged.
-        """
-        embeddings = self._store.embeddings()
-        if not len(embeddings):
-            raise ArtifactError("embeddings were not recorded: record with embeddings=True")
-        return embeddings
-
-    def with_sentences(self, language: str, other: Recording) -> Recording:
-        """This recording with as many other sentences in the place of a language's own.
-
-        Activations alone; embeddings and how neurons fire are those of neither and cannot be read.
-
-        Args:
-            language: whose sentences are replaced.
-            other: the sentences that replace them, in one language, whatever its name.
-
-        Raises:
-            ArtifactError: neurons, poolings or a model that differ, a language that was not
-                recorded, or another number of sentences.
-        """
-        number = self.languages.index(language) if language in self.languages else -1
-        rows = (self.labels == number).nonzero().flatten()
-        ours, theirs = ((r.site, r.pooling, r.points, r.model) for r in (self, other))
-        if ours != theirs or len(rows) != len(other.labels):
-            raise ArtifactError(
-                f"expected the same neurons of the same model on {len(rows)} sentences for "
-                f"{language}, got {other.site.name} ({', '.join(other.pooling)}) on "
-                f"{len(other.labels)}"
-            )
-        n_tokens = self.n_tokens.clone()
-        n_tokens[rows] = other.n_tokens
-        swapped = Swapped(self._store, other._store, rows)
-        return replace(self, n_tokens=n_tokens, firing=False, _store=swapped)
-
-    def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
-        """``embeddings`` of each language's sentences, in their order."""
-        return by_language(self.embeddings, self.labels, self.languages)
-
-
-def by_language(
-    embeddings: Float[Tensor, "layer sentence d_model"],
-    labels: Int[Tensor, " sentence"],
-    languages: Sequence[str],
-) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
-    """Divide embeddings by language, as views: a corpus keeps a language's sentences together."""
-    counts = torch.bincount(labels, minlength=len(languages)).tolist()
-    return dict(zip(languages, torch.split(embeddings, counts, dim=1), strict=True))
-
-
-class Memory:
+class Memory(Store):
     """Pooled values of a whole corpus, filled batch by batch.
 
     Neurons are kept neuron-major, which is what scoring reads; embeddings sentence-major.
@@ -211,7 +99,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Swapped:
+class Swapped(Store):
     """A store whose sentences ``rows`` are those of another; both are only read."""
 
     own: Store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from mechsteer.analysis.hubness import skewness
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import Experts, NeuronScores
+from mechsteer.model.sites import Site
 from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.measurements import Measurements
@@ -31,20 +33,12 @@ def experts_per_layer(
     languages have no experts, and no rows.
     """
     k = scores.resolve_k(k)
-    points = scores.site.points
-    layers = list(dict.fromkeys((point.stack, point.layer) for point in points))
-    numbers = [layers.index((point.stack, point.layer)) for point in points]
-    owner = np.repeat(numbers, [point.width for point in points])  # of each neuron
-    width = np.bincount(owner)
-    stack, layer = zip(*layers, strict=True)
+    stack, layer, owner = _layers(scores.site)
     frames = []
     for language, experts in _best(scores, k, how).items():
         ap = pd.Series(scores.ap[scores.row(language)].numpy()).groupby(owner)
         columns = {
-            "stack": stack,
-            "layer": layer,
-            "count": np.bincount(owner[experts.index.numpy()], minlength=len(layers)),
-            "random": width * (k / len(owner)),
+            **_counted(experts, stack, layer, owner),
             "ap_max": ap.max().to_numpy(),
             "ap_p99": ap.quantile(0.99).to_numpy(),
             "prevalence": scores.prevalence(language),
@@ -57,6 +51,32 @@ def experts_per_layer(
             columns["script_prevalence"] = own.prevalence(language)
         frames.append(pd.DataFrame({"language": language} | columns))
     return pd.concat(frames, ignore_index=True)
+
+
+def counts_of_experts(experts: Experts) -> pd.DataFrame:
+    """Experts of each layer: the first columns of ``experts_per_layer``, without those of AP."""
+    columns = _counted(experts, *_layers(experts.site))
+    return pd.DataFrame({"language": experts.language} | columns)
+
+
+def _layers(site: Site) -> tuple[list[str], list[int], np.ndarray]:
+    """Stack and number of every layer, and the layer of every neuron by its place in both."""
+    layers = list(dict.fromkeys((point.stack, point.layer) for point in site.points))
+    numbers = [layers.index((point.stack, point.layer)) for point in site.points]
+    owner = np.repeat(numbers, [point.width for point in site.points])
+    return [stack for stack, _ in layers], [layer for _, layer in layers], owner
+
+
+def _counted(
+    experts: Experts, stack: Sequence[str], layer: Sequence[int], owner: np.ndarray
+) -> dict[str, Any]:
+    """Experts in each layer, and how many as many random neurons give on average."""
+    return {
+        "stack": stack,
+        "layer": layer,
+        "count": np.bincount(owner[experts.index.numpy()], minlength=len(layer)),
+        "random": np.bincount(owner) * (len(experts) / len(owner)),
+    }
 
 
 def expert_overlap(

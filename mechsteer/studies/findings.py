@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from mechsteer.display import Displayed, count
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.places import Place, places
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, repr=False)
+class Study(Displayed):
     """What a study found.
 
     Attributes:
@@ -67,6 +69,26 @@ class Study:
         rows = rows[rows["metric"].isin(["retrieval_top1", "mexa"])]
         named = ["kind", "edit", "language", "k", "seed"]
         return rows[[*named, "layer", "metric", "value", "ci_low", "ci_high"]]
+
+    @property
+    def at_chosen(self) -> pd.DataFrame:
+        """Results without a dose, and those of each edit and its controls at the chosen one."""
+        doses = {(c.edit, c.language or "", c.k or 0, c.strength) for c in self.chosen}
+        told = self.results[["edit", "language", "k", "strength"]]
+        doses_told = told.itertuples(index=False, name=None)
+        chosen = np.array([dose in doses for dose in doses_told], dtype=bool)
+        return self.results[~self.results["kind"].isin(["edit", "random"]) | chosen]
+
+    def _line(self) -> str:
+        model = self.provenance.get("model", {}).get("name", "unnamed")
+        chosen = ", ".join(condition.label for condition in self.chosen) or "no edit of a dose"
+        sentences = count(self.n_sentences, "parallel sentence")
+        return f"{model}: {sentences}, best layer {self.best_layer}; {chosen}"
+
+    def _shown(self) -> pd.DataFrame:
+        """Top-1 over all ordered pairs at each of the places."""
+        rows = self.headline()
+        return rows[rows["metric"] == "retrieval_top1"]
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

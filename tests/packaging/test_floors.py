@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
-    {"errors", "machine", "progress"},
+    {"display", "errors", "machine", "memory", "progress"},
     {"kernels", "options"},
     {"artifacts", "corpus", "analysis"},
     {"model"},

@@ -190,17 +190,57 @@ def test_models_with_hooks_of_their_own_can_be_recorded_to_a_folder(
     record(bridge("xglm"), corpus, directory=tmp_path)
 
 
-def test_reading_a_layer_opens_only_that_layer(whole, monkeypatch) -> None:
-    asked = []
+@pytest.fixture
+def asked(monkeypatch) -> list[tuple[set[str], dict[str, slice]]]:
+    """What is read of shards: tensors that are read whole, and ranges of others."""
+    seen = []
     real = shards.read_tensors
 
-    def read(path, names):
-        asked.extend(names)
-        return real(path, names)
+    def read(path, names, ranges):
+        seen.append(({*names}, ranges))
+        return real(path, names, ranges)
 
     monkeypatch.setattr(shards, "read_tensors", read)
-    whole[0].activations(1, pooling="mean")
-    assert set(asked) == {"rows", "post.1.mean"}
+    return seen
+
+
+def test_reading_a_layer_opens_only_that_layer(bridge, corpus, whole, asked) -> None:
+    again = record(bridge("llama"), corpus, directory=whole[1], **OPTIONS)
+    again.activations(1, pooling="mean")
+    assert all(read == ({"rows", "post.1.mean"}, {}) for read in asked)
+
+
+def test_neurons_are_read_alone_once_their_tensor_was_verified(
+    bridge, corpus, whole, asked
+) -> None:
+    again = record(bridge("llama"), corpus, directory=whole[1], **OPTIONS)
+    width = again.points[0].width
+    for neurons in (range(3, 9), range(width - 2, width + 4), range(width - 2, width + 4)):
+        asked.clear()
+        found = again.columns(neurons, ("max", "mean"))
+        for how in ("max", "mean"):
+            every = torch.cat([whole[0].activations(i, pooling=how) for i in (0, 1)], dim=1)
+            assert torch.equal(torch.cat(found[how], dim=1), every[:, neurons])
+    ours = [read for read in asked if len(read[1]) > 1]
+    assert len(ours) == len(list(whole[1].glob("0*.safetensors")))  # each shard is opened once
+    assert all(
+        not names and {*ranges} == {f"post.{i}.{how}" for i in (0, 1) for how in ("max", "mean")}
+        for names, ranges in ours
+    )
+
+
+def test_damage_is_found_though_only_some_neurons_are_read(bridge, corpus, tmp_path) -> None:
+    recording = record(bridge("llama"), corpus, directory=tmp_path, **OPTIONS)
+    path = tmp_path / "00001.safetensors"
+    tensors, _ = artifacts.read_tensors(path)
+    data = path.read_bytes()
+    own = tensors["post.1.max"].numpy().tobytes()
+    at = data.index(own) + len(own) - 1  # of the last neuron, which nobody asks for
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    width = recording.points[0].width
+    recording.columns(range(width), ("max",))
+    with pytest.raises(ArtifactError, match=r"00001.*damaged: 'post\.1\.max'.*shards are kept"):
+        recording.columns(range(width, width + 1), ("max",))
 
 
 MEMORY = """

@@ -81,3 +81,16 @@ class Site:
         number = bisect_right(self.offsets, index) - 1
         point = self.points[number]
         return point.component, point.layer, index - self.offsets[number]
+
+    def spans(self, neurons: range) -> list[tuple[HookSite, int, int]]:
+        """Hook points of a range of flat numbers, each with its own first neuron and that after.
+
+        >>> site = Site("post", (HookSite("post", 0, "a", 3), HookSite("post", 1, "b", 5)))
+        >>> [(point.layer, start, stop) for point, start, stop in site.spans(range(2, 5))]
+        [(0, 2, 3), (1, 0, 2)]
+        """
+        found = [
+            (point, max(neurons.start - at, 0), min(neurons.stop - at, point.width))
+            for point, at in zip(self.points, self.offsets, strict=True)
+        ]
+        return [span for span in found if span[1] < span[2]]

@@ -1,0 +1,68 @@
+"""How much memory each stage takes: every formula stands here, and in the guide on scale.
+
+Bytes, from sizes alone, so that a plan can tell them before anything runs. ``N`` sentences, ``M``
+neurons, ``L`` languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+PROGRAM = 700 << 20
+"""Python, torch, transformers and numba, once a model has been run and neurons were scored."""
+USUAL = 4 * 10**9
+"""What a run may take by default, beside the weights of its model: 4 GB."""
+STATISTICS, MOMENTS = 7, 3
+"""Tables of the pooling that is scored, and of each recorded beside it."""
+
+
+def working(memory: int) -> int:
+    """What a budget leaves for values, beside the program: at least a quarter of it."""
+    return max(memory - PROGRAM, memory // 4)
+
+
+def scores_bytes(
+    n_neurons: int, n_languages: int, *, beside: int = 1, in_scripts: int | None = None
+) -> int:
+    """The tables of scores: ``4 M (L (7 + 3 beside) + 7 L_scripts)``.
+
+    Args:
+        n_neurons: of the site.
+        n_languages: that are scored.
+        beside: poolings recorded beside the one that is scored.
+        in_scripts: languages that are scored among those of their script too; all by default.
+    """
+    peers = n_languages if in_scripts is None else in_scripts
+    return 4 * n_neurons * (n_languages * (STATISTICS + MOMENTS * beside) + STATISTICS * peers)
+
+
+def scored_neuron_bytes(
+    n_sentences: int, itemsizes: Sequence[int], *, largest_script: int = 0
+) -> int:
+    """What one neuron of a block takes while it is scored.
+
+    ``N · Σ itemsize``, over the poolings, and a copy of the sentences of the largest script under
+    the pooling that is scored, the first.
+    """
+    return n_sentences * sum(itemsizes) + largest_script * itemsizes[0]
+
+
+def block_of_neurons(memory: int, neuron_bytes: int, scores: int) -> int:
+    """How many neurons are scored together: half of what a budget leaves beside the scores.
+
+    Never less than one. The other half is for what a sort and the copying of shards take.
+    """
+    left = max(working(memory) - scores, working(memory) // 4)
+    return max(1, left // 2 // neuron_bytes)
+
+
+def divided(n: int, most: int, at_least: int = 1) -> list[range]:
+    """``range(n)`` in as few equal parts of at most ``most`` as there can be, or ``at_least``.
+
+    >>> divided(10, 4), divided(10, 99, 3)
+    ([range(0, 4), range(4, 7), range(7, 10)], [range(0, 4), range(4, 7), range(7, 10)])
+    """
+    parts = min(n, max(-(-n // most), at_least))
+    ends = [number * n // parts for number in range(parts + 1)]
+    return [range(start, stop) for start, stop in pairwise(ends)]
