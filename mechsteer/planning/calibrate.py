@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -18,7 +19,6 @@ import torch
 from torch import Tensor
 
 from mechsteer.experts.compiling import compiling
-from mechsteer.kernels import Pooling
 from mechsteer.kernels import score as score_columns
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite
@@ -27,12 +27,13 @@ from mechsteer.recording.batches import BatchPlan
 from mechsteer.recording.passes import run_batch
 from mechsteer.recording.points import PointPoolings
 from mechsteer.recording.shards import Shards
+from mechsteer.recording.store import Columns
 from mechsteer.studies.measurements import Measurements, measure
 
 SECONDS = 8.0
 """After which no further turn over the batches begins."""
 _TURNS = 5
-_POINTS = 4  # that are read back
+_POINTS = 8  # that are read back
 _BATCHES = 4  # of equal shares of all tokens, the middle one of each
 _ACTIVATIONS = 1 << 22  # that are scored
 _SENTENCES = 1024  # a language, that are measured
@@ -62,6 +63,7 @@ def calibrate(subject: Subject, tokenising: Spent, sentences: int) -> Rates:
         recording, embedding, reading, rows = _passes(subject, Path(folder))
         keeping = _keeping(Path(folder) / "kept.safetensors")
     pair, language = measuring(rows, sentences)
+    call, neuron = scoring(subject.labels, subject.model.dtype)
     threads = torch.get_num_threads()
     where = f"{threads} thread{'s' * (threads > 1)}"
     device = subject.model.input_device
@@ -69,7 +71,8 @@ def calibrate(subject: Subject, tokenising: Spent, sentences: int) -> Rates:
         recording=recording,
         embedding=embedding,
         tokenising=tokenising,
-        scoring=scoring(subject.labels, subject.model.dtype),
+        calling=call,
+        scoring=neuron,
         reading=reading,
         pair=pair,
         language=language,
@@ -82,8 +85,7 @@ def _passes(subject: Subject, folder: Path) -> tuple[Curve, Curve, Spent, Tensor
     """Recording and embedding a token, reading a byte back, and embeddings of some sentences."""
     model, plan = subject.model, subject.plan
     numbers = middle_batches(plan)
-    total = sum(len(plan.batches[number]) for number in numbers)
-    store = Shards(folder / "0", len(numbers), total, inputs={}, residual=subject.residual)
+    store = _store(folder / "0", subject, numbers)
     embeds: PointPoolings = dict.fromkeys(subject.residual, ("mean",))
     seen: list[Tensor] = []
 
@@ -111,7 +113,7 @@ def _passes(subject: Subject, folder: Path) -> tuple[Curve, Curve, Spent, Tensor
     return (
         _curve(widths, each[: len(numbers)]),
         _curve(widths, each[len(numbers) :]),
-        _reading(store, subject),
+        _reading(folder / "0", subject, numbers),
         torch.cat(seen[: len(numbers)], dim=1),
     )
 
@@ -134,28 +136,39 @@ def _curve(widths: Sequence[int], tokens: Sequence[Spent]) -> Curve:
     return Curve(tuple(means), tuple(means.values()))
 
 
-def _reading(store: Shards, subject: Subject) -> Spent:
-    """A byte of recorded neurons: a few hook points are enough."""
-    wanted: list[tuple[HookSite, Pooling]] = [
-        (point, how)
+def _reading(folder: Path, subject: Subject, numbers: Sequence[int]) -> Spent:
+    """A byte of recorded neurons, read for the first time: a few hook points are enough."""
+    wanted = [
+        Columns(point, how, 0, point.width)
         for point, own in subject.read.items()
         for how in own
         if point not in subject.residual
     ][:_POINTS]
-    n_bytes = sum(store.activations(*own).nbytes for own in wanted)
-    (spent,) = in_turns([lambda: [store.activations(*own) for own in wanted]], 1.0)
+    store = partial(_store, folder, subject, numbers)
+    n_bytes = sum(own.nbytes for own in store().columns(wanted))
+    (spent,) = in_turns([lambda: store().columns(wanted)], 1.0)
     return spent * (1 / max(1, n_bytes))
 
 
-def scoring(labels: Tensor, dtype: torch.dtype) -> Spent:
-    """A neuron and sentence of the corpus: all statistics, for every language."""
+def _store(folder: Path, subject: Subject, numbers: Sequence[int]) -> Shards:
+    """A recording of some batches alone."""
+    sentences = sum(len(subject.plan.batches[number]) for number in numbers)
+    return Shards(folder, len(numbers), sentences, inputs={}, residual=subject.residual)
+
+
+def scoring(labels: Tensor, dtype: torch.dtype) -> tuple[Spent, Spent]:
+    """A call, and a neuron and sentence of the corpus: all statistics, for every language."""
     n = len(labels)
     neurons = max(1, _ACTIVATIONS // n)
     x = torch.randn(neurons, n, generator=torch.Generator().manual_seed(0)).to(dtype).T
     with compiling():
         score_columns(x[:, :1], labels)  # compiled before it is timed
-        (spent,) = in_turns([lambda: score_columns(x, labels)], 2.0)
-    return spent * (1 / (n * neurons))
+        one, all_ = in_turns(
+            [lambda: score_columns(x[:, :1], labels), lambda: score_columns(x, labels)], 2.0
+        )
+    more = Spent(max(0.0, all_.wall - one.wall), max(0.0, all_.processor - one.processor))
+    each = more if neurons > 1 else one
+    return one, each * (1 / (n * max(1, neurons - 1)))
 
 
 def measuring(rows: Tensor, sentences: int) -> tuple[Spent, Spent]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mechsteer.memory import (
+    PROGRAM,
+    USUAL,
+    block_of_neurons,
+    scored_neuron_bytes,
+    scores_bytes,
+)
 from mechsteer.planning.sizes import Sizes
 from mechsteer.planning.workload import Workload
-
-PROGRAM = 700 << 20
-"""Python, torch, transformers and numba, once a model has been run."""
-STATISTICS, MOMENTS = 7, 3
-"""Tables of the pooling that is scored, and of each recorded beside it."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,13 @@ class Footprint:
 
     @property
     def scores(self) -> int:
-        """``4 M (L (7 + 3 beside) + 7 L_scripts)``."""
-        languages, peers = len(self.dev.counts), self.dev.in_scripts[0]
-        tables = languages * (STATISTICS + MOMENTS * (len(self.itemsizes) - 1)) + STATISTICS * peers
-        return 4 * self.sizes.n_neurons * tables
+        """See ``mechsteer.memory.scores_bytes``."""
+        return scores_bytes(
+            self.sizes.n_neurons,
+            len(self.dev.counts),
+            beside=len(self.itemsizes) - 1,
+            in_scripts=self.dev.in_scripts[0],
+        )
 
     def state(self, work: Workload) -> int:
         """What is kept of one state: three truth values a layer, pair and sentence, distances."""
@@ -78,10 +83,12 @@ class Footprint:
         return PROGRAM + self.on_device + 2 * pooled
 
     def score(self) -> int:
-        """Peak memory of scoring: the model, one layer's activations and its sort, the scores."""
-        widest = max(self.sizes.widths)
-        layer = self.dev.n_sentences * widest * self.itemsizes[0]
-        return PROGRAM + self.sizes.weight_bytes + 3 * layer + 2 * self.scores
+        """Peak memory of scoring: the model, the scores, one block of neurons and its sort."""
+        each = scored_neuron_bytes(
+            self.dev.n_sentences, self.itemsizes, largest_script=self.dev.largest_script
+        )
+        neurons = min(self.sizes.n_neurons, block_of_neurons(USUAL, each, self.scores))
+        return PROGRAM + self.sizes.weight_bytes + self.scores + 2 * neurons * each
 
     def embed(self, work: Workload) -> int:
         """Peak memory of embedding a state: the model, one batch, the embeddings."""

@@ -27,13 +27,15 @@ def published(sizes: Sizes, dev: Workload, test: Workload, gpu: Device | None) -
     dtype = torch.bfloat16 if sizes.itemsize == 2 else torch.float32
     like = torch.randn(3, _ROWS, sizes.d_model, generator=torch.Generator().manual_seed(0)) + 1
     pair, language = measuring(like, max(test.counts.values()))
+    call, neuron = scoring(labels, dtype)
     rate, basis = _rate(sizes, gpu)
     curve = _curve(sizes, (dev, test), rate, gpu)
     return Rates(
         recording=curve,
         embedding=curve,
         tokenising=TOKENISING,
-        scoring=scoring(labels, dtype),
+        calling=call,
+        scoring=neuron,
         reading=READING,
         pair=pair,
         language=language,

@@ -55,6 +55,7 @@ class Rates:
         recording: a token's pass with pooled neurons, written to disk.
         embedding: a token's pass with embeddings alone.
         tokenising: a sentence.
+        calling: a call on some neurons of one layer.
         scoring: a neuron and sentence, all its statistics for all languages.
         reading: a byte of a recording, read back.
         pair: two languages at one layer, retrieval and distances both ways.
@@ -66,6 +67,7 @@ class Rates:
     recording: Curve
     embedding: Curve
     tokenising: Spent
+    calling: Spent
     scoring: Spent
     reading: Spent
     pair: Spent
@@ -93,8 +95,11 @@ class Rates:
             n_bytes: of the activations that are read back.
             ranks: processes that share the neurons.
         """
-        sorted_ = sizes.n_neurons * (work.n_sentences * (1 + beside) + work.in_scripts[1])
-        return (self.scoring * sorted_ + self.reading * n_bytes) * (1 / ranks)
+        groups, peers = work.scripts, work.in_scripts[1]
+        sorted_ = sizes.n_neurons * (work.n_sentences * (1 + beside) + peers)
+        calls = len(sizes.widths) * (1 + beside + groups)
+        every = self.scoring * sorted_ + self.reading * n_bytes + self.calling * calls
+        return every * (1 / ranks)
 
     def measure(self, n_languages: int, rows: int, n_bytes: int) -> Spent:
         """One state: every layer, every pair of languages; by one process."""

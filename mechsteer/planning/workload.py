@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,13 +62,30 @@ class Workload:
     @property
     def in_scripts(self) -> tuple[int, int]:
         """Languages that share their script with others, but not with all, and their sentences."""
-        members = Counter(script_of(language) for language in self.counts)
-        some = [
-            number
-            for language, number in self.counts.items()
-            if (script := script_of(language)) and 1 < members[script] < len(self.counts)
-        ]
+        some = [number for own in self._shared.values() for number in own]
         return len(some), sum(some)
+
+    @property
+    def scripts(self) -> int:
+        """Of languages that share theirs with others, but not with all."""
+        return len(self._shared)
+
+    @property
+    def largest_script(self) -> int:
+        """Sentences of the largest of these scripts."""
+        return max(map(sum, self._shared.values()), default=0)
+
+    @property
+    def _shared(self) -> dict[str, list[int]]:
+        """Sentences of each language of such a script."""
+        members: dict[str, list[int]] = {}
+        for language, number in self.counts.items():
+            members.setdefault(script_of(language) or "", []).append(number)
+        return {
+            script: own
+            for script, own in members.items()
+            if script and 1 < len(own) < len(self.counts)
+        }
 
     def of_rank(self, rank: int, ranks: int) -> Sequence[tuple[int, int]]:
         """The batches that one of some processes runs: every so manyth."""
