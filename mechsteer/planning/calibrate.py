@@ -61,7 +61,7 @@ def calibrate(subject: Subject, tokenising: Spent, sentences: int) -> Rates:
     """
     with TemporaryDirectory(prefix="mechsteer-plan-") as folder:
         recording, embedding, reading, rows = _passes(subject, Path(folder))
-        keeping = _keeping(Path(folder) / "kept.safetensors")
+        filing, keeping = _keeping(Path(folder) / "kept.safetensors")
     pair, language = measuring(rows, sentences)
     call, neuron = scoring(subject.labels, subject.model.dtype)
     threads = torch.get_num_threads()
@@ -76,6 +76,7 @@ def calibrate(subject: Subject, tokenising: Spent, sentences: int) -> Rates:
         reading=reading,
         pair=pair,
         language=language,
+        filing=filing,
         keeping=keeping,
         basis=f"measured here ({where if device.type == 'cpu' else device})",
     )
@@ -103,8 +104,8 @@ def _passes(subject: Subject, folder: Path) -> tuple[Curve, Curve, Spent, Tensor
     run_batch(model, embeds, plan.batch(len(plan.batches) - 1).to(model.input_device))  # warm
     places = range(len(numbers))
     parts: list[Callable[[], None]] = [
-        *(lambda place=place: record(place) for place in places),  # type: ignore[misc]
-        *(lambda place=place: embed(place) for place in places),  # type: ignore[misc]
+        *(lambda place=place: record(place) for place in places),
+        *(lambda place=place: embed(place) for place in places),
     ]
     spent = in_turns(parts, SECONDS)
     tokens = [len(plan.batches[n]) * plan.lengths[plan.batches[n][0]] for n in numbers]
@@ -166,8 +167,7 @@ def scoring(labels: Tensor, dtype: torch.dtype) -> tuple[Spent, Spent]:
         one, all_ = in_turns(
             [lambda: score_columns(x[:, :1], labels), lambda: score_columns(x, labels)], 2.0
         )
-    more = Spent(max(0.0, all_.wall - one.wall), max(0.0, all_.processor - one.processor))
-    each = more if neurons > 1 else one
+    each = one.until(all_) if neurons > 1 else one
     return one, each * (1 / (n * max(1, neurons - 1)))
 
 
@@ -188,31 +188,25 @@ def measuring(rows: Tensor, sentences: int) -> tuple[Spent, Spent]:
         f"l{i}": mean + spread * (meaning + torch.randn(shape, generator=draws)) / 2**0.5
         for i in range(4)
     }
-    two = dict(list(texts.items())[:2])
-    few, many = in_turns([lambda: measure(two), lambda: measure(texts)], 3.0)
-    # two languages are one pair, four are six
-    pairs, languages = zip(
-        *(_solved(a, b) for a, b in ((few.wall, many.wall), (few.processor, many.processor))),
-        strict=True,
-    )
-    scale = sentences / n
-    pair, language = Spent(*pairs) * (1 / len(some)), Spent(*languages) * (1 / len(some))
-    return pair * scale**2, language * scale
+    first = dict(list(texts.items())[:2])
+    two, four = in_turns([lambda: measure(first), lambda: measure(texts)], 3.0)
+    pair = (two * 2).until(four) * (1 / 4)  # two languages are one pair, four are six
+    language = pair.until(two) * (1 / 2)
+    scale, each = sentences / n, 1 / len(some)
+    return pair * (each * scale**2), language * (each * scale)
 
 
-def _solved(two: float, four: float) -> tuple[float, float]:
-    """What a pair takes and what a language takes, from two and four languages together."""
-    pair = max(0.0, (four - 2 * two) / 4)
-    return pair, max(0.0, (two - pair) / 2)
+def _keeping(path: Path) -> tuple[Spent, Spent]:
+    """A file of what was measured, and a byte of it: hashed and written."""
+    few, many = (_kept(sentences) for sentences in (1, _BYTES // 12))
+    one, all_ = in_turns([lambda: few.save(path, ""), lambda: many.save(path, "")], 1.0)
+    return one, one.until(all_) * (1 / _BYTES)
 
 
-def _keeping(path: Path) -> Spent:
-    """A byte of what was measured, hashed and written."""
-    hits = torch.zeros(3, 1, 2, 2, _BYTES // 12, dtype=torch.bool)
+def _kept(sentences: int) -> Measurements:
+    top1, margin, mexa = (torch.zeros(1, 2, 2, sentences, dtype=torch.bool) for _ in range(3))
     one, some, more = torch.zeros(1), torch.zeros(1, 2), torch.zeros(1, 2, 2)
-    kept = Measurements(*(own.clone() for own in hits), one, some, more)
-    (spent,) = in_turns([lambda: kept.save(path, "")], 1.0)
-    return spent * (1 / _BYTES)
+    return Measurements(top1, margin, mexa, one, some, more)
 
 
 def in_turns(parts: Sequence[Callable[[], Any]], seconds: float) -> list[Spent]:

@@ -208,11 +208,12 @@ def _room(
     here = gpu is None
     free = available_memory() // ranks if here else None
     if disk is None and (here or directory is not None):
-        disk = shutil.disk_usage(_existing(directory or Path())).free
+        disk = free_disk(directory or Path())
     return {"memory": free if memory is None else memory, "disk": disk}
 
 
-def _existing(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
+def free_disk(folder: Path) -> int:
+    """Bytes that are free where a folder lies, or will lie."""
     whole = folder.absolute()
-    return next(place for place in (whole, *whole.parents) if place.is_dir())
+    place = next(place for place in (whole, *whole.parents) if place.is_dir())
+    return shutil.disk_usage(place).free

@@ -21,6 +21,10 @@ class Spent:
     def __add__(self, other: Spent) -> Spent:
         return Spent(self.wall + other.wall, self.processor + other.processor)
 
+    def until(self, other: Spent) -> Spent:
+        """How much more the other is; never less than nothing."""
+        return Spent(max(0.0, other.wall - self.wall), max(0.0, other.processor - self.processor))
+
     def __mul__(self, times: float) -> Spent:
         return Spent(self.wall * times, self.processor * times)
 
@@ -60,6 +64,7 @@ class Rates:
         reading: a byte of a recording, read back.
         pair: two languages at one layer, retrieval and distances both ways.
         language: one language at one layer.
+        filing: a file of what was measured.
         keeping: a byte of what was measured, hashed and written.
         basis: where they come from, in words.
     """
@@ -72,6 +77,7 @@ class Rates:
     reading: Spent
     pair: Spent
     language: Spent
+    filing: Spent
     keeping: Spent
     basis: str
 
@@ -105,7 +111,7 @@ class Rates:
         """One state: every layer, every pair of languages; by one process."""
         pairs = n_languages * (n_languages - 1) // 2
         layer = self.pair * pairs + self.language * n_languages
-        return layer * rows + self.keeping * n_bytes
+        return layer * rows + self.filing + self.keeping * n_bytes
 
     def _pass(self, curve: Curve, work: Workload, ranks: int) -> Spent:
         parts = [curve.total(work.of_rank(rank, ranks)) for rank in range(ranks)]

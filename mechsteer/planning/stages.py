@@ -84,8 +84,8 @@ def _measured(means: Means, work: Workload, share: float) -> Spent:
     rates, rows = means.rates, means.footprint.sizes.rows
     same = max(work.counts.values()) * share / max(means.test.counts.values())
     kept = means.footprint.state(work) * share
-    one = rates.measure(len(work.counts), rows, 0)
-    return one * same**2 + rates.keeping * kept
+    pairs = rates.measure(len(work.counts), rows, 0)
+    return pairs * same**2 + rates.keeping * kept
 
 
 def _whole(means: Means, stages: list[Stage], *, parallel: bool) -> Stage:
@@ -136,15 +136,16 @@ def shortages(
         )
     worst = max(stages, key=lambda stage: stage.memory)
     if memory is not None and worst.memory > memory:
-        rank = "each of them " if ranks > 1 else ""
+        each = " in every rank" if ranks > 1 else ""
         yield (
-            f"{in_bytes(memory)} of memory are there, and {worst.name!r} {rank}takes "
-            f"{in_bytes(worst.memory)}: take fewer sentences (--limit) or languages, or more memory"
+            f"{in_bytes(memory)} of memory are there, and {worst.name!r} takes "
+            f"{in_bytes(worst.memory)}{each}: take fewer sentences (--limit) "
+            "or languages, or more memory"
         )
     if disk is not None and stages[-1].disk > disk:
         yield (
             f"{in_bytes(disk)} of disk are there, and the run leaves {in_bytes(stages[-1].disk)}: "
-            "take fewer sentences (--limit), no --also-pooling, or another disk with -o"
+            "take fewer sentences (--limit) or languages, or another disk (-o)"
         )
 
 

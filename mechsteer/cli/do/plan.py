@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import read_text
@@ -32,7 +32,7 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
     names = {field.name for kind in (ScoreOptions, StudyOptions) for field in fields(kind)}
     options = {name: getattr(request, name) for name in sorted(names)}
     options["targets"] = tuple(canonical(code) for code in request.targets)
-    return plan(
+    made = plan(
         _source(model, request),
         corpus,
         test=_test(request, corpus),
@@ -44,6 +44,7 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
         dtype=DTYPES.get(request.dtype or ""),
         **options,
     )
+    return replace(made, model=model)
 
 
 def _source(model: str, request: PlanRequest) -> ModelLike:

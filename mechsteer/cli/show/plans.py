@@ -17,7 +17,7 @@ def print_plan(plan: Plan) -> None:
     import pandas as pd
     from rich.console import Console
 
-    from mechsteer.planning.stages import in_bytes
+    from mechsteer.planning.stages import MEASURED, in_bytes
 
     say = Console(markup=False, highlight=False).print
     rows = [
@@ -26,9 +26,9 @@ def print_plan(plan: Plan) -> None:
             "time": in_time(stage.seconds),
             "processor": in_time(stage.processor_seconds),
             "operations": in_flops(stage.flops),
-            "memory a rank": in_bytes(stage.memory),
+            "memory": in_bytes(stage.memory),
             "disk": in_bytes(stage.disk) if stage.disk else "",
-            "from": stage.basis.partition(":")[0].partition(" (")[0],
+            "": "simulated" if stage.basis.startswith("simulated") else "",
         }
         for stage in plan.stages
     ]
@@ -47,9 +47,11 @@ def print_plan(plan: Plan) -> None:
         f"{plan.parameters:,} parameters, {plan.neurons:,} neurons, {plan.states} states, "
         f"{in_bytes(plan.disk)} on disk, {in_bytes(plan.memory)} of memory a rank at most"
     )
-    for basis in dict.fromkeys(stage.basis for stage in plan.stages):
-        say(f"{basis}" + (": scoring and measuring, on this processor" if _short(basis) else ""))
-    say("loading the model, tables and figures come on top")
+    bases = dict.fromkeys(stage.basis for stage in plan.stages)
+    say("; ".join(basis for basis in bases if basis != MEASURED or len(bases) == 1))
+    if any(basis.startswith("simulated") for basis in bases):
+        say("scoring and measuring are the processor's work: told from this one, measured")
+    say("loading the model, tables and figures come on top; memory is that of one rank")
 
 
 def in_time(seconds: float) -> str:
@@ -81,7 +83,3 @@ def in_flops(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {unit}"
     return f"{number / 1e6:.3g} MFLOP" if number else ""
-
-
-def _short(basis: str) -> bool:
-    return basis == "measured here"
