@@ -8,7 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
-from mechsteer.options.memory import memory_option
+from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
@@ -103,6 +103,9 @@ class PlanRequest(ScoreRequest, StudyOptions):
         None, "Plan for this device by its published rates: H100, A100, L4, …",
         word("the name of a device"), flag="--gpu",
     )  # fmt: skip
+    disk: int | str | None = option(
+        None, "What may be written; what is free where -o lies by default.", SIZE, flag="--disk"
+    )
     ranks: int = option(
         1, "Processes that share the work, a device each.", whole(1), flag="--ranks", read=int
     )

@@ -8,6 +8,8 @@ from mechsteer.memory import (
     PROGRAM,
     USUAL,
     block_of_neurons,
+    embeddings_bytes,
+    room,
     scored_neuron_bytes,
     scores_bytes,
 )
@@ -23,11 +25,15 @@ class Footprint:
         sizes: of the model.
         dev: text that is recorded and scored.
         itemsizes: bytes of a pooled value, of the pooling that is scored first: 4 of means.
+        memory: what values may take, beside the weights (``--memory``).
+        on_device: whether weights and activations are in a device's memory, not in the program's.
     """
 
     sizes: Sizes
     dev: Workload
     itemsizes: tuple[int, ...]
+    memory: int = USUAL
+    on_device: bool = False
 
     @property
     def activations(self) -> int:
@@ -36,7 +42,7 @@ class Footprint:
 
     def embeddings(self, work: Workload) -> int:
         """Of a corpus at every row of the residual stream, float32: ``4 N rows d_model``."""
-        return 4 * work.n_sentences * self.sizes.rows * self.sizes.d_model
+        return embeddings_bytes(work.n_sentences, self.sizes.rows, self.sizes.d_model)
 
     @property
     def recording(self) -> int:
@@ -71,8 +77,8 @@ class Footprint:
         return numbers * sizes.itemsize
 
     @property
-    def on_device(self) -> int:
-        """What a device holds while a batch runs: weights and activations."""
+    def device(self) -> int:
+        """What the device of the model holds while a batch runs: weights and activations."""
         return self.sizes.weight_bytes + self.batch(self.dev)
 
     def record(self) -> int:
@@ -80,22 +86,31 @@ class Footprint:
         rows = self.dev.largest[0]
         pooled = rows * (self.sizes.n_neurons * sum(self.itemsizes))
         pooled += rows * 4 * self.sizes.rows * self.sizes.d_model
-        return PROGRAM + self.on_device + 2 * pooled
+        return self._beside(2 * pooled, self.dev)
 
     def score(self) -> int:
         """Peak memory of scoring: the model, the scores, one block of neurons and its sort."""
         each = scored_neuron_bytes(
             self.dev.n_sentences, self.itemsizes, largest_script=self.dev.largest_script
         )
-        neurons = min(self.sizes.n_neurons, block_of_neurons(USUAL, each, self.scores))
-        return PROGRAM + self.sizes.weight_bytes + self.scores + 2 * neurons * each
+        most = block_of_neurons(self.memory, each, self.scores)
+        return self._beside(self.scores + 2 * min(self.sizes.n_neurons, most) * each)
 
     def embed(self, work: Workload) -> int:
-        """Peak memory of embedding a state: the model, one batch, the embeddings."""
-        return PROGRAM + self.sizes.weight_bytes + self.batch(work) + self.embeddings(work)
+        """Peak memory of embedding a state: the model, one batch, the embeddings that fit."""
+        return self._beside(self._held(work), work)
 
     def measure(self, work: Workload) -> int:
-        """Peak memory of measuring a state: embeddings, directions of a layer, what is kept."""
-        layer = 12 * work.n_sentences * self.sizes.d_model
-        model = PROGRAM + self.sizes.weight_bytes
-        return model + self.embeddings(work) + layer + 2 * self.state(work)
+        """Peak memory of measuring a state: embeddings and directions that fit, what is kept."""
+        layer = min(12 * work.n_sentences * self.sizes.d_model, room(self.memory))
+        return self._beside(self._held(work) + layer + 2 * self.state(work))
+
+    def _held(self, work: Workload) -> int:
+        """Embeddings in memory: what exceeds ``mechsteer.memory.room`` stays on the disk."""
+        return min(self.embeddings(work), room(self.memory))
+
+    def _beside(self, values: int, run: Workload | None = None) -> int:
+        """Values with the program, and the model and a batch of it where they are in memory."""
+        model = 0 if self.on_device else self.sizes.weight_bytes
+        batch = 0 if self.on_device or run is None else self.batch(run)
+        return PROGRAM + model + batch + values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,20 @@ import torch
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import all_poolings
-from mechsteer.machine import available_memory
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
+from mechsteer.options.memory import memory_bytes
 from mechsteer.planning.calibrate import Subject, calibrate
 from mechsteer.planning.devices import Device, device
 from mechsteer.planning.footprint import Footprint
 from mechsteer.planning.published import published
 from mechsteer.planning.rates import Rates, Spent
 from mechsteer.planning.record import Plan
+from mechsteer.planning.shortages import Room, shortages
 from mechsteer.planning.sizes import Sizes, declared_sizes, is_configuration, sizes_of
-from mechsteer.planning.stages import Means, shortages, stages_of
+from mechsteer.planning.stages import Means, stages_of
 from mechsteer.planning.states import given_states, states_of
 from mechsteer.planning.workload import Workload, counted, estimated, tokenizer_or_none
 from mechsteer.recording.batch_size import fitted
@@ -47,8 +47,7 @@ def plan(
     states: int | None = None,
     gpu: str | None = None,
     ranks: int = 1,
-    memory: int | None = None,
-    disk: int | None = None,
+    disk: int | str | None = None,
     directory: Path | None = None,
     dtype: torch.dtype | None = None,
     **options: Any,
@@ -68,8 +67,6 @@ def plan(
         states: how many states are measured, instead of what the options of a study come to.
         gpu: a device that the model will run on, by name, see ``mechsteer.planning.devices``.
         ranks: processes that share the work.
-        memory: bytes that a process may take; what is free here by default, unless ``gpu`` names
-            another machine.
         disk: bytes that may be written; what is free where ``directory`` lies by default, unless
             ``gpu`` names another machine.
         directory: where the run will be kept; the current folder by default.
@@ -90,10 +87,16 @@ def plan(
     n_dev = max(found.dev.counts.values())
     count = len(found.dev.counts)
     tried = given_states(states) if states else states_of(wanted, n_edits, count, n_dev)
-    footprint = Footprint(found.sizes, found.dev, _itemsizes(found.sizes, scoring))
+    footprint = Footprint(
+        found.sizes,
+        found.dev,
+        _itemsizes(found.sizes, scoring),
+        memory=memory_bytes(scoring.memory),
+        on_device=found.device != "cpu",
+    )
     means = Means(footprint, found.rates, found.dev, found.test, tried, ranks)
     stages = stages_of(means, parallel=asked.test is not None)
-    room = _room(there, memory, disk, directory, ranks)
+    room = Room.of(there, disk, directory, ranks)
     return Plan(
         model=found.sizes.name,
         device=found.device,
@@ -108,7 +111,7 @@ def plan(
         parameters=found.sizes.parameters,
         states=tried.embedded + tried.applied if asked.test is not None else 0,
         stages=stages,
-        shortages=tuple(shortages(stages, footprint, there, ranks=ranks, **room)),
+        shortages=tuple(shortages(stages, footprint, room)),
     )
 
 
@@ -199,21 +202,3 @@ def _divided(model: Model, corpus: LabelledCorpus, scoring: ScoreOptions) -> Bat
     tokenizer = model.plain_tokenizer
     context, n_words = model.context_length(tokenizer), model.n_words
     return plan_batches(corpus, tokenizer, scoring.reading, context=context, n_words=n_words)
-
-
-def _room(
-    gpu: Device | None, memory: int | None, disk: int | None, directory: Path | None, ranks: int
-) -> dict[str, int | None]:
-    """What a process may take and what may be written: what is free here, if it runs here."""
-    here = gpu is None
-    free = available_memory() // ranks if here else None
-    if disk is None and (here or directory is not None):
-        disk = free_disk(directory or Path())
-    return {"memory": free if memory is None else memory, "disk": disk}
-
-
-def free_disk(folder: Path) -> int:
-    """Bytes that are free where a folder lies, or will lie."""
-    whole = folder.absolute()
-    place = next(place for place in (whole, *whole.parents) if place.is_dir())
-    return shutil.disk_usage(place).free

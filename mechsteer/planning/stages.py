@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from mechsteer.planning.devices import Device
 from mechsteer.planning.footprint import Footprint
 from mechsteer.planning.rates import Rates, Spent
 from mechsteer.planning.record import Stage
@@ -107,55 +106,3 @@ def _whole(means: Means, stages: list[Stage], *, parallel: bool) -> Stage:
 
 def _stage(name: str, spent: Spent, basis: str, **amounts: int) -> Stage:
     return Stage(name, spent.wall, spent.processor, basis=basis, **amounts)
-
-
-def shortages(
-    stages: tuple[Stage, ...],
-    footprint: Footprint,
-    gpu: Device | None,
-    *,
-    memory: int | None,
-    disk: int | None,
-    ranks: int,
-) -> Iterator[str]:
-    """What there is too little of, the worst first, with what to do.
-
-    Args:
-        stages: of the run.
-        footprint: bytes.
-        gpu: the device that the model runs on; None for a processor.
-        memory: bytes that a process may take; None where that is not known.
-        disk: bytes that may be written; None where that is not known.
-        ranks: processes.
-    """
-    if gpu is not None and (needed := footprint.on_device) > gpu.memory:
-        yield (
-            f"{gpu.name} has {in_bytes(gpu.memory)} of memory, and the weights and one batch take "
-            f"{in_bytes(needed)}: name a larger device, a smaller --batch-tokens, or share the "
-            "model between devices"
-        )
-    worst = max(stages, key=lambda stage: stage.memory)
-    if memory is not None and worst.memory > memory:
-        each = " in every rank" if ranks > 1 else ""
-        yield (
-            f"{in_bytes(memory)} of memory are there, and {worst.name!r} takes "
-            f"{in_bytes(worst.memory)}{each}: take fewer sentences (--limit) "
-            "or languages, or more memory"
-        )
-    if disk is not None and stages[-1].disk > disk:
-        yield (
-            f"{in_bytes(disk)} of disk are there, and the run leaves {in_bytes(stages[-1].disk)}: "
-            "take fewer sentences (--limit) or languages, or another disk (-o)"
-        )
-
-
-def in_bytes(number: float) -> str:
-    """Bytes in the unit that fits.
-
-    >>> in_bytes(8.1e9), in_bytes(2_500_000), in_bytes(12)
-    ('8.1 GB', '2.5 MB', '12 bytes')
-    """
-    for unit, size in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.0f} bytes"

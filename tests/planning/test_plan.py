@@ -14,6 +14,7 @@ import mechsteer as ms
 from mechsteer.cli import cli
 from mechsteer.errors import MechsteerError
 from mechsteer.planning import plan as planning
+from mechsteer.planning import shortages as short
 from mechsteer.planning.record import Plan
 from mechsteer.recording import record
 from mechsteer.studies.measurements import measure
@@ -127,8 +128,8 @@ def small(monkeypatch: Any) -> Iterator[Callable[..., None]]:
     """A machine with so much of memory and disk."""
 
     def give(*, memory: int = 1 << 40, disk: int = 1 << 40) -> None:
-        monkeypatch.setattr(planning, "available_memory", lambda: memory)
-        monkeypatch.setattr(planning, "free_disk", lambda folder: disk)
+        monkeypatch.setattr(short, "available_memory", lambda: memory)
+        monkeypatch.setattr(short, "free_disk", lambda folder: disk)
 
     yield give
 
@@ -136,13 +137,11 @@ def small(monkeypatch: Any) -> Iterator[Callable[..., None]]:
 @pytest.mark.parametrize(
     ("room", "options", "expected"),
     [
-        ({"disk": 1000}, {}, r"1 kB of disk are there, and the run leaves \d+\.?\d* kB"),
-        ({"memory": 10**6}, {}, r"1 MB of memory are there, and '.*' takes \d+ MB: take"),
-        (
-            {"memory": 10**9},
-            {"ranks": 2},
-            r"500 MB of memory are there, and '.*' takes \d+ MB in every rank",
-        ),
+        ({"disk": 1000}, {}, r"1 kB of disk are free, and the run leaves \d+\.?\d* kB: take"),
+        ({}, {"disk": "1MB", "states": 900}, r"1 MB of disk are free, and the run leaves \d"),
+        ({"memory": 10**6}, {}, r"1 MB of memory are free, and '.*' takes \d+ MB: give --memory"),
+        ({"memory": 10**9}, {"ranks": 2}, r"1 GB of memory are free, .* takes [\d.]+ GB in 2 rank"),
+        ({}, {"memory": "700MB"}, r"--memory is 700 MB, and '.*' takes \d+ MB beside the model"),
     ],
 )
 def test_what_falls_short_is_refused_in_one_line(  # noqa: PLR0917
@@ -152,9 +151,9 @@ def test_what_falls_short_is_refused_in_one_line(  # noqa: PLR0917
     folder = checkpoint("llama")
     with pytest.MonkeyPatch.context() as patch:  # as if there were no weights
         patch.setattr(planning, "is_configuration", lambda source: True)
-        short = ms.plan(folder, text, states=1, **options)
+        lacking = ms.plan(folder, text, **{"states": 1} | options)
     with pytest.raises(MechsteerError, match=expected):
-        short.require_room()
+        lacking.require_room()
 
 
 def test_a_device_too_small_for_the_model_is_refused(text: Any) -> None:

@@ -40,6 +40,7 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
         states=request.states,
         gpu=request.gpu,
         ranks=request.ranks,
+        disk=request.disk,
         directory=output,
         dtype=DTYPES.get(request.dtype or ""),
         **options,

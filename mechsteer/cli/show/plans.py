@@ -17,7 +17,8 @@ def print_plan(plan: Plan) -> None:
     import pandas as pd
     from rich.console import Console
 
-    from mechsteer.planning.stages import MEASURED, in_bytes
+    from mechsteer.planning.amounts import in_bytes
+    from mechsteer.planning.stages import MEASURED
 
     say = Console(markup=False, highlight=False).print
     rows = [
