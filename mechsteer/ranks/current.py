@@ -15,9 +15,11 @@ from datetime import timedelta
 from typing import Any
 
 from mechsteer.errors import MechsteerError
-from mechsteer.ranks.group import ONE, OtherRankError, Ranks
+from mechsteer.ranks.group import ENDED, ONE, OtherRankError, Ranks
 
-_LONGEST = timedelta(days=7)  # one rank may be busy while others wait; a dead one is noticed at once
+_LONGEST = timedelta(
+    days=7
+)  # one rank may be busy while others wait; a dead one is noticed at once
 _TO_START = timedelta(minutes=10)
 _ACTING: ContextVar[Ranks | None] = ContextVar("acting", default=None)
 
@@ -56,24 +58,36 @@ def alone() -> Iterator[None]:
         yield
 
 
+def claimed(what: str) -> bool:
+    """Whether no rank has claimed something before this one; True where they cannot be asked."""
+    try:
+        return int(_store()[0].add(f"mechsteer {what}", 1)) == 1
+    except Exception:  # the launcher is gone, or never was
+        return True
+
+
+@functools.cache
+def _store() -> tuple[Any, int, int]:
+    """Where all ranks find each other, with the number of this one and how many there are."""
+    import torch.distributed as dist
+
+    found: tuple[Any, int, int] = next(dist.rendezvous("env://", timeout=_TO_START))
+    return found
+
+
 @functools.cache
 def _joined() -> Ranks:
     """Meet the others once; where the script has made a process group already, beside it."""
     import torch.distributed as dist
 
     try:
-        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         if dist.is_initialized():
             group = dist.new_group(backend="gloo", timeout=_LONGEST)
+            rank, size = dist.get_rank(), dist.get_world_size()
         else:
-            store, rank, size = next(dist.rendezvous("env://", timeout=_TO_START))
-            dist.init_process_group(
-                "gloo",
-                store=dist.PrefixStore("mechsteer", store),
-                rank=rank,
-                world_size=size,
-                timeout=_LONGEST,
-            )
+            store, rank, size = _store()
+            own = dist.PrefixStore("mechsteer", store)
+            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=_LONGEST)
             group = None
     except (KeyError, ValueError, RuntimeError) as error:
         raise MechsteerError(
@@ -86,7 +100,7 @@ def _joined() -> Ranks:
         try:
             dist.all_gather_object(found, value, group=group)
         except RuntimeError as error:  # its connection is closed
-            raise OtherRankError(f"another rank has ended ({error})") from error
+            raise OtherRankError(ENDED) from error
         return found
 
     return Ranks(rank, size, exchange)

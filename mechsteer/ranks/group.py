@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 from mechsteer.errors import MechsteerError, presentable, shown
 
 Item = TypeVar("Item")
+ENDED = (
+    "another rank has ended before its work was done: run the same command again, with as many "
+    "ranks as you like, and it takes up where they stopped"
+)
 _KNOWN = "_known_to_all_ranks"  # marks an error
 Exchange = Callable[[object], list[Any]]
 """Gives every rank what each of them brought, in their order; returns when all have come."""
@@ -76,19 +80,6 @@ class Ranks:
         """What rank 0 has of something, for all: a list of files that others may be adding to."""
         found: Item = self.gather(what, value if self.first else None)[0]
         return found
-
-    def require_same(self, what: str, value: Any) -> None:
-        """Refuse ranks that differ in what must be equal.
-
-        Raises:
-            MechsteerError: they do; the first rank that differs, and how, is named.
-        """
-        for rank, other in enumerate(said := self.gather(what, value)):
-            if other != said[0]:
-                raise MechsteerError(
-                    f"the ranks have not the same {what}: rank 0 has {shown(said[0])}, rank {rank} "
-                    f"{shown(other)}"
-                )
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
