@@ -25,6 +25,7 @@ FLOORS = (
     {"plots"},
     {"reporting"},
     {"throughput"},
+    {"planning"},
     {"cli"},
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
