@@ -13,7 +13,7 @@ PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
     {"display", "errors", "machine", "memory", "progress"},
-    {"kernels", "options"},
+    {"kernels", "options", "ranks"},
     {"artifacts", "corpus", "analysis"},
     {"model", "typology"},
     {"recording"},
