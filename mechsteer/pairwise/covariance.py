@@ -46,7 +46,10 @@ class Covariance:
         gram = (self.members.T @ self.members).toarray()
         inner = np.eye(len(roots)) + roots[:, None] * gram * roots
         seen = roots[:, None] * (self.members.T @ values)
-        return values - self.members @ (roots[:, None] * cho_solve(cho_factor(inner), seen))
+        solved: Float[np.ndarray, "pair column"] = values - self.members @ (
+            roots[:, None] * cho_solve(cho_factor(inner), seen)
+        )
+        return solved
 
     def times(self, values: Float[np.ndarray, "pair column"]) -> Float[np.ndarray, "pair column"]:
         """``V values``."""

@@ -162,8 +162,9 @@ class _Nulls:
         width = len(self.inverse)
         own = self.gram[:width, width:]
         fitted = (own * self.coefficients).sum(0)
-        left: Float[np.ndarray, " response"] = np.diag(self.gram)[width:] - fitted
-        return np.maximum(left, np.finfo(float).tiny)
+        left = np.diag(self.gram)[width:] - fitted
+        least: Float[np.ndarray, " response"] = np.maximum(left, np.finfo(float).tiny)
+        return least
 
     def observed(
         self,

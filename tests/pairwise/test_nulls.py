@@ -10,8 +10,8 @@ from mechsteer.pairwise import crossed, mantel, mrm, partial_mantel
 from tests.pairwise.planted import of_languages
 from tests.shape_checks import unchecked
 
-SIMULATIONS, N = 100, 12
-LIMIT = 0.11  # of true 5 %, one series in a hundred has more
+SIMULATIONS, N = 40, 12
+LIMIT = 0.15  # of true 5 %, one series in a hundred has more
 
 
 def test_false_positives_stay_rare_where_those_of_pearson_do_not() -> None:
@@ -37,11 +37,11 @@ def test_false_positives_stay_rare_where_those_of_pearson_do_not() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.95])
 def test_p_values_are_even_whatever_languages_share(share: float) -> None:
     p = []
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         p.append(
             mantel(
                 of_languages(rng, N, share=share), of_languages(rng, N), permutations=39, seed=seed
             ).p
         )
-    assert 0.4 < np.mean(p) < 0.6
+    assert 0.35 < np.mean(p) < 0.65
