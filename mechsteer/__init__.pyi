@@ -9,8 +9,8 @@ from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
-from . import planning as planning
 from . import pairwise as pairwise
+from . import planning as planning
 from . import plots as plots
 from . import recording as recording
 from . import reporting as reporting
