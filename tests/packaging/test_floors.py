@@ -13,18 +13,19 @@ PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
     {"display", "errors", "machine", "memory", "progress"},
-    {"kernels", "options"},
+    {"kernels", "options", "ranks"},
     {"artifacts", "corpus", "analysis"},
-    {"model"},
+    {"model", "typology"},
     {"recording"},
     {"experts"},
     {"interventions"},
     {"steering"},
     {"costs", "cards", "selftest"},
-    {"studies"},
+    {"studies", "exports"},
     {"plots"},
     {"reporting"},
     {"throughput"},
+    {"planning"},
     {"cli"},
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
