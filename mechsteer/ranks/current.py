@@ -69,9 +69,9 @@ def claimed(what: str) -> bool:
 @functools.cache
 def _store() -> tuple[Any, int, int]:
     """Where all ranks find each other, with the number of this one and how many there are."""
-    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
-    found: tuple[Any, int, int] = next(dist.rendezvous("env://", timeout=_TO_START))
+    found: tuple[Any, int, int] = next(rendezvous("env://", timeout=_TO_START))
     return found
 
 
@@ -79,6 +79,7 @@ def _store() -> tuple[Any, int, int]:
 def _joined() -> Ranks:
     """Meet the others once; where the script has made a process group already, beside it."""
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
 
     try:
         if dist.is_initialized():
@@ -86,7 +87,7 @@ def _joined() -> Ranks:
             rank, size = dist.get_rank(), dist.get_world_size()
         else:
             store, rank, size = _store()
-            own = dist.PrefixStore("mechsteer", store)
+            own = PrefixStore("mechsteer", store)
             dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=_LONGEST)
             group = None
     except (KeyError, ValueError, RuntimeError) as error:
