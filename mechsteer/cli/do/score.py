@@ -133,7 +133,9 @@ def run_scores(run: Run) -> NeuronScores:
     Raises:
         ArtifactError: the run was not scored, or its file was changed.
     """
-    return load_scores(run.path / SCORES, run.stage("score"))
+    told = run.stage("score")
+    told.pop("batch_tokens", None)  # of the recording
+    return load_scores(run.path / SCORES, told)
 
 
 def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:
