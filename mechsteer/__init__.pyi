@@ -9,12 +9,15 @@ from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
+from . import pairwise as pairwise
+from . import planning as planning
 from . import plots as plots
 from . import recording as recording
 from . import reporting as reporting
 from . import selftest as selftest
 from . import steering as steering
 from . import studies as studies
+from . import typology as typology
 
 # the road: text, model, recording, scores, experts, study, report
 from .corpus import LabelledCorpus as LabelledCorpus
@@ -42,6 +45,7 @@ from .interventions import shift as shift
 from .interventions import zero as zero
 from .model.load import load_model as load_model
 from .model.wrap import wrap as wrap
+from .planning.plan import plan as plan
 from .recording import Recording as Recording
 from .recording import embed as embed
 from .recording import record as record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ from typing_extensions import Unpack
 
 from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import CorpusError
-from mechsteer.experts.blocks import Scoring
+from mechsteer.experts.blocks import Scoring, Tables
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL
 from mechsteer.model.wrap import ModelLike
+from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
 from mechsteer.progress import progress
+from mechsteer.ranks import Ranks, current
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
@@ -31,6 +33,7 @@ def score(
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    memory: int | str = USUAL_MEMORY,
     **options: Unpack[ReadingOptions],
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
@@ -45,7 +48,9 @@ def score(
         negative_only: languages that count as negatives but get no score of their own.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
-        directory: where to stream the recording, to resume it; None keeps it in memory.
+        directory: where to stream the recording, to resume it; None keeps it in memory, or where it
+            exceeds half of ``memory`` in a temporary file.
+        memory: what values may take of it, see ``mechsteer.memory``; no number depends on it.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
@@ -65,8 +70,11 @@ def score(
         tokenizer=tokenizer,
         reading=reading.changed(options),
         directory=directory,
+        memory=memory,
     )
-    return score_recording(recorded, pooling=pooling, negative_only=negative_only)
+    return score_recording(
+        recorded, pooling=pooling, negative_only=negative_only, memory=memory_bytes(memory)
+    )
 
 
 def score_recording(
@@ -87,9 +95,21 @@ def score_recording(
     Raises:
         MechsteerError: an unknown language, or what cannot be scored; the layer is named.
     """
-    scoring = Scoring(recording, pooling, negative_only)
-    blocks = progress(scoring.blocks(memory=memory), "scoring", "block")
-    return scoring.together((neurons, scoring.block(neurons)) for neurons in blocks)
+    scoring, ranks = Scoring(recording, pooling, negative_only), current()
+    blocks = scoring.blocks(memory=memory, at_least=ranks.size)
+    return scoring.together(_scored(scoring, blocks, ranks))
+
+
+def _scored(
+    scoring: Scoring, blocks: Sequence[range], ranks: Ranks
+) -> Iterator[tuple[range, Tables]]:
+    """Every block with its scores: one on each rank at a time, which all of them hear of."""
+    rounds = [blocks[at : at + ranks.size] for at in range(0, len(blocks), ranks.size)]
+    for some in progress(rounds, "scoring", "block"):
+        with ranks.together("scoring"):
+            own = [scoring.block(neurons) for neurons in ranks.share(some)]
+        for neurons, said in zip(some, ranks.gather("scores", own), strict=False):
+            yield neurons, said[0]
 
 
 def all_poolings(pooling: Pooling, also: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:

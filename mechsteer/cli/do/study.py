@@ -16,6 +16,8 @@ from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edit
+from mechsteer.options.memory import memory_bytes
+from mechsteer.ranks import current
 from mechsteer.recording import Recording
 from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.files import save_study
@@ -40,9 +42,10 @@ def study_command(path: Path, request: StudyRequest) -> Study:
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
         with run.timed("study"):
-            scored = Scored(scores, recording.embeddings_by_language())
+            memory = memory_bytes(request.memory)
+            scored = Scored(scores, recording.embeddings_by_language(memory=memory))
             inputs = Inputs(
-                model_functions(model, reading),
+                model_functions(model, reading, memory),
                 scored,
                 dev,
                 test,
@@ -52,7 +55,9 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 folder=path / "states",
             )
             found = run_protocol(inputs, options)
-        save_study(run, found, request.as_json())
+        with current().in_turn("keeping the study"):
+            if current().first:
+                save_study(run, found, request.as_json())
         return found
 
 
