@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mechsteer.errors import MechsteerError, SiteError
+from mechsteer.errors import SiteError
 from mechsteer.exports.plain import run, sentence
 from mechsteer.exports.weights import parameter
 from mechsteer.model.interface import Model
@@ -86,27 +88,29 @@ class Widening:
     def can(self, down: str) -> bool:
         """Whether an MLP, by the name of its down-projection, can hold a constant."""
         mlp = self.mlps.get(down)
-        return mlp is not None and mlp.norm is not None and bool(self._fields())
+        return mlp is not None and mlp.norm is not None and self._builds
 
     def apply(self, constants: Mapping[str, Float[Tensor, " d"]]) -> tuple[str, ...]:
-        """Write constants by down-projection; returns the fields of the configuration.
-
-        Raises:
-            MechsteerError: the class does not build a model of that width.
-        """
+        """Write constants by down-projection; returns the fields of the configuration."""
         fields, more = self._fields(), self.more
         for name, mlp in self.mlps.items():
             self._widen(mlp, more, constants.get(name))
         for field in fields:
             setattr(self.plain.config, field, getattr(self.plain.config, field) + more)
-        with torch.device("meta"):
-            built = dict(type(self.plain)(self.plain.config).named_parameters())
-        own = dict(self.plain.named_parameters())
-        if any(own[name].shape != built[name].shape for name in own):
-            raise MechsteerError(
-                f"{type(self.plain).__name__} cannot be built {more} neurons wider"
-            )
         return fields
+
+    @cached_property
+    def _builds(self) -> bool:
+        """Whether the class is built wider by its configuration, and in its MLPs alone."""
+        config = deepcopy(self.plain.config)
+        for field in self._fields():
+            setattr(config, field, getattr(config, field) + self.more)
+        with torch.device("meta"):
+            built = dict(type(self.plain)(config).named_parameters())
+        own = dict(self.plain.named_parameters())
+        modules = {m for p in self.mlps.values() for m in (p.down, p.gate.module, p.up.module)}
+        wider = {name for name in own if name in built and own[name].shape != built[name].shape}
+        return wider == {f"{self.names[id(module)]}.weight" for module in modules}
 
     def _fields(self) -> tuple[str, ...]:
         """Fields of the configuration that hold the number of neurons of all MLPs."""
