@@ -27,7 +27,7 @@ _RADIUS = 6371.0088  # kilometres, IUGG mean
 class Entry:
     """A language in Glottolog; an isolate is a family of its own.
 
-    Artificial, mixed, signed and unclassifiable languages have no family: an empty name, and no size.
+    Artificial, mixed, signed and unclassifiable languages have no family: an empty name, no size.
     """
 
     iso: str
