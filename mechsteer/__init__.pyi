@@ -9,6 +9,7 @@ from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
+from . import pairwise as pairwise
 from . import planning as planning
 from . import plots as plots
 from . import recording as recording
