@@ -20,6 +20,7 @@ import matplotlib as mpl
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from mechsteer.kernels import score
 from mechsteer.planning.calibrate import in_turns, scoring
@@ -113,6 +114,8 @@ def figure(found: pd.DataFrame) -> Figure:
             middle = float(rows.seconds.median())
             panel.set_ylim(middle / 10, middle * 10)
         panel.legend(fontsize=7)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.2)
     panels[0].set_ylabel("processor seconds of a rank")
     return drawn
