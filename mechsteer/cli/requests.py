@@ -8,10 +8,10 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
+from mechsteer.options.likeness import Explaining
 from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
-from mechsteer.similarities.options import Explaining
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
 
 CORPUS = (

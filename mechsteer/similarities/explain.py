@@ -12,6 +12,7 @@ from jaxtyping import Float
 from mechsteer import typology
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import MechsteerError
+from mechsteer.options.likeness import KINDS
 from mechsteer.pairwise import importance, mantel, mrm, predict_unseen
 from mechsteer.similarities.found import Similarity
 from mechsteer.similarities.responses import Response, languages_of, responses_of
@@ -19,7 +20,6 @@ from mechsteer.similarities.usable import usable
 from mechsteer.studies import Study
 from mechsteer.studies.files import load_study
 
-KINDS = ("genetic", "geographic", "syntactic", "phonological", "inventory", "lexical", "script")
 Matrices = Mapping[str, Float[np.ndarray, "language language"]]
 
 
@@ -98,9 +98,11 @@ def _explained(
     kept, dropped = usable(varied[0].values, predictors)
     if not kept:
         raise MechsteerError(f"no predictor can be used: {'; '.join(dropped.values())}")
-    draws = {"permutations": permutations, "seed": seed}
     named = {response.name: response.values for response in varied}
-    together, shares = mrm(named, kept, **draws), importance(named, kept)
+    together, shares = (
+        mrm(named, kept, permutations=permutations, seed=seed),
+        importance(named, kept),
+    )
     unseen = predict_unseen(named, kept)
     frames = [
         _rows(
@@ -123,7 +125,8 @@ def _explained(
 
 def _off(values: Float[np.ndarray, "language language"]) -> Float[np.ndarray, " pair"]:
     known = np.isfinite(values) & ~np.eye(len(values), dtype=bool)
-    return values[known]
+    found: Float[np.ndarray, " pair"] = values[known]
+    return found
 
 
 def _alone(

@@ -65,7 +65,8 @@ def _responses(
     rows: pd.DataFrame, languages: tuple[str, ...], places: dict[int, str]
 ) -> Iterator[Response]:
     for key, group in rows.groupby(_STATE, sort=False, observed=True):
-        kind, edit, language, layer, metric = key
+        kind, edit, language, layer_name, metric = map(str, key)
+        layer = int(float(layer_name))
         cells = group.groupby(["source", "target"], observed=True)["value"].mean().unstack()
         values = cells.reindex(index=list(languages), columns=list(languages))
         state = (
@@ -73,9 +74,9 @@ def _responses(
         )
         yield Response(
             state=state,
-            metric=str(metric),
-            layer=int(layer),
-            place=places.get(int(layer), ""),
+            metric=metric,
+            layer=layer,
+            place=places.get(layer, ""),
             values=values.to_numpy(dtype=np.float64),
         )
 

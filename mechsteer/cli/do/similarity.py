@@ -14,8 +14,8 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import SimilarityRequest
 from mechsteer.errors import MechsteerError, shown
+from mechsteer.options.likeness import Explaining
 from mechsteer.similarities import Similarity, languages_of, read_matrix, similarity
-from mechsteer.similarities.options import Explaining
 from mechsteer.studies.files import load_study
 
 

@@ -1,14 +1,14 @@
-"""What is asked of `similarity`, as one record."""
+"""By which distances pairs of languages are explained, and how surely: one record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mechsteer.options import Options, option
-from mechsteer.options.rules import finite, one_of, whole
-from mechsteer.similarities.explain import KINDS
-from mechsteer.typology import KINDS as KNOWN
+from mechsteer.options.records import Options, option
+from mechsteer.options.rules import finite, whole, word
+
+KINDS = ("genetic", "geographic", "syntactic", "phonological", "inventory", "lexical", "script")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,11 @@ class Explaining(Options):
     """By which distances, and how surely."""
 
     kinds: Sequence[str] = option(
-        KINDS, "Distances, comma-separated.", one_of(*KNOWN), flag="--kinds", many="comma"
+        KINDS,
+        "Distances, comma-separated.",
+        word("a distance between languages"),
+        flag="--kinds",
+        many="comma",
     )
     least_coverage: float = option(
         0.0, "Distances that stand on a smaller share of features count as unknown.",
