@@ -16,6 +16,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.mixtures import shared_projection
 from mechsteer.model.sites import HookSite
+from mechsteer.model.sites.attention import PROJECTIONS, projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
 _WRAPPED = "._original_component"
@@ -26,6 +27,7 @@ _PLACES = {
     "gate": ("gate", False),
     "up": ("in", False),
     "down": ("out", False),
+    **dict.fromkeys(PROJECTIONS, ("", False)),
 }
 
 
@@ -114,6 +116,11 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
     if point.hook.endswith(".shared.hook_post"):
         shared: nn.Module = shared_projection(block.original_component)[0]
         return shared
+    if point.kind in PROJECTIONS:
+        found_there: nn.Module | None = projection(
+            model.stack(point.stack), point.layer, point.kind
+        )
+        return found_there
     mlp = block.mlp
     name, _ = _PLACES.get(point.kind, ("", False))
     found = getattr(mlp, name, None) or getattr(mlp, f"dense_{name}", None)
@@ -140,7 +147,7 @@ def plain_point(model: Model, plain: Plain, point: HookSite) -> PlainPoint | Non
     name = names.get(id(module), "").replace(_WRAPPED, "")
     if name in modules:
         return PlainPoint(modules[name], before)
-    return _fused(modules, module, point)
+    return None if point.kind in PROJECTIONS else _fused(modules, module, point)
 
 
 def rebuilt(
