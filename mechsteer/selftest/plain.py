@@ -112,6 +112,8 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
 
     None where no module does: the experts of a mixture are computed inside one.
     """
+    if point.kind not in _PLACES:  # computed from another activation, or inside experts
+        return None
     block = model.stack(point.stack).blocks[point.layer]
     if point.hook.endswith(".shared.hook_post"):
         shared: nn.Module = shared_projection(block.original_component)[0]
@@ -122,7 +124,7 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
         )
         return found_there
     mlp = block.mlp
-    name, _ = _PLACES.get(point.kind, ("", False))
+    name, _ = _PLACES[point.kind]
     found = getattr(mlp, name, None) or getattr(mlp, f"dense_{name}", None)
     module: nn.Module | None = getattr(found, "original_component", found)
     return module

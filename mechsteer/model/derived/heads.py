@@ -58,7 +58,7 @@ class Heads:
         """``[sentence, token, head, d_head]``."""
         if h.ndim > 3 and h.shape[2] != self.n:
             raise SiteError(f"a layer has {h.shape[2]} heads, its configuration says {self.n}")
-        return h.flatten(2).unflatten(2, (self.n, -1))
+        return h.reshape(*h.shape[:2], self.n, -1)
 
 
 def of_word(word: str) -> Flat | Heads:
