@@ -15,9 +15,12 @@ WORDS = 0.7  # of ASJP's 40 meanings that a pair needs, as ASJP's makers ask for
 
 
 def predictors(languages: tuple[str, ...], data: Path) -> dict[str, np.ndarray]:
-    """Distances between languages; short word lists are not taken."""
+    """Distances between languages that differ at all; short word lists are not taken."""
     found = distances(languages, kinds=KINDS, data=data)
-    return {**found.values, "lexical": found.known(WORDS).values["lexical"]}
+    values = {**found.values, "lexical": found.known(WORDS).values["lexical"]}
+    upper = np.triu_indices(len(languages), 1)
+    known = {kind: matrix[upper][np.isfinite(matrix[upper])] for kind, matrix in values.items()}
+    return {kind: values[kind] for kind, some in known.items() if len(set(some.tolist())) > 1}
 
 
 def of_model(folder: Path, data: Path, *, permutations: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -57,6 +60,7 @@ def _read(held: LayerSimilarities, by: dict[str, np.ndarray]) -> pd.DataFrame:
         "pairs": len(upper[0]),
         "left_out": " ".join(lost),
         "pairs_without": "; ".join(f"{kind} {n}" for kind, n in missing.items() if n),
+        "constant": " ".join(kind for kind in KINDS if kind not in by),
         "notes": "; ".join(held.notes),
     }
     return pd.DataFrame([row])

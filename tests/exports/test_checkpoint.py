@@ -107,6 +107,26 @@ def test_what_scales_alone_needs_no_bias(bridge: Made, family: str, tmp_path: Pa
     assert (logits(baked) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_more_neurons_are_a_constant_where_nothing_has_a_bias(
+    checkpoint: Made, tmp_path: Path, hidden: bool
+) -> None:
+    from transformers import AutoTokenizer, Gemma3ForCausalLM
+
+    folder = checkpoint("gemma3")
+    hf = Gemma3ForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    if hidden:  # a norm that lets the MLP see nothing of a dimension, as Gemma 3 has them
+        hf.model.layers[1].pre_feedforward_layernorm.weight.data[7] = -1
+    model = ms.wrap(hf, tokenizer=AutoTokenizer.from_pretrained(folder))
+    with pytest.raises(ms.MechsteerError, match=r"\(--widen\), 64 more neurons"):
+        ms.exports.checkpoint(model, clamped(model), tmp_path / "baked")
+    made = ms.exports.checkpoint(model, clamped(model), tmp_path / "baked", widen=True)
+    assert made.widened == 64 and made.switches == ("intermediate_size",)
+    assert made.ulps is not None and made.ulps < 32
+    again = Gemma3ForCausalLM.from_pretrained(tmp_path / "baked")
+    assert again.model.layers[0].mlp.gate_proj.weight.shape == (88 + 64, 32)
+
+
 @pytest.mark.parametrize(("family", "table"), [("gpt2", "wpe"), ("llama", "embed_tokens")])
 def test_the_embedding_can_be_moved_and_the_words_stay(
     bridge: Made, family: str, table: str

@@ -94,7 +94,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _arrays(path: Path) -> list[tuple[str, Tensor]]:
-    with np.load(path, allow_pickle=False) as data:
+    with np.load(path) as data:
         return [(name, torch.from_numpy(np.ascontiguousarray(data[name]))) for name in data.files]
 
 
