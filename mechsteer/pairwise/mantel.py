@@ -70,11 +70,17 @@ def partial_mantel(
     2000), their languages' part scaled up for what the controls took of it.
 
     Raises:
-        MechsteerError: As `mantel`, and where the predictor follows from the controls.
+        MechsteerError: As `mantel`, where the predictor follows from the controls, and ranks beside
+            more than one control (beside seven, 7 % of nulls come out below 5 %).
     """
     checked_permutations(permutations)
     if method not in _METHODS:
         raise MechsteerError(f"expected method pearson or spearman, got {shown(method)}")
+    if method == "spearman" and len(controls) > 1:
+        raise MechsteerError(
+            f"expected one control of ranks, got {len(controls)}: ranks do not add up as values "
+            "do, so a test beside several finds too much; take pearson or mrm"
+        )
     name = "predictor"
     while name in controls:
         name = f"_{name}"

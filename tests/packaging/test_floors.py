@@ -22,6 +22,7 @@ FLOORS = (
     {"steering"},
     {"costs", "cards", "selftest"},
     {"studies", "exports"},
+    {"similarities"},
     {"plots"},
     {"reporting"},
     {"throughput"},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from mechsteer.model.derived.autoencoder import WORD
+from mechsteer.model.derived.heads import FLAT, MEANS, NORMS, of_word
 from mechsteer.model.derived.load import autoencoder_of
 from mechsteer.model.derived.point import DerivedPoint, Whole
 from mechsteer.model.interface import Model
@@ -31,8 +32,9 @@ def opened(model: Model, hooks: Iterable[str]) -> Iterator[None]:
 
 
 def _is_made(hook: str) -> bool:
-    inside = hook.split(".")[-2] in MIXED
-    return f".{WORD}:" in hook or hook.endswith(".dims") or inside
+    *_, part, word = hook.split(".")
+    named = {"dims", FLAT, NORMS, MEANS}
+    return f".{WORD}:" in hook or word.partition(":")[0] in named or part in MIXED
 
 
 def _open(model: Model, hook: str) -> None:
@@ -50,6 +52,9 @@ def _made(model: Model, hook: str) -> DerivedPoint | ExpertPoint:
         return DerivedPoint(model, hook, base, autoencoder_of(model, hook))
     if hook.endswith(".dims"):
         return DerivedPoint(model, hook, hook.removesuffix(".dims"), Whole())
+    base, _, word = hook.rpartition(".")
+    if word.partition(":")[0] in {FLAT, NORMS, MEANS}:
+        return DerivedPoint(model, hook, base, of_word(word))
     return ExpertPoint(model, hook)
 
 

@@ -83,8 +83,10 @@ class DerivedPoint:
         Raises:
             SiteError: the activation is edited by others after this point was opened.
         """
-        hooks = self._base.fwd_hooks
-        if hooks and hooks[-1] is not self._handle:
+        ours = [p for p in self._model.facts.opened.values() if isinstance(p, DerivedPoint)]
+        handles = [point._handle for point in ours]  # of an edit of two kinds the first comes first
+        later = self._base.fwd_hooks[self._base.fwd_hooks.index(self._handle) :]
+        if any(all(hook is not handle for handle in handles) for hook in later):
             raise SiteError(
                 f"{self._hook.partition(':')[0]} is edited already, and what it is computed from "
                 "by a later edit: put the edits of one kind side by side"

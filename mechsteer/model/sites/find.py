@@ -12,6 +12,7 @@ from torch import Tensor
 from mechsteer.errors import SiteError
 from mechsteer.model.hooks import observed
 from mechsteer.model.interface import Model
+from mechsteer.model.sites.attention import attention_points
 from mechsteer.model.sites.isolation import other_tokens
 from mechsteer.model.sites.latents import is_latents, latents
 from mechsteer.model.sites.mlp import canonical_name, mlp_points
@@ -27,9 +28,22 @@ SITES = {
     "experts": "as post, of all routed experts of each mixture: 0 where a token is not routed",
     "shared": "as post, of the shared expert of each mixture",
     "residual": "the dimensions of the residual stream: the embedding, and after each block",
+    "head": "attention heads, each by the norm of what it gives to the output projection",
+    "head_mean": "attention heads, each by the mean of what it gives to the output projection",
+    "attention": "the outputs of the attention's linear modules: q, k, v and o",
 }
-_FINDERS = {"residual": dimensions}  # the others lie in MLPs
-_PARTS = {"residual": "hook_resid_post"}
+_FINDERS = {
+    "residual": dimensions,
+    "head": attention_points,
+    "head_mean": attention_points,
+    "attention": attention_points,
+}  # the others lie in MLPs
+_PARTS = {
+    "residual": "hook_resid_post",
+    "head": "attn",
+    "head_mean": "attn",
+    "attention": "attn",
+}
 
 
 @dataclass(frozen=True)
