@@ -33,7 +33,8 @@ def attention_points(
     """
     sizes = {name: _features(stack, layer, name) for name in PROJECTIONS}
     out = sizes["o"]
-    base = stack.hook(layer, "attn.o.hook_in")
+    part = _part(stack, layer)
+    base = stack.hook(layer, f"{part}.o.hook_in")
     if out is None or base not in points:
         raise SiteError(
             f"layer {layer} of {model.cfg.architecture} has no attention whose heads and "
@@ -41,7 +42,7 @@ def attention_points(
         )
     if kind == "attention":
         for name, shape in sizes.items():
-            hook = stack.hook(layer, f"attn.{name}.hook_out")
+            hook = stack.hook(layer, f"{part}.{name}.hook_out")
             if shape is None or hook not in points:
                 raise SiteError(f"layer {layer} has no {name} projection of its own to be read")
             yield HookSite(stack.component(name), layer, derived_from(hook, FLAT), shape[1])
@@ -58,7 +59,13 @@ def attention_points(
 
 def projection(stack: Stack, layer: int, name: str) -> Any:
     """One of ``PROJECTIONS`` of a layer, the model's own module; None where there is none."""
-    return own(getattr(getattr(stack.blocks[layer], "attn", None), name, None))
+    part = getattr(stack.blocks[layer], _part(stack, layer), None)
+    return own(getattr(part, name, None))
+
+
+def _part(stack: Stack, layer: int) -> str:
+    """What a block calls its attention to its own tokens, beside that to an encoder's."""
+    return "attn" if hasattr(stack.blocks[layer], "attn") else "self_attn"
 
 
 def _features(stack: Stack, layer: int, name: str) -> tuple[int, int] | None:
