@@ -14,6 +14,7 @@ from . import reporting as reporting
 from . import selftest as selftest
 from . import steering as steering
 from . import studies as studies
+from . import transfers as transfers
 
 # the road: text, model, recording, scores, experts, study, report
 from .corpus import LabelledCorpus as LabelledCorpus
@@ -49,5 +50,6 @@ from .selftest import self_test as self_test
 from .steering import steer as steer
 from .studies import Study as Study
 from .studies import study as study
+from .transfers import transfer as transfer
 
 __version__: str

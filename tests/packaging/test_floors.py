@@ -22,6 +22,7 @@ FLOORS = (
     {"steering"},
     {"costs", "cards", "selftest"},
     {"studies"},
+    {"transfers"},
     {"plots"},
     {"reporting"},
     {"throughput"},
