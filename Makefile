@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot gpu docs notebooks \
-	protocol real families kills bench recipes data install clean
+	protocol real families exports kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
@@ -118,6 +118,10 @@ notebooks: install
 families: install
 	$(BIN)/python -m tests.families.table
 
+# The table of what checkpoints carry in docs/guide/exports.md, from tiny checkpoints.
+exports: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.exports.table
+
 # Commands killed outright at chosen and at random moments, then taken up: the same bytes?
 KILLS ?= 20
 
@@ -139,7 +143,7 @@ bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
 
 recipes: install
-	$(PIP) -e '.[eval]'
+	$(PIP) -e '.[eval,encoder]'
 	$(BIN)/python -m pytest tests/recipes
 
 # FLORES-200 and Tatoeba, public; then: make test MECHSTEER_DATA=data

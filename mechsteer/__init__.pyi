@@ -5,6 +5,7 @@ from . import cards as cards
 from . import corpus as corpus
 from . import costs as costs
 from . import experts as experts
+from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
@@ -15,6 +16,7 @@ from . import selftest as selftest
 from . import steering as steering
 from . import studies as studies
 from . import transfers as transfers
+from . import typology as typology
 
 # the road: text, model, recording, scores, experts, study, report
 from .corpus import LabelledCorpus as LabelledCorpus

@@ -22,6 +22,19 @@ def working(memory: int) -> int:
     return max(memory - PROGRAM, memory // 4)
 
 
+def room(memory: int) -> int:
+    """What values may take that stand in memory together: half of what a budget leaves for them.
+
+    The other half is for what is made of them.
+    """
+    return working(memory) // 2
+
+
+def embeddings_bytes(n_sentences: int, n_layers: int, d_model: int) -> int:
+    """Embeddings in float32: ``4 N layers d_model``, the layers counted with embedding and norm."""
+    return 4 * n_sentences * n_layers * d_model
+
+
 def scores_bytes(
     n_neurons: int, n_languages: int, *, beside: int = 1, in_scripts: int | None = None
 ) -> int:

@@ -7,8 +7,6 @@ beside them: a constant vector added to every embedding shrinks all three and al
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -18,6 +16,7 @@ from mechsteer.analysis.margins import Pair
 from mechsteer.analysis.similarity import (
     Embeddings,
     check_parallel,
+    direction_pairs,
     directions,
     exact_unit,
     without_mean,
@@ -146,10 +145,12 @@ def pair_distances(embeddings: Embeddings) -> Float[Tensor, "source target sente
 
     Source: Sundar et al. 2025 (arXiv 2502.15639), section 4 and Table 1.
     """
-    units = [side.unit for side in directions(embeddings)]
-    distances = units[0].new_zeros(len(units), len(units), len(units[0]))
-    for s, t in combinations(range(len(units)), 2):
-        distances[s, t] = distances[t, s] = 1 - (units[s] * units[t]).sum(1)
+    check_parallel(embeddings)
+    first = next(iter(embeddings.values()))
+    size = len(embeddings)
+    distances = first.new_zeros(size, size, len(first), dtype=torch.float32)
+    for s, t, one, other in direction_pairs(embeddings):
+        distances[s, t] = distances[t, s] = 1 - (one.unit * other.unit).sum(1)
     return distances
 
 

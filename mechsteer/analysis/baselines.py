@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
+from mechsteer.analysis.held import mapped
 from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
 
@@ -30,7 +31,7 @@ def language_means(dev: LayerEmbeddings) -> dict[str, Float[Tensor, "*layer 1 d"
     return {language: x.double().mean(-2, keepdim=True) for language, x in dev.items()}
 
 
-def centre(test: LayerEmbeddings, means: Means) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
+def centre(test: LayerEmbeddings, means: Means) -> LayerEmbeddings:
     """Take each language's fitted mean away: ``x - mu_language``; dtype kept.
 
     Raises:
@@ -40,12 +41,10 @@ def centre(test: LayerEmbeddings, means: Means) -> dict[str, Float[Tensor, "*lay
     Source: Libovicky et al. 2020 (On the Language Neutrality of Pre-trained Multilingual
     Representations), section 3.
     """
-    return {language: _move(x, language, -_mean(means, language)) for language, x in test.items()}
+    return mapped(test, lambda language, x: _move(x, language, -_mean(means, language)))
 
 
-def shift_to(
-    test: LayerEmbeddings, means: Means, *, target: str
-) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
+def shift_to(test: LayerEmbeddings, means: Means, *, target: str) -> LayerEmbeddings:
     """Move each language onto the target's mean: ``x - mu_language + mu_target``; dtype kept.
 
     Raises:
@@ -54,9 +53,7 @@ def shift_to(
     Source: XTREME's `use_shift_embeds` (Hu et al. 2020), after Pires et al. 2019, section 5.
     """
     goal = _mean(means, target)
-    return {
-        language: _move(x, language, goal - _mean(means, language)) for language, x in test.items()
-    }
+    return mapped(test, lambda language, x: _move(x, language, goal - _mean(means, language)))
 
 
 def _mean(means: Means, language: str) -> Float[Tensor, "*layer 1 d"]:

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.held import at_layer, mapped
 from mechsteer.analysis.retrieval import count_top1
 from mechsteer.analysis.similarity import check_embedding, check_languages
 from mechsteer.errors import MechsteerError
@@ -55,7 +56,7 @@ def largest_dimensions(dev: LayerEmbeddings) -> Int[Tensor, "*layer d"]:
 
 def without_dimensions(
     test: LayerEmbeddings, order: Int[Tensor, "*layer d"], k: int | Int[Tensor, "*layer"]
-) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
+) -> LayerEmbeddings:
     """Set the first k dimensions of an order to zero, as many or other ones in each layer.
 
     Args:
@@ -73,9 +74,12 @@ def without_dimensions(
         _require_k(count, d, least=0, most=d - 1)
     place = order.argsort(dim=-1)  # of each dimension in the order
     kept = (place >= counts[..., None])[..., None, :]
-    for language, x in test.items():
+
+    def left(language: str, x: Tensor) -> Tensor:
         _require_fit(x, language, order)
-    return {language: x * kept for language, x in test.items()}
+        return x * kept
+
+    return mapped(test, left)
 
 
 def choose_k(dev: LayerEmbeddings, order: Int[Tensor, "layer d"]) -> Int[Tensor, " layer"]:
@@ -88,7 +92,9 @@ def choose_k(dev: LayerEmbeddings, order: Int[Tensor, "layer d"]) -> Int[Tensor,
     Raises:
         MechsteerError: as `without_dimensions`; sentences that are not parallel.
     """
-    return torch.tensor([_best_k(_row(dev, layer), order[layer]) for layer in range(len(order))])
+    return torch.tensor(
+        [_best_k(at_layer(dev, layer), order[layer]) for layer in range(len(order))]
+    )
 
 
 @dataclass(frozen=True)
@@ -98,19 +104,19 @@ class Standardisation:
     mean: Float[Tensor, "*layer 1 d"]
     deviation: Float[Tensor, "*layer 1 d"]
 
-    def __call__(self, test: LayerEmbeddings) -> dict[str, Float[Tensor, "*layer _sentence d"]]:
+    def __call__(self, test: LayerEmbeddings) -> LayerEmbeddings:
         """Standardise; a dimension without deviation on dev becomes 0, and dtypes are kept.
 
         Raises:
             MechsteerError: embeddings of other layers or another width than it was fitted on.
         """
-        for language, x in test.items():
-            _require_fit(x, language, self.mean[..., 0, :])
         weight = torch.where(self.deviation > 0, 1 / self.deviation, 0.0)
-        return {
-            language: ((x.double() - self.mean) * weight).to(x.dtype)
-            for language, x in test.items()
-        }
+
+        def standardised(language: str, x: Tensor) -> Tensor:
+            _require_fit(x, language, self.mean[..., 0, :])
+            return ((x.double() - self.mean) * weight).to(x.dtype)
+
+        return mapped(test, standardised)
 
 
 def standardisation(dev: LayerEmbeddings) -> Standardisation:
@@ -150,10 +156,6 @@ def _grid(d: int) -> Iterator[int]:
     """0, 1, 2, 3, 4, 6, 8, 12, … below d."""
     steps = (0, 1, *(k for power in range(1, 32) for k in (2**power, 3 * 2 ** (power - 1))))
     yield from (k for k in steps if k < d)
-
-
-def _row(dev: LayerEmbeddings, layer: int) -> dict[str, Tensor]:
-    return {language: x[layer] for language, x in dev.items()}
 
 
 def _energy(dev: LayerEmbeddings) -> Energy:

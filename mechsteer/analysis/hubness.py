@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.analysis.held import pairs
 from mechsteer.analysis.similarity import Embeddings, check_languages, check_parallel
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import neighbours
@@ -49,9 +48,10 @@ def occurrence_histogram(embeddings: Embeddings, *, k: int = 10) -> Int[Tensor, 
     check_parallel(embeddings)
     n = len(next(iter(embeddings.values())))
     found = torch.zeros(n + 1, dtype=torch.int64)
-    for source, target in permutations(embeddings, 2):
-        times = k_occurrence(embeddings[source], embeddings[target], k=min(k, n))
-        found += torch.bincount(times, minlength=n + 1)
+    for _, _, x, y in pairs(embeddings, lambda x: x, times=2):
+        for queries, candidates in ((x, y), (y, x)):
+            times = k_occurrence(queries, candidates, k=min(k, n))
+            found += torch.bincount(times, minlength=n + 1)
     return found
 
 

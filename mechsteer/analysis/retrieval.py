@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import permutations
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mechsteer.analysis.alignment import mexa_rule
 from mechsteer.analysis.margins import Pair, gold_margins
-from mechsteer.analysis.similarity import Embeddings, directions
+from mechsteer.analysis.similarity import Embeddings, check_parallel, direction_pairs, directions
 from mechsteer.errors import MechsteerError
 from mechsteer.kernels import TIE, LocalScaling, mean_of_nearest
 
@@ -64,19 +64,20 @@ def by_pair(values: Shaped[Tensor, "source target sentence"]) -> Shaped[Tensor, 
 def retrieval(embeddings: Embeddings) -> PairHits:
     """Top-1, margin and MEXA hits of every pair of languages, both ways, from one product each.
 
-    Takes ``L(L-1)/2`` products of ``[sentence, d]``, one similarity matrix alive at a time. Fewer
-    than five sentences have no margin: its k shrinks to their number.
+    Takes ``L(L-1)/2`` products of ``[sentence, d]``, one similarity matrix alive at a time, and
+    embeddings that lie on a disk (`mechsteer.analysis.held`) tile by tile. Fewer than five
+    sentences have no margin: its k shrinks to their number.
 
     Raises:
         MechsteerError: see `mechsteer.analysis.similarity.check_parallel`.
     """
     languages = tuple(embeddings)
-    units = directions(embeddings)
-    n = len(units[0].unit)
+    check_parallel(embeddings)
+    n = len(embeddings[languages[0]])
     top1 = torch.zeros(len(languages), len(languages), n, dtype=torch.bool)
     margin, mexa = torch.zeros_like(top1), torch.zeros_like(top1)
-    for s, t in combinations(range(len(languages)), 2):
-        pair = Pair(units[s], units[t])
+    for s, t, one, other in direction_pairs(embeddings):
+        pair = Pair(one, other)
         top1[s, t], top1[t, s] = (cosines := pair.cosine_margins().cpu()) > TIE
         mexa[s, t] = mexa[t, s] = mexa_rule(cosines)
         margin[s, t], margin[t, s] = pair.scaled_margins(min(NEIGHBOURHOOD, n)).cpu() > TIE
@@ -93,8 +94,10 @@ def count_top1(embeddings: Embeddings) -> int:
     >>> count_top1({"fra_Latn": x, "deu_Latn": x[[0, 2, 1]]})
     2
     """
-    pairs = combinations(directions(embeddings), 2)
-    return sum(int((Pair(one, other).cosine_margins() > TIE).sum()) for one, other in pairs)
+    return sum(
+        int((Pair(one, other).cosine_margins() > TIE).sum())
+        for _, _, one, other in direction_pairs(embeddings)
+    )
 
 
 def top1_hits(

@@ -5,7 +5,7 @@ Row i of every tensor is the same sentence in another language.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import normalize
 
+from mechsteer.analysis.held import pairs
 from mechsteer.errors import MechsteerError
 
 Embeddings = Mapping[str, Float[Tensor, "sentence d"]]
@@ -118,7 +119,22 @@ def directions(embeddings: Embeddings) -> list[Directions]:
         MechsteerError: see `check_parallel`.
     """
     check_parallel(embeddings)
-    return [Directions(x, exact_unit(x).float()) for x in embeddings.values()]
+    return [direction(x) for x in embeddings.values()]
+
+
+def direction(x: Float[Tensor, "sentence d"]) -> Directions:
+    """Embeddings that were checked, normalised."""
+    return Directions(x, exact_unit(x).float())
+
+
+def direction_pairs(embeddings: Embeddings) -> Iterator[tuple[int, int, Directions, Directions]]:
+    """Check parallel embeddings; every two languages ``s < t`` with their numbers, see `pairs`.
+
+    Raises:
+        MechsteerError: see `check_parallel`.
+    """
+    check_parallel(embeddings)
+    yield from pairs(embeddings, direction, times=4)  # with float32 and float64 units
 
 
 def _first(bad: Tensor) -> str:

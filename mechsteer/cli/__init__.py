@@ -1,7 +1,7 @@
 """The command line: each command is one call of the library; a run folder is what they share."""
 
 from mechsteer.cli.entry import main
-from mechsteer.cli.parse import checks, edits, runs  # noqa: F401 - they add their commands
+from mechsteer.cli.parse import checks, edits, exports, runs  # noqa: F401 - they add their commands
 from mechsteer.cli.parse.group import cli
 
 __all__ = ["cli", "main"]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
+from mechsteer.options.memory import memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
@@ -75,6 +76,7 @@ class StudyRequest(StudyOptions):
         None, "Text whose bits per byte show what every dose costs: a corpus, or 'dev'.",
         word("a corpus"), flag="--text",
     )  # fmt: skip
+    memory: int | str = memory_option()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL
 from mechsteer.model.wrap import ModelLike
+from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
 from mechsteer.progress import progress
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
@@ -31,6 +32,7 @@ def score(
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    memory: int | str = USUAL_MEMORY,
     **options: Unpack[ReadingOptions],
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
@@ -45,7 +47,9 @@ def score(
         negative_only: languages that count as negatives but get no score of their own.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
-        directory: where to stream the recording, to resume it; None keeps it in memory.
+        directory: where to stream the recording, to resume it; None keeps it in memory, or where it
+            exceeds half of ``memory`` in a temporary file.
+        memory: what values may take of it, see ``mechsteer.memory``; no number depends on it.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
@@ -65,8 +69,11 @@ def score(
         tokenizer=tokenizer,
         reading=reading.changed(options),
         directory=directory,
+        memory=memory,
     )
-    return score_recording(recorded, pooling=pooling, negative_only=negative_only)
+    return score_recording(
+        recorded, pooling=pooling, negative_only=negative_only, memory=memory_bytes(memory)
+    )
 
 
 def score_recording(

@@ -51,7 +51,8 @@ def told(record: Mapping[str, Any], place: str) -> Told:
         ArtifactError: a part is missing, of another type, or no scores can have it.
     """
     parts = {"beside": [], **record}
-    parts.pop("files", None)
+    for beside in ("files", "batch_tokens"):  # of the stage, not of its scores
+        parts.pop(beside, None)
     found = described(Told, parts, place)
     languages, counts = found.languages, found.counts
     repeated = len({*languages}) < len(languages) or len({*found.beside}) < len(found.beside)

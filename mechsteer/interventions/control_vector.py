@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,21 @@ def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:
             f"llama.cpp knows no architecture {architecture!r}; did you mean {near}?"
         )
     directions = _directions(edit)
+    write_directions(directions, path, hint=architecture)
+
+
+def write_directions(
+    directions: Mapping[int, Float[Tensor, " d"]], path: str | Path, *, hint: str
+) -> None:
+    """Write vectors by block, counted from 0, as a GGUF file of float32 ``direction.N``.
+
+    Raises:
+        MechsteerError: the package ``gguf`` is not installed.
+    """
+    gguf = _library()
     with replacing(Path(path)) as part:
         writer = gguf.GGUFWriter(part, "controlvector")
-        writer.add_string("controlvector.model_hint", architecture)
+        writer.add_string("controlvector.model_hint", hint)
         writer.add_int32("controlvector.layer_count", len(directions))
         for layer, direction in directions.items():
             writer.add_tensor(f"direction.{layer}", direction.numpy())

@@ -38,6 +38,8 @@ class Option:
             ``"count"`` for the whole numbers below one that is typed; empty for a single value.
         least: how many values of several there are at least.
         optional: whether None is a value: not given.
+        determines: whether numbers depend on it. What does not may be another one when a run is
+            taken up again: no manifest keeps it.
     """
 
     help: str
@@ -48,6 +50,7 @@ class Option:
     many: Literal["", "comma", "repeat", "count"] = ""
     least: int = 1
     optional: bool = False
+    determines: bool = True
 
     def checked(self, value: Any) -> Any:
         """The value as it is kept, or a refusal in words.
@@ -127,11 +130,11 @@ class Options:
             object.__setattr__(self, name, value)
 
     def as_json(self) -> dict[str, Any]:
-        """What a manifest keeps: every option that has a flag, in JSON's types."""
+        """What a manifest keeps: every option with a flag that determines numbers."""
         return {
             name: list(value) if _is_list(value := getattr(self, name)) else value
             for name, described in options_of(self).items()
-            if described.flag
+            if described.flag and described.determines
         }
 
 

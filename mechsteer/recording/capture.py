@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from typing_extensions import Unpack
 
+from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import content_hash
 from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import ModelError
 from mechsteer.kernels import Pooling
+from mechsteer.memory import room
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
 from mechsteer.recording.batch_size import fitted
 from mechsteer.recording.batches import BatchPlan, plan_batches
 from mechsteer.recording.passes import fill
+from mechsteer.recording.placing import placed
 from mechsteer.recording.points import (
     PointPoolings,
     points_of,
@@ -34,7 +36,7 @@ from mechsteer.recording.points import (
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 from mechsteer.recording.recorded import Recording, by_language
 from mechsteer.recording.shards import Shards
-from mechsteer.recording.store import Memory, Store
+from mechsteer.recording.store import Store
 
 if TYPE_CHECKING:
     from mechsteer.corpus import LabelledCorpus
@@ -54,6 +56,7 @@ def record(
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    memory: int | str = USUAL_MEMORY,
     progress: bool = True,
     **options: Unpack[ReadingOptions],
 ) -> Recording:
@@ -76,7 +79,8 @@ def record(
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
         directory: folder to stream to; an interrupted recording resumes there. None keeps the
-            pooled values in memory.
+            pooled values in memory, or where they exceed half of ``memory`` in a temporary file.
+        memory: what values may take of it, see ``mechsteer.memory``.
         progress: show a bar where a terminal watches.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
@@ -104,7 +108,7 @@ def record(
     sizes = len(plan.batches), len(plan.ids)
     store: Store
     if directory is None:
-        store = Memory(*sizes, residual=residual)
+        store = placed(plan, corpus, read, residual, model.dtype, memory_bytes(memory))
     else:
         _require_unhooked(model)
         inputs = _inputs(model, corpus, who, plan, read)
@@ -132,9 +136,10 @@ def embed(
     *,
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
+    memory: int | str = USUAL_MEMORY,
     progress: bool = True,
     **options: Unpack[ReadingOptions],
-) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
+) -> LayerEmbeddings:
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
     Row 0 is the embedding layer, row l the output of block l, the last row the final norm; of an
@@ -146,6 +151,8 @@ def embed(
         corpus: sentences by language.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
+        memory: where the embeddings exceed half of it they lie in a temporary file, and a language
+            is read when it is asked for.
         progress: show a bar where a terminal watches.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
@@ -164,10 +171,12 @@ def embed(
     read: PointPoolings = dict.fromkeys(residual, ("mean",))
     if reading.batch_tokens == "auto":
         plan = fitted(plan, model, read)
-    memory = Memory(len(plan.batches), len(plan.ids), residual=residual)
-    fill(memory, model, corpus, plan, read, progress=progress)
-    labels = torch.tensor(corpus.flatten()[1])
-    return by_language(memory.embeddings(), labels, corpus.languages)
+    store = placed(plan, corpus, read, residual, model.dtype, budget := memory_bytes(memory))
+    fill(store, model, corpus, plan, read, progress=progress)
+    found = store.embedded({}, room(budget))
+    if found is not None:
+        return found
+    return by_language(store.embeddings(), torch.tensor(corpus.flatten()[1]), corpus.languages)
 
 
 def _require_unhooked(model: Model) -> None:

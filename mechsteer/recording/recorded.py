@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
+from mechsteer.memory import USUAL, room
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.firing import firing_point
@@ -153,9 +155,20 @@ class Recording:
         swapped = Swapped(self._store, other._store, rows)
         return replace(self, n_tokens=n_tokens, firing=False, _store=swapped)
 
-    def embeddings_by_language(self) -> dict[str, Float[Tensor, "layer _sentence d_model"]]:
-        """``embeddings`` of each language's sentences, in their order."""
-        return by_language(self.embeddings, self.labels, self.languages)
+    def embeddings_by_language(self, *, memory: int = USUAL) -> LayerEmbeddings:
+        """``embeddings`` of each language's sentences, in their order.
+
+        Args:
+            memory: bytes; where all of them exceed half of what it leaves for values, they lie on
+                the disk and a language is read when it is asked for.
+
+        Raises:
+            ArtifactError: embeddings were not recorded, or a shard is missing or damaged.
+        """
+        sizes = torch.bincount(self.labels, minlength=len(self.languages)).tolist()
+        counts = dict(zip(self.languages, sizes, strict=True))
+        found = self._store.embedded(counts, room(memory))
+        return by_language(self.embeddings, self.labels, self.languages) if found is None else found
 
 
 def by_language(

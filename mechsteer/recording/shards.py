@@ -24,12 +24,14 @@ from mechsteer.artifacts.files import (
 from mechsteer.artifacts.locks import locked
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
+from mechsteer.memory import embeddings_bytes
 from mechsteer.model.sites import HookSite
+from mechsteer.recording.gathering import gathered
+from mechsteer.recording.on_disk import OnDisk
 from mechsteer.recording.store import Columns, Pooled, Store
 
 PLAN = "plan.json"
 _ROWS = "rows"
-_AT_ONCE = 64  # neurons that are brought into the order of the corpus together
 _SHARD = re.compile(r"\d{5,}\.safetensors")
 
 
@@ -89,7 +91,7 @@ class Shards(Store):
         """
         return self.columns([Columns(point, pooling, 0, point.width)])[0]
 
-    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence neuron"]]:
+    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence _neuron"]]:
         """Values of some neurons, each the transpose of contiguous ``[neuron, sentence]``.
 
         Every shard is opened once. Of each tensor in it the first call reads all, and compares the
@@ -98,21 +100,8 @@ class Shards(Store):
         Raises:
             ArtifactError: a shard is missing or damaged.
         """
-        tables: list[Tensor] = []
-        places, at = [], 0
-        for number in range(len(self._paths)):
-            rows, parts = self._read(number, wanted)
-            if not tables:
-                tables = [part.new_empty(len(part), self._n_sentences) for part in parts]
-            for table, part in zip(tables, parts, strict=True):
-                table[:, at : at + len(rows)] = part
-            places.append(rows)
-            at += len(rows)
-        inverse = torch.cat(places).argsort()
-        for table in tables:
-            for some in torch.split(table, _AT_ONCE):  # in place: a copy would double the memory
-                some.copy_(some[:, inverse])
-        return [table.T for table in tables]
+        batches = (self._read(number, wanted) for number in range(len(self._paths)))
+        return gathered(batches, self._n_sentences)
 
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
         """The values of every row of the residual stream.
@@ -124,16 +113,28 @@ class Shards(Store):
         whole = torch.empty(len(self._residual), self._n_sentences, width)
         if not self._residual:
             return whole
-        for rows, values in self.embedded():
+        for rows, values in self._embedded():
             whole[:, rows] = values
         return whole
 
-    def embedded(self) -> Iterator[tuple[Tensor, Float[Tensor, "layer batch d_model"]]]:
-        """The embeddings batch by batch: numbers of the sentences, and their rows.
+    def embedded(self, counts: Mapping[str, int], room: int) -> OnDisk | None:
+        """Embeddings by language in a file without a name, where they exceed ``room``.
 
         Raises:
-            ArtifactError: a shard is missing or damaged.
+            ArtifactError: a shard is missing or damaged, or the disk is full.
         """
+        if not self._residual:
+            return None
+        n_layers, width = len(self._residual), self._residual[0].width
+        if embeddings_bytes(self._n_sentences, n_layers, width) <= room:
+            return None
+        found = OnDisk(counts, n_layers, width, room)
+        for rows, values in self._embedded():
+            found.add(rows, values)
+        return found
+
+    def _embedded(self) -> Iterator[tuple[Tensor, Float[Tensor, "layer batch d_model"]]]:
+        """The embeddings batch by batch: numbers of the sentences, and their rows."""
         wanted = [Columns(point, "mean", 0, point.width) for point in self._residual]
         for number in range(len(self._paths)):
             rows, parts = self._read(number, wanted)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.model.sites import HookSite
@@ -49,12 +50,20 @@ class Store(Protocol):
     def activations(self, point: HookSite, pooling: Pooling) -> Shaped[Tensor, "sentence neuron"]:
         """The values of one hook point."""
 
-    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence neuron"]]:
+    def columns(self, wanted: Sequence[Columns]) -> list[Shaped[Tensor, "sentence _neuron"]]:
         """The values of some neurons, read in one go; of each hook point and pooling one range."""
         return [self.activations(own.point, own.pooling)[:, own.start : own.stop] for own in wanted]
 
     def embeddings(self) -> Float[Tensor, "layer sentence d_model"]:
         """The values of every row of the residual stream; no layers where none were recorded."""
+
+    def embedded(self, counts: Mapping[str, int], room: int) -> LayerEmbeddings | None:
+        """Embeddings by language, of which ``room`` bytes may stand in memory together.
+
+        None where all of them do so anyway.
+        """
+        del counts, room
+        return None
 
 
 class Memory(Store):

@@ -18,6 +18,7 @@ from mechsteer.analysis.dimensions import (
     standardisation,
     without_dimensions,
 )
+from mechsteer.analysis.held import mapped
 from mechsteer.studies.conditions import CENTRING, DIMENSIONS, STANDARDISATION, Condition
 from mechsteer.studies.doses import spread
 
@@ -50,7 +51,7 @@ class Baselines:
         """
         order, n = largest_dimensions(dev), next(iter(dev.values())).shape[-2]
         rows = spread(n, min(n, CHOSEN_ON))
-        removed = choose_k({language: x[:, rows] for language, x in dev.items()}, order)
+        removed = choose_k(mapped(dev, lambda _, x: x[:, rows]), order)
         apply: dict[Condition, Apply] = {
             CENTRING: partial(centre, means=language_means(dev)),
             DIMENSIONS: partial(without_dimensions, order=order, k=removed),

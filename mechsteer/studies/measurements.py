@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mechsteer.analysis.alignment import mean_distances, medoid, pair_distances
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.held import at_layer
 from mechsteer.analysis.hubness import occurrence_histogram
 from mechsteer.analysis.retrieval import retrieval
 from mechsteer.artifacts.files import read_tensors, write_tensors
@@ -87,14 +88,11 @@ def measure(
         MechsteerError: fewer than two languages or sentences, NaN, zero embeddings.
     """
     n_layers = len(next(iter(embeddings.values())))
-    rows = [
-        _at_layer({code: x[layer] for code, x in embeddings.items()}) for layer in range(n_layers)
-    ]
+    rows = [_at_layer(at_layer(embeddings, layer)) for layer in range(n_layers)]
     names = ("top1", "margin", "mexa", "pair_distance", "medoid_distance", "mean_distance")
     columns = dict(zip(names, map(torch.stack, zip(*rows, strict=True)), strict=True))
     if projection is not None:
-        here = {code: x[projection.layer] for code, x in embeddings.items()}
-        columns["occurrence"] = occurrence_histogram(here)
+        columns["occurrence"] = occurrence_histogram(at_layer(embeddings, projection.layer))
         columns["coordinates"] = projection.coordinates(embeddings)
     if probed:
         columns["quality"] = qualities(embeddings, probed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from mechsteer.options import option
+from mechsteer.options.memory import memory_option
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import YES_OR_NO, K, finite, one_of, read_k, whole, word
 from mechsteer.recording.reading import Reading
@@ -40,6 +41,7 @@ class ScoreOptions(Reading):
         (), "Languages that count as negatives and get no score.", CODES,
         flag="--negative-only", many="comma", least=0,
     )  # fmt: skip
+    memory: int | str = memory_option()
 
     @property
     def reading(self) -> Reading:

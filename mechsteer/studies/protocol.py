@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.analysis.held import mapped
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.overlap import require_held_out, warn_of_overlap
 from mechsteer.errors import CorpusError
@@ -173,7 +174,7 @@ def _applied(untouched: Callable[[], LayerEmbeddings], apply: Apply) -> LayerEmb
 
 
 def _at(embeddings: LayerEmbeddings, rows: Sequence[int]) -> LayerEmbeddings:
-    return {language: x[:, list(rows)] for language, x in embeddings.items()}
+    return mapped(embeddings, lambda _, x: x[:, list(rows)])
 
 
 def _tables(

@@ -7,7 +7,6 @@ Single numbers of a state, means over all pairs of languages where a pair is mea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from itertools import combinations
 
 import torch
 from jaxtyping import Float
@@ -16,6 +15,7 @@ from torch import Tensor
 from mechsteer.analysis.alignment import cka_matrix, translation_auroc, translation_margin
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.analysis.dimensions import largest_share
+from mechsteer.analysis.held import at_layer, pairs
 from mechsteer.analysis.hubness import k_occurrence, skewness
 from mechsteer.analysis.isotropy import iso_score, mean_cosine, participation_ratio
 from mechsteer.analysis.neutrality import (
@@ -33,11 +33,11 @@ Measure = Callable[[Embeddings], float]
 
 def _over_pairs(of_pair: Callable[[Tensor, Tensor], Tensor | float]) -> Measure:
     def mean(embeddings: Embeddings) -> float:
-        values = [
-            torch.as_tensor(of_pair(x, y), dtype=torch.float64).mean()
-            for x, y in combinations(embeddings.values(), 2)
-        ]
-        return float(torch.stack(values).mean())
+        values = {
+            (s, t): torch.as_tensor(of_pair(x, y), dtype=torch.float64).mean()
+            for s, t, x, y in pairs(embeddings, lambda x: x, times=4)
+        }
+        return float(torch.stack([values[pair] for pair in sorted(values)]).mean())
 
     return mean
 
@@ -104,7 +104,7 @@ def qualities(
     n_layers = len(next(iter(embeddings.values())))
     found = torch.full((len(QUALITIES), n_layers), torch.nan, dtype=torch.float64)
     for layer in range(n_layers):
-        here = {language: x[layer] for language, x in embeddings.items()}
+        here = at_layer(embeddings, layer)
         measures = CHEAP | COSTLY if layer in probed else CHEAP
         for row, of in enumerate(measures.values()):
             found[row, layer] = of(here)

@@ -11,9 +11,11 @@ from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.corpus.given import Translations, as_parallel
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.experts.score import all_poolings, score_recording
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
+from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
 from mechsteer.recording import DEFAULT_READING, Reading, Recording, embed, record
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies import protocol
@@ -76,7 +78,7 @@ def study(
     reading = scoring.reading.settled(scored.batch_tokens)
     return protocol.run(
         Inputs(
-            model_functions(model, reading),
+            model_functions(model, reading, scoring.memory),
             scored,
             dev,
             test,
@@ -100,6 +102,7 @@ def record_for_study(
         pooling=all_poolings(options.pooling, options.also_pooling),
         embeddings=True,
         directory=directory,
+        memory=options.memory,
         reading=options.reading,
     )
 
@@ -109,29 +112,44 @@ def score_for_study(
 ) -> Scored:
     """Record neurons and layer embeddings of a corpus in one pass, and score the neurons."""
     recording = record_for_study(model, dev, options, directory=directory)
-    scores = score_recording(
-        recording, pooling=options.pooling, negative_only=options.negative_only
-    )
-    embeddings = recording.embeddings_by_language()
+    scores = score_recorded(recording, options)
+    embeddings = recording.embeddings_by_language(memory=memory_bytes(options.memory))
     return Scored(scores, embeddings, recording.batch_tokens)
 
 
-def model_functions(model: ModelLike, reading: Reading) -> ModelFunctions:
-    """What a study asks of a model, sentences read in one way."""
+def score_recorded(recording: Recording, options: ScoreOptions) -> NeuronScores:
+    """The scores of a recording as the options ask for them."""
+    return score_recording(
+        recording,
+        pooling=options.pooling,
+        negative_only=options.negative_only,
+        memory=memory_bytes(options.memory),
+    )
+
+
+def model_functions(
+    model: ModelLike, reading: Reading, memory: int | str = USUAL_MEMORY
+) -> ModelFunctions:
+    """What a study asks of a model, sentences read in one way; see ``embed`` for the memory."""
     return ModelFunctions(
-        partial(_embedded, model, reading), partial(_bits_per_byte, model, reading)
+        partial(_embedded, model, reading, memory), partial(_bits_per_byte, model, reading)
     )
 
 
 def _embedded(
-    model: ModelLike, reading: Reading, corpus: ParallelCorpus, edit: Edit | None
+    model: ModelLike,
+    reading: Reading,
+    memory: int | str,
+    corpus: ParallelCorpus,
+    edit: Edit | None,
 ) -> LayerEmbeddings:
+    how: dict[str, Any] = {"reading": reading, "memory": memory, "progress": False}
     if edit is None:
-        return embed(model, corpus, reading=reading, progress=False)
+        return embed(model, corpus, **how)
     if isinstance(edit, ResidualEdit) and edit.languages:  # a batch must be in one language
-        return embed_steered(model, corpus, edit, reading=reading, progress=False)
+        return embed_steered(model, corpus, edit, **how)
     with steer(model, edit):
-        return embed(model, corpus, reading=reading, progress=False)
+        return embed(model, corpus, **how)
 
 
 def _bits_per_byte(

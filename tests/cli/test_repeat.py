@@ -145,7 +145,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
     "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,
-    "resamples": 50,
+    "resamples": 50, "memory": "1.5 GiB",
 }  # fmt: skip
 
 
@@ -218,6 +218,9 @@ REFUSED = [
     ("score", "embedded", "--corpus", "embedded", "-o", "R", "--limit", "1"),
     ("score", "embedded", "--corpus", "embedded", "-o", "R", "--languages", ","),
     ("score", "embedded", "--corpus", "embedded", "-o", "R", "--dtype", "int8"),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--memory", "4"),
+    ("score", "embedded", "--corpus", "embedded", "-o", "R", "--memory", "lots"),
+    ("study", "X", "--test", "t", "--memory=-4GB"),
     ("select", "X", "--language", "fr", "--k", "1.7"),
     ("edit", "X", "--language", "fr", "--k=-0.5", "-o", "e"),
     ("cards", "X", "--top=-1"),

@@ -78,9 +78,9 @@ def _reason(message: str) -> str:
     return inner.partition("); ")[0]
 
 
-def lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+def lines(rows: list[tuple[str, ...]], heads: tuple[str, ...] = HEADS) -> Iterator[str]:
     """The table in Markdown."""
-    for cells in (HEADS, ("---",) * len(HEADS), *rows):
+    for cells in (heads, ("---",) * len(heads), *rows):
         yield f"| {' | '.join(cells)} |\n"
 
 

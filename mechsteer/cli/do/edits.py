@@ -66,9 +66,9 @@ def generate_command(
     dtype: str | None = None,
 ) -> list[Pair]:
     """Continue each prompt without and with the edits, from the same random numbers."""
-    edits = _edits(files, strengths)
+    edits = edits_of(files, strengths)
     bridge = open_model(model, device, dtype)
-    where = _positions(positions)
+    where = positions_of(positions)
 
     def write() -> list[str]:
         return [
@@ -107,21 +107,21 @@ def cost_command(
     """What edits cost a model on the paragraphs of a file, one a line."""
     from mechsteer.corpus.text import read_lines
 
-    edits = _edits(files, strengths)
+    edits = edits_of(files, strengths)
     lines = [line for line in read_lines(text) if line.strip()]
     return cost(
         open_model(model, device, dtype),
         *edits,
         text=lines,
         language=language,
-        positions=_positions(positions),
+        positions=positions_of(positions),
         n=n,
         seeds=seeds,
         prefix=prefix,
     )
 
 
-def _edits(files: Sequence[str], strengths: Sequence[float]) -> list[Edit]:
+def edits_of(files: Sequence[str], strengths: Sequence[float]) -> list[Edit]:
     """Edits of all files in order; strengths are none, one for all, or one for each file."""
     if len(strengths) not in (0, 1, len(files)):
         raise MechsteerError(
@@ -137,7 +137,12 @@ def _edits(files: Sequence[str], strengths: Sequence[float]) -> list[Edit]:
     ]
 
 
-def _positions(name: str) -> Positions:
+def positions_of(name: str) -> Positions:
+    """Positions as the command line names them.
+
+    Raises:
+        MechsteerError: there are none of that name.
+    """
     for known in get_args(Positions):
         if known == name:
             return known  # type: ignore[no-any-return]

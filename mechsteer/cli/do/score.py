@@ -23,7 +23,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
 from mechsteer.recording import Recording
-from mechsteer.studies.run import record_for_study, score_for_study
+from mechsteer.studies.run import record_for_study, score_recorded
 
 SCORES = "scores.safetensors"
 RECORDING = "recording"
@@ -66,12 +66,12 @@ def _score(
     find_site(opened, request.site)
     run = Run.create(output, inputs, languages=scored)
     with run.timed("score"):
-        scored_now = score_for_study(opened, text, request, directory=output / RECORDING)
-        found = scored_now.scores
+        recording = record_for_study(opened, text, request, directory=output / RECORDING)
+        found = score_recorded(recording, request)
         save_scores(found, output / SCORES)
     if opened.origin is not None:  # it has times in it, so no hash covers it
         write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
-    run.finish("score", files=[SCORES], batch_tokens=scored_now.batch_tokens, **describe(found))
+    run.finish("score", files=[SCORES], batch_tokens=recording.batch_tokens, **describe(found))
     return found
 
 

@@ -16,6 +16,7 @@ from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edit
+from mechsteer.options.memory import memory_bytes
 from mechsteer.recording import Recording
 from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.files import save_study
@@ -40,9 +41,10 @@ def study_command(path: Path, request: StudyRequest) -> Study:
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
         with run.timed("study"):
-            scored = Scored(scores, recording.embeddings_by_language())
+            memory = memory_bytes(request.memory)
+            scored = Scored(scores, recording.embeddings_by_language(memory=memory))
             inputs = Inputs(
-                model_functions(model, reading),
+                model_functions(model, reading, memory),
                 scored,
                 dev,
                 test,

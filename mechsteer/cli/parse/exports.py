@@ -1,0 +1,54 @@
+"""The command that carries edits elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mechsteer.cli.parse.edits import STRENGTH
+from mechsteer.cli.parse.flags import within
+from mechsteer.cli.parse.group import Place, cli
+
+# what is written, and what it needs beside the edit
+FORMATS = (
+    *("checkpoint", "sentence-transformers"),
+    *("llama.cpp", "easysteer", "vllm-hook", "neuronpedia"),
+)
+
+
+@cli.command()
+@click.argument("files", metavar="EDIT...", nargs=-1, required=True)
+@click.option(
+    "--to", "format_", type=click.Choice(FORMATS), default="checkpoint", show_default=True,
+    help="What is written: a folder of transformers with the edits in its weights, one of "
+    "sentence-transformers, or a vector for an engine.",
+)  # fmt: skip
+@click.option("-o", "--output", type=Place(), required=True, help="New folder, or file.")
+@click.option("--model", help="A name or folder; by default the one the edit was made with.")
+@click.option(
+    "--strength", "strengths", multiple=True, type=float, callback=within(STRENGTH),
+    help="λ: one for all edits, or one for each.",
+)  # fmt: skip
+@click.option(
+    "--positions", default="all", show_default=True, help="Where the edits act.",
+    type=click.Choice(["all", "content", "last", "generated"]),
+)  # fmt: skip
+@click.option("--language", help="Language of all texts, for edits that depend on it.")
+@click.option("--layer", type=int, help="Row that sentence-transformers pools; -1 by default.")
+@click.option("--architecture", help="llama.cpp's name of it, llama say.")
+@click.option("--model-id", help="Neuronpedia's name of the model.")
+@click.option("--device", help="cpu, cuda, …")
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the weights."
+)
+@click.option("--no-verify", is_flag=True, help="Do not load the checkpoint to compare its logits.")
+def export(files: tuple[str, ...], format_: str, output: Path, **options: Any) -> None:
+    """Carry edits elsewhere: exactly, or refused with the reason.
+
+    EDIT is a file that `mechsteer edit` wrote, or hf://owner/name; several act in order.
+    """
+    from mechsteer.cli.do.exports import export_command
+
+    click.echo(export_command(files, format_, output, **options))

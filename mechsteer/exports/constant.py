@@ -1,0 +1,148 @@
+"""What of edits is the same for every token, and so can be carried by weights: all of it, or none.
+
+A map of neurons at one hook point, ``z ← a·z + b``, and a shift of the residual stream,
+``h ← h + v``. Whatever looks at a token, its position or its language is no such thing and is
+refused with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
+from mechsteer.model.sites import HookSite
+from mechsteer.steering.positions import Positions
+
+
+@dataclass(frozen=True)
+class Map:
+    """``z ← a·z + b`` of the neurons of one hook point, float64 ``[neuron]``; 1 and 0 elsewhere."""
+
+    point: HookSite
+    a: Float[Tensor, " neuron"]
+    b: Float[Tensor, " neuron"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """``h ← h + v`` at one row of the residual stream, ``v`` float64 ``[d]``."""
+
+    point: HookSite
+    v: Float[Tensor, " d"]
+
+
+Constant = Map | Shift
+
+
+def as_sequence(edits: Edit | Sequence[Edit]) -> tuple[Edit, ...]:
+    """One edit, or several, as several."""
+    return (edits,) if isinstance(edits, NeuronEdit | ResidualEdit) else tuple(edits)
+
+
+def require_everywhere(positions: Positions) -> None:
+    """Refuse edits that act at some tokens alone.
+
+    Raises:
+        MechsteerError: other positions than all.
+    """
+    if positions != "all":
+        raise MechsteerError(
+            f"an edit at positions {positions!r} depends on the token, and what is exported acts "
+            "on every one: export it at positions 'all', or steer with mechsteer"
+        )
+
+
+def constants(edits: Iterable[Edit], language: str | None = None) -> tuple[Constant, ...]:
+    """The constant parts of edits that act together in this order, one a hook point.
+
+    Args:
+        edits: of neurons, or of the residual stream.
+        language: takes one language of edits that depend on it.
+
+    Raises:
+        MechsteerError: an edit that is no constant map; the message names it and says why.
+    """
+    found: dict[str, Constant] = {}
+    for edit in edits:
+        if not edit.is_identity():
+            parts = _maps(edit) if isinstance(edit, NeuronEdit) else _shifts(edit, language)
+            for part in parts:
+                before = found.get(part.point.hook)
+                found[part.point.hook] = part if before is None else _after(before, part)
+    return tuple(found.values())
+
+
+def vector_of(edit: Edit, language: str | None = None) -> dict[HookSite, Float[Tensor, " d"]]:
+    """``λ·v`` by row of an edit that adds a vector to the residual stream and does nothing else.
+
+    Raises:
+        MechsteerError: it moves neurons, has a linear part, restores norms or depends on the
+            language.
+    """
+    if isinstance(edit, NeuronEdit):
+        raise MechsteerError(
+            f"{edit.name!r} moves neurons, and a vector moves the residual stream: "
+            "export a checkpoint"
+        )
+    return {shift.point: shift.v.float() for shift in _shifts(edit, language)}
+
+
+def _maps(edit: NeuronEdit) -> list[Map]:
+    if edit.low is not None:
+        raise MechsteerError(
+            f"{edit.name!r} maps only values within a window, so it depends on the token: "
+            "no weights do the same"
+        )
+    parts = []
+    for place, offset in zip(edit.site.points, edit.site.offsets, strict=True):
+        here = (edit.index >= offset) & (edit.index < offset + place.width)
+        if here.any():
+            _require_dense(edit, place)
+            a, b = torch.ones(place.width).double(), torch.zeros(place.width).double()
+            a[edit.index[here] - offset] = edit.a[here].double()
+            b[edit.index[here] - offset] = edit.b[here].double()
+            parts.append(Map(place, a, b))
+    return parts
+
+
+def _require_dense(edit: NeuronEdit, place: HookSite) -> None:
+    if place.kind == "experts":
+        raise MechsteerError(
+            f"{edit.name!r} moves neurons of routed experts, whose outputs are scaled by the "
+            "router's weight of each token: a constant of theirs is none of the layer"
+        )
+
+
+def _shifts(edit: ResidualEdit, language: str | None) -> list[Shift]:
+    if edit.languages and language is None:
+        raise MechsteerError(
+            f"{edit.name!r} depends on the language of the text: export it for one, "
+            f"language={edit.languages[0]!r}"
+        )
+    if edit.left is not None and edit.left.any():
+        raise MechsteerError(
+            f"{edit.name!r} has a linear part, which depends on the token: only a vector is "
+            "the same for all"
+        )
+    if edit.restore_norm:
+        raise MechsteerError(
+            f"{edit.name!r} restores each token's norm, which is no addition of a vector"
+        )
+    one = edit.of(language) if edit.languages and language else edit
+    v = (one.strength * one.v[0]).double()
+    return [Shift(point, v[row]) for row, point in enumerate(one.points) if v[row].any()]
+
+
+def _after(first: Constant, second: Constant) -> Constant:
+    """Both, the first before the second, at one hook point."""
+    if isinstance(first, Map) and isinstance(second, Map):
+        return Map(first.point, second.a * first.a, second.a * first.b + second.b)
+    if isinstance(first, Shift) and isinstance(second, Shift):
+        return Shift(first.point, first.v + second.v)
+    raise MechsteerError(f"neurons and the residual stream share {first.point.hook}")

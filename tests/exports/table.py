@@ -1,0 +1,137 @@
+"""Write the guide's table of what each family's checkpoint carries, from tiny checkpoints.
+
+make exports
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mechsteer as ms
+from mechsteer.errors import MechsteerError, ModelError
+from mechsteer.exports.baking import bake
+from mechsteer.exports.checkpoint import checkpoint
+from mechsteer.exports.constant import constants
+from mechsteer.exports.plain import plain_copy
+from mechsteer.interventions import Edit
+from mechsteer.progress import progress
+from tests.exports.by_hand import clamped, exact, logits, own_rounding, shifted
+from tests.families.checkpoints import save_checkpoint
+from tests.families.roster import FAMILIES, Family
+from tests.families.table import lines
+
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "exports.md"
+BEGIN, END = "<!-- exports: made by `make exports` -->\n", "<!-- end of exports -->\n"
+HEADS = ("family", "clamps lie in", "vectors lie in", "float64", "float32", "bfloat16")
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+@dataclass
+class Row:
+    """What a family came to.
+
+    ``ulps`` has the difference of logits and the hooked model's own rounding by dtype, of the worse
+    of a clamp and a vector; ``places`` the modules, or the reason of the refusal.
+    """
+
+    family: Family
+    places: dict[str, str] = field(default_factory=dict)
+    exact: float = 0.0
+    ulps: dict[torch.dtype, tuple[float, float]] = field(default_factory=dict)
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        title, places = self.family.title, [self.places.get(n, "") for n in ("clamp", "vector")]
+        if not self.ulps:
+            return (title, *places, "", "", "")
+        measured = [f"{d:.1f} ({own:.1f})" for d, own in (self.ulps[t] for t in DTYPES)]
+        return (title, *places, f"{self.exact:.0e}", *measured)
+
+
+def row_of(family: Family, folder: Path) -> Row:
+    """Bake a clamp and a vector into a family's tiny checkpoint, in three precisions."""
+    save_checkpoint(family.key, folder / "model")
+    row = Row(family)
+    site = next(name for name in ("post", "dense", *family.sites) if name in family.sites)
+    makes: dict[str, Callable[[Any], Edit]] = {
+        "clamp": lambda model: clamped(model, site),
+        "vector": shifted,
+    }
+    for dtype in DTYPES:
+        model = ms.load_model(folder / "model", device="cpu", dtype=dtype)
+        for name, make in makes.items():
+            edit = make(model)
+            try:
+                made = checkpoint(model, edit, folder / f"{name}-{dtype}")
+            except MechsteerError as refusal:
+                row.places[name] = _reason(str(refusal))
+                continue
+            row.places[name] = _named(made.carriers, made.switches)
+            assert made.ulps is not None
+            worst = row.ulps.get(dtype, (0.0, 0.0))
+            row.ulps[dtype] = max(worst, (made.ulps, own_rounding(model, [edit])))
+            if dtype == torch.float32:
+                baked = bake(model, plain_copy(model).double(), constants([edit])).plain
+                wanted = exact(model, [edit])
+                gap = float((logits(baked) - wanted).abs().max() / wanted.abs().max())
+                row.exact = max(row.exact, gap)
+    return row
+
+
+def _named(carriers: tuple[str, ...], switches: tuple[str, ...]) -> str:
+    """``mlp.down_proj``, by ``mlp_bias``."""
+    last = dict.fromkeys(name.rpartition(".")[2] for name in carriers)
+    switch = f", by `{'`, `'.join(switches)}`" if switches else ""
+    return ", ".join(f"`{name}`" for name in last) + switch
+
+
+def _reason(message: str) -> str:
+    for sign, words in (
+        ("router's weight", "refused: routed"),
+        ("does not run", "refused: does not run"),
+        ("has no bias", "scaling alone: no bias"),
+        ("adds a bias", "refused: no bias before a norm, or none at all"),
+    ):
+        if sign in message:
+            return words
+    raise MechsteerError(message)
+
+
+def _good(row: Row) -> Iterator[str]:
+    """What is wrong with a row."""
+    if row.exact > 1e-11:
+        yield f"{row.family.key}: {row.exact} in float64"
+    for dtype, (difference, own) in row.ulps.items():
+        if difference > 2 * max(own, 1.0):
+            yield f"{row.family.key}: {difference} in {dtype}, own rounding {own}"
+
+
+def main() -> None:
+    """Bake every family and put the table where the documentation keeps it."""
+    chosen = sys.argv[1:] or [key for key, family in FAMILIES.items() if family.sites]
+    rows = []
+    for key in progress(chosen, "baking", "family"):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                rows.append(row_of(FAMILIES[key], Path(folder)))
+            except ModelError as refusal:  # it cannot be loaded at all
+                print(f"{key}: {refusal}")  # noqa: T201
+    print("\n".join(wrong for row in rows for wrong in _good(row)) or "all within bounds")  # noqa: T201
+    table = "".join(lines([row.cells() for row in rows], HEADS))
+    if sys.argv[1:]:
+        print(table)  # noqa: T201
+        return
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    PAGE.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.partition(END)[2], "utf-8")
+
+
+if __name__ == "__main__":
+    main()

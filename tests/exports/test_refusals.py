@@ -1,0 +1,112 @@
+"""What weights cannot carry exactly is refused with the reason, and nothing is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mechsteer as ms
+from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.exports import checkpoint
+from tests.exports.by_hand import clamped, shifted
+
+
+def _windowed(model: Any) -> Any:
+    return replace(clamped(model), low=torch.zeros(12), high=torch.ones(12))
+
+
+def _linear(model: Any) -> Any:
+    edit = shifted(model)
+    return replace(edit, left=torch.ones(*edit.v.shape, 1), right=torch.ones(*edit.v.shape, 1))
+
+
+def _of_languages(model: Any) -> Any:
+    edit = shifted(model)
+    return replace(edit, v=edit.v.repeat(2, 1, 1), languages=("eng_Latn", "fra_Latn"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_windowed, "within a window"),
+        (_linear, "linear part"),
+        (lambda model: replace(shifted(model), restore_norm=True), "restores each token's norm"),
+        (_of_languages, "language='eng_Latn'"),
+    ],
+)
+def test_what_depends_on_the_token_is_refused(
+    bridge: Callable[..., Any], make: Callable[[Any], Any], reason: str, tmp_path: Path
+) -> None:
+    model = bridge("llama")
+    with pytest.raises(MechsteerError, match=reason):
+        checkpoint(model, make(model), tmp_path / "baked", language=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("positions", ["content", "last", "generated"])
+def test_positions_other_than_all_are_refused(
+    bridge: Callable[..., Any], positions: Any, tmp_path: Path
+) -> None:
+    model = bridge("llama")
+    with pytest.raises(MechsteerError, match=f"positions '{positions}'"):
+        checkpoint(model, clamped(model), tmp_path / "baked", positions=positions)
+
+
+def test_one_language_of_an_edit_can_be_carried(bridge: Callable[..., Any], tmp_path: Path) -> None:
+    model = bridge("llama")
+    made = checkpoint(model, _of_languages(model), tmp_path / "baked", language="fra_Latn")
+    assert made.ulps is not None and made.ulps < 20
+
+
+@pytest.mark.parametrize(
+    ("family", "make", "reason"),
+    [
+        ("t5", clamped, "wo has no bias"),
+        ("gemma3", shifted, "nothing in model.layers.0"),
+        ("llama", lambda model: shifted(model, slice(-1, None)), "final norm, has no bias"),
+        ("mixtral", lambda model: clamped(model, "experts"), "router's weight"),
+    ],
+)
+def test_a_constant_without_a_place_is_refused_with_the_module(
+    bridge: Callable[..., Any], family: str, make: Callable[[Any], Any], reason: str, tmp_path: Path
+) -> None:
+    model = bridge(family, template="$A </s>" if family == "t5" else "<s> $A")
+    with pytest.raises(MechsteerError, match=reason):
+        checkpoint(model, make(model), tmp_path / "baked")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_is_left_alone(
+    bridge: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "note").write_text("mine")
+    with pytest.raises(ArtifactError, match="not empty"):
+        checkpoint(bridge("llama"), clamped(bridge("llama")), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+def test_an_edit_of_another_model_is_refused(bridge: Callable[..., Any], tmp_path: Path) -> None:
+    other = replace(clamped(bridge("llama")), model=bridge("gpt2").identity())
+    with pytest.raises(ArtifactError, match="made with"):
+        checkpoint(bridge("llama"), other, tmp_path / "baked")
+
+
+def test_weights_that_give_other_logits_are_refused(
+    bridge: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = bridge("llama")
+    from mechsteer.exports import baking
+
+    monkeypatch.setattr(baking, "_scale", lambda *_: None)  # clamped neurons go on writing
+    with pytest.raises(MechsteerError, match="other logits than the edit"):
+        checkpoint(model, clamped(model), tmp_path / "baked")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_exported_has_a_name_in_the_package() -> None:
+    assert ms.exports.checkpoint is checkpoint
