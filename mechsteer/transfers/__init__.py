@@ -1,7 +1,8 @@
-"""Zero-shot transfer: a light probe trained in one language and tested in all, edited or not."""
+"""Zero-shot transfer: a light probe trained in one language and tested in all, edited or not.
 
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.options import TransferOptions
-from mechsteer.transfers.run import transfer
+Names resolve on first use: the command line knows the options without torch.
+"""
 
-__all__ = ["Transfer", "TransferOptions", "transfer"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -42,7 +42,8 @@ class Resamples:
         """Share of sentences whose class is right, in every draw."""
         hits = (predictions == y).astype(np.float64)
         size = self.counts.sum(1)[:, None, None]
-        return np.einsum("ds,xts->dxt", self.counts, hits, optimize=True) / size
+        found: Draws = np.einsum("ds,xts->dxt", self.counts, hits, optimize=True) / size
+        return found
 
     def macro_f1(
         self,

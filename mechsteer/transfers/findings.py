@@ -105,7 +105,7 @@ class Transfer(Displayed):
         What studies of language pairs take as a measure.
         """
         table = self.matrix(layer, condition=condition, metric=metric)
-        long = table.rename_axis(columns="target").stack().rename("value").reset_index()
+        long = table.reset_index().melt(id_vars="source", var_name="target", value_name="value")
         return long[long["source"] != long["target"]].reset_index(drop=True)
 
     @property

@@ -154,7 +154,7 @@ def transfer(run: Path, **options: Any) -> None:
 
     found = transfer_command(run, TransferRequest(**options))
     table = found.table()
-    best = table[table["layer"] == table.loc[table["within"].idxmax(), "layer"]]
+    best = table[table["layer"] == table["layer"].iloc[int(table["within"].to_numpy().argmax())]]
     shown = ["kind", "edit", "language", "layer", "value", "ci_low", "ci_high", "within", "delta"]
     said = f"chance {found.chance:.3f}, majority {found.majority:.3f}"
     print_table(best[shown], f"accuracy in other languages and within ({said})")
