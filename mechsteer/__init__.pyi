@@ -9,6 +9,8 @@ from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
+from . import pairwise as pairwise
+from . import planning as planning
 from . import plots as plots
 from . import recording as recording
 from . import reporting as reporting
@@ -44,6 +46,7 @@ from .interventions import shift as shift
 from .interventions import zero as zero
 from .model.load import load_model as load_model
 from .model.wrap import wrap as wrap
+from .planning.plan import plan as plan
 from .recording import Recording as Recording
 from .recording import embed as embed
 from .recording import record as record

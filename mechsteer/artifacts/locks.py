@@ -6,11 +6,12 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from mechsteer.artifacts.atomic import clear_torn
 from mechsteer.errors import ArtifactError
+from mechsteer.ranks import current
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other commands, and other threads, from writing in a folder.
+
+    Of several ranks the first holds the lock for all, from before any goes on until all are done.
 
     The folder itself is locked (``flock``), so no file stays behind, and the system frees the lock
     when its holder ends, however that happens. What a killed command was writing there is removed
@@ -27,6 +30,17 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ArtifactError: another command is writing there, or the folder cannot be written.
     """
+    ranks = current()
+    with ExitStack() as held:
+        with ranks.together(f"locking {folder.name}"):
+            if ranks.first:
+                held.enter_context(_held(folder))
+        with ranks.together(f"writing in {folder.name}"):
+            yield
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
     made, descriptor = _opened(folder)
     try:
         _lock(descriptor, folder)

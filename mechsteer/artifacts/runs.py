@@ -22,6 +22,7 @@ from mechsteer.artifacts.files import (
 )
 from mechsteer.artifacts.places import impossible
 from mechsteer.errors import ArtifactError, shown
+from mechsteer.ranks import current
 
 log = logging.getLogger(__name__)
 # 3 names the rows results are read at, and has scores among languages of one script
@@ -134,7 +135,9 @@ class Run:
         """Write how long a block took to ``run.log``."""
         start = time.perf_counter()
         yield
-        line = f"{what}\t{time.perf_counter() - start:.1f} s"
+        ranks = current()
+        who = f"\trank {ranks.rank} of {ranks.size}" if ranks.size > 1 else ""
+        line = f"{what}\t{time.perf_counter() - start:.1f} s{who}"
         log.info(line)
         append_line(self.path / "run.log", f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}")
 

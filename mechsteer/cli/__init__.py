@@ -1,7 +1,13 @@
 """The command line: each command is one call of the library; a run folder is what they share."""
 
 from mechsteer.cli.entry import main
-from mechsteer.cli.parse import checks, edits, exports, runs  # noqa: F401 - they add their commands
+from mechsteer.cli.parse import (  # noqa: F401 - they add their commands
+    checks,
+    edits,
+    exports,
+    languages,
+    runs,
+)
 from mechsteer.cli.parse.group import cli
 
 __all__ = ["cli", "main"]

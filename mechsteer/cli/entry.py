@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from mechsteer.cli.parse.group import cli
+from mechsteer.cli.ranked import on_ranks, speaks
 
 __all__ = ["main"]
 
@@ -21,7 +23,7 @@ def main() -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
     if not debug:
         warnings.showwarning = _show_warning
-    sys.exit(_run(lambda: cli(standalone_mode=False), debug))
+    sys.exit(on_ranks(lambda: _run(lambda: cli(standalone_mode=False), debug)))
 
 
 def _run(command: Callable[[], Any], debug: bool) -> int:
@@ -32,7 +34,8 @@ def _run(command: Callable[[], Any], debug: bool) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        error.show()
+        if speaks():
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command takes up where it stopped", err=True)
@@ -40,16 +43,19 @@ def _run(command: Callable[[], Any], debug: bool) -> int:
     except MechsteerError as error:
         if debug:
             raise
-        click.echo(f"error: {error}", err=True)
+        if speaks():
+            click.echo(f"error: {error}", err=True)
         return 1
     except Exception as error:
         if debug:
             raise
         what = f"{type(error).__name__}: {presentable(error)}"
-        click.echo(f"error: {what} (--debug shows where)", err=True)
+        if speaks():
+            click.echo(f"error: {what} (--debug shows where)", err=True)
         return 1
     return 0
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"warning: {message}", err=True)
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(f"warning: {message}", err=True)

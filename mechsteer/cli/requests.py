@@ -8,7 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
-from mechsteer.options.memory import memory_option
+from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
@@ -77,6 +77,39 @@ class StudyRequest(StudyOptions):
         word("a corpus"), flag="--text",
     )  # fmt: skip
     memory: int | str = memory_option()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest(ScoreRequest, StudyOptions):
+    """What ``mechsteer plan`` is asked: what ``score`` and ``study`` will be, and where."""
+
+    test: str | None = option(
+        None, f"Parallel text that states are measured on; --corpus itself by default: {CORPUS}",
+        word("a corpus"), flag="--test",
+    )  # fmt: skip
+    test_split: str | None = option(
+        None, "Split of the test corpus, for example devtest.", word("the name of a split"),
+        flag="--test-split",
+    )  # fmt: skip
+    test_limit: int | None = option(
+        None, "Only the first N sentences of the test corpus.", whole(2),
+        flag="--test-limit", read=int,
+    )  # fmt: skip
+    n_edits: int = option(1, "How many edits are studied.", whole(1), flag="--edits", read=int)
+    states: int | None = option(
+        None, "How many model states are measured, instead of what a study comes to.", whole(1),
+        flag="--states", read=int,
+    )  # fmt: skip
+    gpu: str | None = option(
+        None, "Plan for this device by its published rates: H100, A100, L4, …",
+        word("the name of a device"), flag="--gpu",
+    )  # fmt: skip
+    disk: int | str | None = option(
+        None, "What may be written; what is free where -o lies by default.", SIZE, flag="--disk"
+    )
+    ranks: int = option(
+        1, "Processes that share the work, a device each.", whole(1), flag="--ranks", read=int
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from typing_extensions import Unpack
 
 from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import CorpusError
-from mechsteer.experts.blocks import Scoring
+from mechsteer.experts.blocks import Scoring, Tables
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL
 from mechsteer.model.wrap import ModelLike
 from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
 from mechsteer.progress import progress
+from mechsteer.ranks import Ranks, current
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
@@ -94,9 +95,21 @@ def score_recording(
     Raises:
         MechsteerError: an unknown language, or what cannot be scored; the layer is named.
     """
-    scoring = Scoring(recording, pooling, negative_only)
-    blocks = progress(scoring.blocks(memory=memory), "scoring", "block")
-    return scoring.together((neurons, scoring.block(neurons)) for neurons in blocks)
+    scoring, ranks = Scoring(recording, pooling, negative_only), current()
+    blocks = scoring.blocks(memory=memory, at_least=ranks.size)
+    return scoring.together(_scored(scoring, blocks, ranks))
+
+
+def _scored(
+    scoring: Scoring, blocks: Sequence[range], ranks: Ranks
+) -> Iterator[tuple[range, Tables]]:
+    """Every block with its scores: one on each rank at a time, which all of them hear of."""
+    rounds = [blocks[at : at + ranks.size] for at in range(0, len(blocks), ranks.size)]
+    for some in progress(rounds, "scoring", "block"):
+        with ranks.together("scoring"):
+            own = [scoring.block(neurons) for neurons in ranks.share(some)]
+        for neurons, said in zip(some, ranks.gather("scores", own), strict=False):
+            yield neurons, said[0]
 
 
 def all_poolings(pooling: Pooling, also: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:

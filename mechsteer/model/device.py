@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import torch
@@ -17,7 +18,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         ModelError: it is no device, or this machine has none such that computes.
     """
     try:
-        found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        found = torch.device(device or _usual())
         if found.type == "meta":
             raise ModelError("the device 'meta' holds no numbers: expected cpu or cuda")
         torch.ones(1, device=found).add_(1)
@@ -28,6 +29,14 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         known = there if torch.cuda.is_available() else "cpu"
         raise ModelError(f"no such device here: {shown(device)}; expected {known}") from error
     return found
+
+
+def _usual() -> str:
+    """The GPU where there is one; of several ranks on a machine each has its own."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    rank = os.environ.get("LOCAL_RANK", "")
+    return f"cuda:{int(rank) % torch.cuda.device_count()}" if rank.isdigit() else "cuda"
 
 
 def token_device(model: HuggingFaceModel) -> torch.device:

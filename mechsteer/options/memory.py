@@ -32,21 +32,25 @@ def memory_bytes(size: int | str) -> int:
     return number
 
 
+def _is_size(size: Any) -> bool:
+    number = _bytes(size)
+    return number is not None and LEAST <= number < 2**60
+
+
+SIZE = Rule(_EXPECTED, _is_size)
+"""What ``memory_bytes`` reads."""
+
+
 def memory_option() -> Any:
     """The field of a record: no number depends on it, so no manifest keeps it."""
     return option(
         USUAL_MEMORY,
         "What values may take of the memory, beside the model's weights: beyond it they go to "
         "disk, and are read in parts. No number depends on it.",
-        Rule(_EXPECTED, _is_size),
+        SIZE,
         flag="--memory",
         determines=False,
     )
-
-
-def _is_size(size: Any) -> bool:
-    number = _bytes(size)
-    return number is not None and LEAST <= number < 2**60
 
 
 def _bytes(size: Any) -> int | None:

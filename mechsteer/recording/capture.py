@@ -22,6 +22,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
+from mechsteer.ranks import current
 from mechsteer.recording.batch_size import fitted
 from mechsteer.recording.batches import BatchPlan, plan_batches
 from mechsteer.recording.passes import fill
@@ -104,6 +105,8 @@ def record(
     plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)
     if reading.batch_tokens == "auto":
         plan = fitted(plan, model, read, directory)
+        if directory is not None:  # of several ranks the smallest, which fits all
+            plan = plan.divided(min(current().gather("tokens of a batch", plan.batch_tokens)))
     who = model.identity(tokenizer)
     sizes = len(plan.batches), len(plan.ids)
     store: Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from mechsteer.artifacts.atomic import is_torn
+from mechsteer.artifacts.atomic import is_torn, write_bytes
 from mechsteer.artifacts.files import (
     content_hash,
     explain_difference,
@@ -26,6 +26,7 @@ from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.memory import embeddings_bytes
 from mechsteer.model.sites import HookSite
+from mechsteer.ranks import current, everywhere
 from mechsteer.recording.gathering import gathered
 from mechsteer.recording.on_disk import OnDisk
 from mechsteer.recording.store import Columns, Pooled, Store
@@ -63,20 +64,27 @@ class Shards(Store):
         # of each shard, the tensors that were as they had been written when they were first read
         self._verified: list[set[str]] = [set() for _ in self._paths]
         self._rows: dict[int, Tensor] = {}
-        with self.writing():
+        self._ranks = current()
+        with locked(directory), self._ranks.in_turn("the plan of the recording"):
             _take_up(directory / PLAN, inputs)
 
-    def writing(self) -> AbstractContextManager[None]:
-        """While shards are added: nobody else adds any.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While shards are added: no other command adds any, and all ranks are done at the end.
 
         Raises:
             ArtifactError: another command is recording into the folder.
         """
-        return locked(self._directory)
+        with locked(self._directory):
+            with self._ranks.together("recording"):
+                yield
+            for path, shard in everywhere(self._paths, self._ranks, "shards"):
+                write_bytes(path, shard)
 
     def missing(self) -> list[int]:
-        """Numbers of the batches that are still to be recorded."""
-        return [number for number, path in enumerate(self._paths) if not path.exists()]
+        """Numbers of the batches that are still to be recorded; of several ranks this one's."""
+        missing = [number for number, path in enumerate(self._paths) if not path.exists()]
+        return self._ranks.share(self._ranks.agreed("batches to record", missing))
 
     def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
         """Write the values of one batch as its shard."""
@@ -171,6 +179,7 @@ class Shards(Store):
 
 
 def _take_up(plan: Path, inputs: Mapping[str, Any]) -> None:
+    plan.parent.mkdir(parents=True, exist_ok=True)  # of a rank on a disk of its own
     _require_ours(plan.parent)
     if not plan.exists():
         if any(_SHARD.fullmatch(path.name) for path in plan.parent.iterdir()):

@@ -21,6 +21,7 @@ from mechsteer.studies.grids import GROWTHS, grown
 from mechsteer.studies.measurements import Measurements
 from mechsteer.studies.options import StudyOptions
 from mechsteer.studies.runner import Measured, Runner
+from mechsteer.studies.shared import measure_ahead, predict_ahead
 
 Dose: TypeAlias = tuple[int, int | float]
 _Grid: TypeAlias = tuple[list[int | float], list[int | float]]  # ks and strengths
@@ -50,6 +51,7 @@ def try_doses(measured: Measured, tried: Sequence[Condition]) -> None:
         doses.setdefault(condition.edit, set()).add(dose_of(condition))
     several = [condition for condition in tried if len(doses[condition.edit]) > 1]
     new = [condition for condition in several if condition not in measured]
+    measure_ahead(measured.runner, new)
     for condition in progress(new, "choosing the dose on dev", "condition"):
         measured.add(condition)
 
@@ -150,6 +152,7 @@ def cost_table(
         for condition in (BASE, *tried)
         for code in ([condition.language] if condition.language else targets)
     ]
+    predict_ahead(runner, pairs, text.sentences)
     rows = []
     for condition, language in progress(pairs, "predicting text", "condition"):
         texts = text.sentences[language]

@@ -38,6 +38,7 @@ from mechsteer.studies.options import StudyOptions
 from mechsteer.studies.places import final_norm_of, places
 from mechsteer.studies.projection import Projection
 from mechsteer.studies.runner import Measured, ModelFunctions, Runner
+from mechsteer.studies.shared import measure_ahead
 from mechsteer.studies.tables import tabulate
 
 
@@ -157,13 +158,13 @@ def _measured(
 ) -> Measured:
     """Base, edits and controls on the test corpus; no control without baselines."""
     measured, untouched = Measured(runner), cache(runner.embeddings)
-    measured.add(BASE, untouched, probed=probed.get(BASE, ()))
-    for condition, apply in baselines.items():
-        measured.add(
-            condition, partial(_applied, untouched, apply), probed=probed.get(condition, ())
-        )
-    untouched.cache_clear()
+    derived = {known: partial(_applied, untouched, apply) for known, apply in baselines.items()}
     conditions = [*edited, *(controls if baselines else ())]
+    measure_ahead(runner, [BASE, *conditions], probed=probed, derived=derived)
+    measured.add(BASE, untouched, probed=probed.get(BASE, ()))
+    for condition, embed in derived.items():
+        measured.add(condition, embed, probed=probed.get(condition, ()))
+    untouched.cache_clear()
     for condition in progress(conditions, "steering and measuring", "condition"):
         measured.add(condition, probed=probed.get(condition, ()))
     return measured

@@ -59,6 +59,18 @@ class Runner:
     projection: Projection | None = None
     fitted_on: str | None = None
 
+    def path(self, condition: Condition, folder: Path) -> Path:
+        """Where a condition's measurements are kept."""
+        return folder / f"{condition.file_name}.safetensors"
+
+    def bits_path(self, condition: Condition, language: str, folder: Path) -> Path:
+        """Where it is kept how well a condition predicts a language."""
+        return folder / f"{condition.file_name}.{content_hash(language)[:16]}.json"
+
+    def embedded(self, condition: Condition, *, probed: Collection[int] = ()) -> Measurements:
+        """Measure a condition by embedding the corpus under it."""
+        return self.measured(condition, partial(self.embeddings, condition), probed=probed)
+
     def embeddings(self, condition: Condition = BASE) -> LayerEmbeddings:
         """Embed the corpus under a condition: the base, an edit or a random control."""
         return self.model.embed(self.corpus, self._edit(condition))
@@ -73,7 +85,7 @@ class Runner:
         """Measure a condition, or read it back if just this was measured before."""
         if self.folder is None:
             return measure(embed(), self.projection, probed=probed)
-        path = self.folder / f"{condition.file_name}.safetensors"
+        path = self.path(condition, self.folder)
         key = self._key(condition, probed=sorted(probed), qualities=QUALITIES if probed else ())
         known = Measurements.load(path, key)
         if known is None:
@@ -86,7 +98,7 @@ class Runner:
         edit = self._edit(condition)
         if self.folder is None:
             return self.model.bits_per_byte(texts, language, edit)
-        path = self.folder / f"{condition.file_name}.{content_hash(language)[:16]}.json"
+        path = self.bits_path(condition, language, self.folder)
         key = self._key(condition, texts=[language, *texts])
         known = _kept(path, key)
         if known is None:
@@ -137,7 +149,7 @@ class Measured(Mapping[Condition, Measurements]):
     """
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self.runner = runner
         self._read: dict[Condition, Callable[[], Measurements]] = {}
 
     def add(
@@ -148,10 +160,10 @@ class Measured(Mapping[Condition, Measurements]):
         probed: Collection[int] = (),
     ) -> None:
         """Measure a condition, by embedding the corpus under it unless told how."""
-        embed = embed or partial(self._runner.embeddings, condition)
-        again = partial(self._runner.measured, condition, embed, probed=probed)
+        embed = embed or partial(self.runner.embeddings, condition)
+        again = partial(self.runner.measured, condition, embed, probed=probed)
         found = again()
-        self._read[condition] = again if self._runner.folder else lambda: found
+        self._read[condition] = again if self.runner.folder else lambda: found
 
     def __getitem__(self, condition: Condition) -> Measurements:
         return self._read[condition]()

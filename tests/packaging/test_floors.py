@@ -13,8 +13,8 @@ PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
     {"display", "errors", "machine", "memory", "progress"},
-    {"kernels", "options"},
-    {"artifacts", "corpus", "analysis"},
+    {"kernels", "options", "ranks"},
+    {"artifacts", "corpus", "analysis", "pairwise"},
     {"model", "typology"},
     {"recording"},
     {"experts"},
@@ -26,6 +26,7 @@ FLOORS = (
     {"plots"},
     {"reporting"},
     {"throughput"},
+    {"planning"},
     {"cli"},
 )
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}

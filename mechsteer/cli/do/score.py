@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.artifacts.files import write_signed
+from mechsteer.artifacts.files import explain_difference, write_signed
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.corpora import read_text, scored_text
@@ -22,6 +22,7 @@ from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
+from mechsteer.ranks import Ranks, current
 from mechsteer.recording import Recording
 from mechsteer.studies.run import record_for_study, score_recorded
 
@@ -47,8 +48,19 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
     scored = _scored_languages(text, uncounted)
     inputs = {"model": model} | request.as_json()
     inputs |= {"fingerprint": text.fingerprint, "versions": versions()}
+    _require_same(current(), inputs)
     with locked(output):
         return _score(output, text, request, inputs, scored)
+
+
+def _require_same(ranks: Ranks, inputs: Mapping[str, Any]) -> None:
+    """Refuse a rank that was started with other arguments, text or versions than the first."""
+    for rank, other in enumerate(said := ranks.gather("the inputs", inputs)):
+        if other != said[0]:
+            raise MechsteerError(
+                f"rank {rank} is not as rank 0 ({explain_difference(other, said[0])}): start all "
+                "ranks with one command, in equal environments"
+            )
 
 
 def _score(
@@ -58,21 +70,30 @@ def _score(
     inputs: Mapping[str, Any],
     scored: Sequence[str],
 ) -> NeuronScores:
-    if (output / "manifest.json").is_file():  # another run is refused before a model is loaded
-        run = Run.create(output, inputs, languages=scored)
-        if run.is_done("score"):
+    ranks = current()
+    if ranks.agreed("whether there is a run", (output / "manifest.json").is_file()):
+        run = Run.create(output, inputs, languages=scored)  # or refuse, before a model is loaded
+        if all(ranks.gather("whether it is scored", run.is_done("score"))):
             return run_scores(run)
-    opened = open_model(inputs["model"], request.device, request.dtype)
-    find_site(opened, request.site)
-    run = Run.create(output, inputs, languages=scored)
+    with ranks.together("loading the model"):
+        opened = open_model(inputs["model"], request.device, request.dtype)
+        find_site(opened, request.site)
+    with ranks.in_turn("starting the run"):
+        run = Run.create(output, inputs, languages=scored)
     with run.timed("score"):
         recording = record_for_study(opened, text, request, directory=output / RECORDING)
         found = score_recorded(recording, request)
-        save_scores(found, output / SCORES)
-    if opened.origin is not None:  # it has times in it, so no hash covers it
-        write_signed(output / WEIGHTS, opened.origin.checkpoint.record())
-    run.finish("score", files=[SCORES], batch_tokens=recording.batch_tokens, **describe(found))
+    with ranks.in_turn("keeping the scores"):
+        if ranks.first or not Run.open(output).is_done("score"):  # on a disk of its own
+            _keep(run, opened, recording, found)
     return found
+
+
+def _keep(run: Run, model: Model, recording: Recording, found: NeuronScores) -> None:
+    save_scores(found, run.path / SCORES)
+    if model.origin is not None:  # it has times in it, so no hash covers it
+        write_signed(run.path / WEIGHTS, model.origin.checkpoint.record())
+    run.finish("score", files=[SCORES], batch_tokens=recording.batch_tokens, **describe(found))
 
 
 def select_command(
@@ -112,7 +133,9 @@ def run_scores(run: Run) -> NeuronScores:
     Raises:
         ArtifactError: the run was not scored, or its file was changed.
     """
-    return load_scores(run.path / SCORES, run.stage("score"))
+    told = run.stage("score")
+    told.pop("batch_tokens", None)  # of the recording
+    return load_scores(run.path / SCORES, told)
 
 
 def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:

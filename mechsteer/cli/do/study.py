@@ -17,6 +17,7 @@ from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edit
 from mechsteer.options.memory import memory_bytes
+from mechsteer.ranks import current
 from mechsteer.recording import Recording
 from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.files import save_study
@@ -54,7 +55,9 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 folder=path / "states",
             )
             found = run_protocol(inputs, options)
-        save_study(run, found, request.as_json())
+        with current().in_turn("keeping the study"):
+            if current().first:
+                save_study(run, found, request.as_json())
         return found
 
 

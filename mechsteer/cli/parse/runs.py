@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from mechsteer.cli.parse.flags import flags, number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
 from mechsteer.cli.requests import (
     CardsRequest,
+    PlanRequest,
     ProbeRequest,
     ScoreRequest,
     StudyRequest,
@@ -54,6 +56,27 @@ def score(model: str, output: Path, **options: Any) -> None:
         print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
         click.echo(_beside(top))
     click.echo(f"scores: {output / 'scores.safetensors'}")
+
+
+@cli.command()
+@MODEL
+@flags(PlanRequest)
+@click.option("-o", "--output", type=Place(), help="Run folder to be; where its disk is asked.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+def plan(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
+    """Tell what a run will take before it runs: tokens, seconds, memory, disk.
+
+    Exit code 1 where disk or memory fall short. MODEL may be a folder with a config.json alone.
+    """
+    from mechsteer.cli.do.plan import plan_command
+    from mechsteer.cli.show.plans import print_plan
+
+    made = plan_command(model, PlanRequest(**options), output)
+    if as_json:
+        click.echo(json.dumps(made.as_dict(), ensure_ascii=False))
+    else:
+        print_plan(made)
+    made.require_room()
 
 
 @cli.command()

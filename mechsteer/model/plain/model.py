@@ -163,12 +163,15 @@ def _verified_stacks(model: HuggingFaceModel) -> dict[str, tuple[PlainStack, nn.
     """Every stack with its final norm, by the prefix of its names; nothing is hooked yet."""
     if not hasattr(model.config, "hidden_size"):
         raise unsupported(model, "its configuration names no hidden_size")
-    if is_encoder_decoder(model):
-        owners = {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
-    else:
-        owners = {"": _owner(model)}
-    found = {prefix: find_stack(model, owner) for prefix, owner in owners.items()}
+    found = {prefix: find_stack(model, owner) for prefix, owner in owners_of(model).items()}
     return {prefix: (stack, verified_norm(model, stack)) for prefix, stack in found.items()}
+
+
+def owners_of(model: HuggingFaceModel) -> dict[str, Any]:
+    """The modules that run the stacks of a model, by the prefix of their names."""
+    if is_encoder_decoder(model):
+        return {"encoder_": model.get_encoder(), "decoder_": model.get_decoder()}
+    return {"": _owner(model)}
 
 
 def _owner(model: HuggingFaceModel) -> Any:

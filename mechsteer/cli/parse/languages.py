@@ -1,0 +1,54 @@
+"""The command that says how languages resemble each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mechsteer.cli.parse.group import Place, cli
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@cli.command()
+@click.argument("languages", nargs=-1, required=True)
+@click.option(
+    "--kind", "kinds", multiple=True, help="One measure, as syntactic; repeat. Default: all."
+)
+@click.option("--data", type=Place(), help="Folder that holds typology/. Default: $MECHSTEER_DATA.")
+@click.option("--corpus", help="Text of one's own: adds shared characters.")
+@click.option("--split", help="Of the corpus, where it has several.")
+@click.option("--tokenizer", help="With --corpus: adds shared subwords and tokens per sentence.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def typology(languages: tuple[str, ...], as_json: bool, as_csv: bool, **asked: Any) -> None:
+    """Print how far apart LANGUAGES are, each value with the share of features known for both."""
+    from mechsteer.cli.do.typology import typology_command
+    from mechsteer.cli.show.terminal import print_table
+
+    if as_json and as_csv:
+        raise click.UsageError("expected --json or --csv, got both")
+    if asked["tokenizer"] and not asked["corpus"]:
+        raise click.UsageError("--tokenizer needs text: give --corpus too")
+    pairs, single = typology_command(languages, **asked)
+    if as_json:
+        tables = {"pairs": pairs, "languages": single}
+        parts = [f'"{name}":{table.to_json(orient="records")}' for name, table in tables.items()]
+        click.echo("{" + ",".join(parts) + "}")
+    elif as_csv:
+        click.echo(pairs.to_csv(index=False, lineterminator="\n"), nl=False)
+    else:
+        wide = ["script", "latitude", "longitude", "glottocode", "word_list"]
+        print_table(_dashed(single.drop(columns=wide)), "languages (--json has more)")
+        print_table(_dashed(pairs), "pairs (coverage: share of features known for both)")
+
+
+def _dashed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as text, a dash for what is not known."""
+
+    def told(value: object) -> str:
+        return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+    return frame.astype(object).where(frame.notna(), "-").map(told)

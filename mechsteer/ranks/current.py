@@ -1,0 +1,107 @@
+"""Whether torchrun started this process beside others, and how to reach them.
+
+Ranks meet over gloo, on the processor, whatever device models run on: what they tell each other is
+small, and what is large (shards, states) goes by the disk that they share.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+from mechsteer.errors import MechsteerError
+from mechsteer.ranks.group import ENDED, ONE, OtherRankError, Ranks
+
+_LONGEST = timedelta(
+    days=7
+)  # one rank may be busy while others wait; a dead one is noticed at once
+_TO_START = timedelta(minutes=10)
+_ACTING: ContextVar[Ranks | None] = ContextVar("acting", default=None)
+
+
+def current() -> Ranks:
+    """The ranks of this command: those that torchrun started, or this process alone.
+
+    Raises:
+        MechsteerError: the launcher's variables do not fit together, or the ranks do not meet.
+    """
+    acting = _ACTING.get()
+    if acting is not None:
+        return acting
+    return _joined() if os.environ.get("WORLD_SIZE", "1") != "1" else ONE
+
+
+@contextmanager
+def acting(ranks: Ranks) -> Iterator[None]:
+    """Take some ranks for the current ones within a block."""
+    token = _ACTING.set(ranks)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block this process is one by itself, for scripts that divide the work themselves.
+
+    >>> with alone():
+    ...     current().size
+    1
+    """
+    with acting(ONE):
+        yield
+
+
+def claimed(what: str) -> bool:
+    """Whether no rank has claimed something before this one; True where they cannot be asked."""
+    try:
+        return int(_store()[0].add(f"mechsteer {what}", 1)) == 1
+    except Exception:  # the launcher is gone, or never was
+        return True
+
+
+@functools.cache
+def _store() -> tuple[Any, int, int]:
+    """Where all ranks find each other, with the number of this one and how many there are."""
+    from torch.distributed.rendezvous import rendezvous
+
+    found: tuple[Any, int, int] = next(rendezvous("env://", timeout=_TO_START))
+    return found
+
+
+@functools.cache
+def _joined() -> Ranks:
+    """Meet the others once; where the script has made a process group already, beside it."""
+    import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
+
+    try:
+        if dist.is_initialized():
+            group = dist.new_group(backend="gloo", timeout=_LONGEST)
+            rank, size = dist.get_rank(), dist.get_world_size()
+        else:
+            store, rank, size = _store()
+            own = PrefixStore("mechsteer", store)
+            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=_LONGEST)
+            group = None
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise MechsteerError(
+            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the ranks do not meet ({error}): start "
+            "them with torchrun, or unset WORLD_SIZE"
+        ) from error
+
+    def exchange(value: object) -> list[Any]:
+        found: list[Any] = [None] * size
+        try:
+            dist.all_gather_object(found, value, group=group)
+        except RuntimeError as error:  # its connection is closed
+            raise OtherRankError(ENDED) from error
+        return found
+
+    return Ranks(rank, size, exchange)
