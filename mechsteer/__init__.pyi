@@ -18,6 +18,7 @@ from . import selftest as selftest
 from . import similarities as similarities
 from . import steering as steering
 from . import studies as studies
+from . import transfers as transfers
 from . import typology as typology
 
 # the road: text, model, recording, scores, experts, study, report
@@ -56,5 +57,6 @@ from .similarities.explain import similarity as similarity
 from .steering import steer as steer
 from .studies import Study as Study
 from .studies import study as study
+from .transfers import transfer as transfer
 
 __version__: str

@@ -13,6 +13,7 @@ from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
+from mechsteer.transfers.options import TransferOptions
 
 CORPUS = (
     "a folder with a file per language (LANG.txt, LANG.SPLIT, SPLIT.LANG, LANG.jsonl, …), a CSV, "
@@ -145,4 +146,49 @@ class SimilarityRequest(Explaining):
     responses: Sequence[str] = option(
         (), "One more thing to explain as NAME=FILE.csv (transfer, say); repeat it for more.",
         word("NAME=FILE.csv"), flag="--response", many="repeat", least=0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferRequest(TransferOptions):
+    """What ``mechsteer transfer`` is asked, beside the run."""
+
+    labels: str = option(
+        REQUIRED,
+        "Labelled sentences: a folder as SIB-200 (LANG/SPLIT.tsv) or with LANG.jsonl (Belebele), a "
+        "table with a column of languages (XNLI), 'embedded' (topics), or with --corpus a table "
+        "with one row a sentence.",
+        word("labelled sentences"),
+        flag="--labels",
+    )
+    corpus: str | None = option(
+        None, "Parallel text whose sentences --labels labels, row by row.", word("a corpus"),
+        flag="--corpus",
+    )  # fmt: skip
+    split: str | None = option(
+        None, "Split to learn from, train or dev, say.", word("the name of a split"),
+        flag="--split",
+    )  # fmt: skip
+    test_split: str | None = option(
+        None, "Split to test on; by default some sentences are held out.",
+        word("the name of a split"), flag="--test-split",
+    )  # fmt: skip
+    column: str | None = option(
+        None, "Column of the labels, where its name does not tell.", word("the name of a column"),
+        flag="--label",
+    )  # fmt: skip
+    text: str | None = option(
+        None, "Column of the text, likewise.", word("the name of a column"), flag="--text"
+    )
+    group: str | None = option(
+        None, "Column of what sentences share, their document, say: never parted.",
+        word("the name of a column"), flag="--group",
+    )  # fmt: skip
+    languages: Sequence[str] = option(
+        (), "Sources and targets, comma-separated; those of the run by default.", CODES,
+        flag="--languages", many="comma", least=0,
+    )  # fmt: skip
+    edits: Sequence[str] = option(
+        (), "As of `mechsteer study`; with --target, clamp by default. Repeat it for several.",
+        word("the name of an edit, or a file"), flag="--edit", many="repeat", least=0,
     )  # fmt: skip

@@ -115,6 +115,11 @@ def _require_format(found: Mapping[str, Sequence[LanguageFile]]) -> None:
             )
 
 
+def is_split(name: str) -> bool:
+    """Whether a name is a usual one of a split: ``dev``, ``devtest``, ``train``, ``val1``."""
+    return _SPLIT.fullmatch(name) is not None
+
+
 def language_files(folder: Path) -> dict[str, list[LanguageFile]]:
     """Files of a folder by split; groups without any language are left out.
 

@@ -22,7 +22,7 @@ FLOORS = (
     {"steering"},
     {"costs", "cards", "selftest"},
     {"studies", "exports"},
-    {"similarities"},
+    {"similarities", "transfers"},
     {"plots"},
     {"reporting"},
     {"throughput"},

@@ -15,7 +15,7 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
 from mechsteer.cli.do.score import recorded, run_scores
-from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest
+from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest, TransferRequest
 from mechsteer.options import arguments, from_json
 from mechsteer.studies.files import load_study
 
@@ -82,6 +82,9 @@ def how_to_repeat(run: Run) -> str:
     if "probe" in stages:
         probe = from_json(ProbeRequest, run.stage("probe")["asked"])
         commands.append(["probe", "RUN", *arguments(probe)])
+    if "transfer" in stages:
+        transfer = from_json(TransferRequest, run.stage("transfer")["asked"])
+        commands.append(["transfer", "RUN", *arguments(transfer)])
     return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
 
 

@@ -49,7 +49,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 scored,
                 dev,
                 test,
-                EditFactory(scores, _bound(edits, recording), options),
+                EditFactory(scores, bound(edits, recording), options),
                 reading,
                 text=text,
                 folder=path / "states",
@@ -83,7 +83,7 @@ def studied(given: Sequence[str]) -> dict[str, NamedEdit | Edit]:
     return made
 
 
-def _bound(edits: Mapping[str, NamedEdit | Edit], recording: Recording) -> dict[str, Studied]:
+def bound(edits: Mapping[str, NamedEdit | Edit], recording: Recording) -> dict[str, Studied]:
     """The edits, with the recording where one takes it."""
     return {
         name: edit.bound(lambda: recording) if isinstance(edit, NamedEdit) else edit

@@ -17,6 +17,7 @@ from mechsteer.cli.requests import (
     ScoreRequest,
     SimilarityRequest,
     StudyRequest,
+    TransferRequest,
 )
 from mechsteer.cli.show.terminal import print_table, print_verdict
 from mechsteer.options.ranking import Ranking
@@ -166,6 +167,23 @@ def probe(run: Path, **options: Any) -> None:
     shown = ["language", "copy", "copy_score", "kept", "kept_low", "kept_high", "random"]
     print_table(table[[*shown, "in_top", "chance"]], "experts that survive, shares of k")
     click.echo(f"survival: {run / 'survival.parquet'}, one row an expert in survival.neurons")
+
+
+@cli.command()
+@RUN
+@flags(TransferRequest)
+def transfer(run: Path, **options: Any) -> None:
+    """Which languages learn from which? A probe trained in one, tested in all; resumable."""
+    from mechsteer.cli.do.transfer import transfer_command
+
+    found = transfer_command(run, TransferRequest(**options))
+    table = found.table()
+    best = table[table["layer"] == table["layer"].iloc[int(table["within"].to_numpy().argmax())]]
+    shown = ["kind", "edit", "language", "layer", "value", "ci_low", "ci_high", "within", "delta"]
+    said = f"chance {found.chance:.3f}, majority {found.majority:.3f}"
+    print_table(best[shown], f"accuracy in other languages and within ({said})")
+    click.echo("the layer shown is the one with the best accuracy within a language")
+    click.echo(f"transfer: {run / 'transfer.parquet'}, matrices in {run / 'transfer.csv'}")
 
 
 @cli.command()

@@ -1,0 +1,205 @@
+"""Labelled data of many languages, read from folders and tables.
+
+====================================  ====================================================
+``dir/fra_Latn/train.tsv``            SIB-200: a folder a language, a file a split
+``dir/fra_Latn.jsonl``                Belebele, or any table of one language
+``dir/dev/fra_Latn.tsv``              the same in a folder a split
+``xnli.dev.tsv``                      one table with a column ``language`` (XNLI, ``dialect`` too)
+====================================  ====================================================
+
+Columns are found by name, see ``mechsteer.corpus.task_layouts``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mechsteer.corpus.choice import asked, may_answer
+from mechsteer.corpus.codes import is_tag
+from mechsteer.corpus.folders import LanguageFile, is_split, language_files
+from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.parallel import ParallelCorpus
+from mechsteer.corpus.sources import existing
+from mechsteer.corpus.tables import in_split
+from mechsteer.corpus.task_layouts import LANGUAGE, Row, Told, examples
+from mechsteer.corpus.tasks import Task, is_blank, one_label
+from mechsteer.corpus.text import entries
+from mechsteer.errors import CorpusError, CorpusWarning
+
+Languages = Sequence[str] | str | None
+
+
+def read_task(
+    source: str | Path,
+    *,
+    languages: Languages = None,
+    split: str | None = None,
+    told: Told | None = None,
+) -> Task:
+    """Labelled sentences of a folder, a table, or ``"embedded"``; rows in every language alone.
+
+    Translations share an id; without ids row i is one sentence in every language.
+
+    Args:
+        source: see the table above.
+        languages: to read; all by default.
+        split: to read, where there are several.
+        told: the columns of text, label and group, where their names do not tell.
+
+    Warns:
+        CorpusWarning: sentences were left out that not every language has.
+
+    Raises:
+        CorpusError: no such layout, split, column or language; labels that differ between
+            translations; no sentence that every language has.
+    """
+    if source == "embedded":
+        if split is None:
+            raise CorpusError("embedded has several splits: choose one of dev, test")
+        return Task.embedded(split, languages=languages)
+    path, codes = existing(source), asked(languages)
+    tables = _of_folder(path, split) if path.is_dir() else _of_table(path, split)
+    if codes is not None:
+        tables = _asked(tables, codes, path)
+    rows = {code: examples(table, told or Told()) for code, table in tables.items()}
+    return _joined(rows, {code: table.source for code, table in tables.items()}, path.name)
+
+
+def _of_folder(path: Path, split: str | None) -> dict[str, Table]:
+    folders = [each for each in entries(path) if each.is_dir() and _is_language(each.name)]
+    if folders and not any(each.is_file() and _is_table(each) for each in entries(path)):
+        return {each.name: read_rows(_split_file(each, split)) for each in folders}
+    found = {name: files for name, files in language_files(path).items() if _are_tables(files)}
+    for folder in (each for each in entries(path) if each.is_dir()):
+        for files in language_files(folder).values():
+            if _are_tables(files):
+                found[folder.name] = files
+    if not found:
+        raise CorpusError(
+            f"{path} holds no labelled tables: expected LANG/SPLIT.tsv (SIB-200), or LANG.jsonl, "
+            ".tsv, .csv, .parquet"
+        )
+    if split is None and len(found) == 1:
+        split = next(iter(found))
+    if split not in found:
+        wrong = "several splits" if split is None else f"no split {split!r}"
+        raise CorpusError(f"{path} has {wrong}: choose one of {', '.join(sorted(found))}")
+    return {file.code: read_rows(file.path) for file in found[split]}
+
+
+def _is_language(name: str) -> bool:
+    return is_tag(name) and not is_split(name)
+
+
+def _are_tables(files: Sequence[LanguageFile]) -> bool:
+    return bool(files) and all(_is_table(file.path) for file in files)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _split_file(folder: Path, split: str | None) -> Path:
+    """The file of a split in the folder of one language, ``train.tsv``."""
+    files = {each.stem: each for each in entries(folder) if each.is_file() and _is_table(each)}
+    if split is None and len(files) == 1:
+        return next(iter(files.values()))
+    if split is None or split not in files:
+        wrong = "several splits" if split is None and files else f"no table of {split or 'a split'}"
+        raise CorpusError(f"{folder} has {wrong}: choose one of {', '.join(files) or 'none'}")
+    return files[split]
+
+
+def _of_table(path: Path, split: str | None) -> dict[str, Table]:
+    """The rows of each language of one table."""
+    if not _is_table(path):
+        raise CorpusError(f"expected a folder, or a table ({', '.join(SUFFIXES)}), got {path}")
+    table = in_split(read_rows(path), split)
+    named = {str(name).strip().lower(): cells for name, cells in table.columns.items()}
+    cells = next((named[name] for name in LANGUAGE if name in named), None)
+    if cells is None:
+        raise CorpusError(
+            f"{path} has no column of languages ({', '.join(LANGUAGE)}), got "
+            f"{', '.join(map(str, table.columns))}: or put a table of each language into a folder"
+        )
+    rows: dict[str, list[int]] = {}
+    for row, cell in enumerate(cells):
+        if is_blank(cell):
+            raise CorpusError(f"{path}:{table.lines[row]}: no language")
+        rows.setdefault(str(cell).strip(), []).append(row)
+    return {code: table.rows(numbers) for code, numbers in rows.items()}
+
+
+def _asked(tables: Mapping[str, Table], codes: Sequence[str], path: Path) -> dict[str, Table]:
+    found: dict[str, Table] = {}
+    for code in codes:
+        own = [name for name in tables if may_answer(name, code)]
+        if len(own) != 1:
+            what = f"several tables of {code} ({', '.join(own)})" if own else f"no {code}"
+            raise CorpusError(f"{path} has {what} among {', '.join(list(tables)[:9])}, …")
+        found[own[0]] = tables[own[0]]
+    return found
+
+
+def _joined(rows: Mapping[str, Sequence[Row]], sources: Mapping[str, str], name: str) -> Task:
+    """Examples that every language has, in the order of the first language."""
+    if len(rows) < 2:
+        raise CorpusError(f"{name}: expected two languages or more, got {', '.join(rows)}")
+    by_key = {code: _by_key(own, sources[code]) for code, own in rows.items()}
+    keys = [
+        key for key in next(iter(by_key.values())) if all(key in own for own in by_key.values())
+    ]
+    most = max(map(len, by_key.values()))
+    if not keys:
+        raise CorpusError(f"{name}: no labelled sentence is in all of {', '.join(rows)}")
+    if len(keys) < most:
+        if any(key.startswith("row ") for key in keys):
+            counts = ", ".join(f"{code} {len(own)}" for code, own in by_key.items())
+            raise CorpusError(f"{name} has no ids, and not equally many rows a language: {counts}")
+        warnings.warn(
+            f"{name}: {len(keys)} of up to {most} labelled sentences are in every language, the "
+            "others were left out",
+            CorpusWarning,
+            stacklevel=3,
+        )
+    return _task(by_key, keys, sources, name)
+
+
+def _task(
+    by_key: Mapping[str, Mapping[str, Row]],
+    keys: Sequence[str],
+    sources: Mapping[str, str],
+    name: str,
+) -> Task:
+    corpus = ParallelCorpus(
+        {code: [own[key].text for key in keys] for code, own in by_key.items()},
+        name=name,
+        sources=dict(sources),
+        lines={code: [own[key].line for key in keys] for code, own in by_key.items()},
+    )
+    labels = tuple(
+        one_label({code: own[key].label for code, own in by_key.items()}, f"{name}: {key}")
+        for key in keys
+    )
+    shared = tuple(tuple(part for own in by_key.values() for part in own[k].shared) for k in keys)
+    return Task(corpus, labels, shared if any(shared) else ())
+
+
+def _by_key(rows: Sequence[Row], source: str) -> dict[str, Row]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        if found.setdefault(row.key, row) is not row:
+            raise CorpusError(f"{source}:{row.line}: the id {row.key!r} occurs twice")
+    return found
+
+
+def labelled(corpus: ParallelCorpus, labels: Sequence[str], groups: Sequence[str] = ()) -> Task:
+    """A parallel corpus with a label for each sentence, in order; equal ``groups`` stay together.
+
+    Raises:
+        CorpusError: other numbers of labels or groups than of sentences.
+    """
+    shared = tuple((group,) for group in groups)
+    return Task(corpus, tuple(labels), shared)
