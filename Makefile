@@ -144,7 +144,7 @@ bench: install
 
 recipes: install
 	$(PIP) -e '.[eval,encoder]'
-	$(BIN)/python -m pytest tests/recipes
+	MECHSTEER_RECIPES=1 $(BIN)/python -m pytest tests/recipes
 
 # FLORES-200 and Tatoeba, public; then: make test MECHSTEER_DATA=data
 data: install

@@ -9,11 +9,13 @@ from . import exports as exports
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model
+from . import pairwise as pairwise
 from . import planning as planning
 from . import plots as plots
 from . import recording as recording
 from . import reporting as reporting
 from . import selftest as selftest
+from . import similarities as similarities
 from . import steering as steering
 from . import studies as studies
 from . import typology as typology
@@ -50,6 +52,7 @@ from .recording import embed as embed
 from .recording import record as record
 from .reporting import report as report
 from .selftest import self_test as self_test
+from .similarities.explain import similarity as similarity
 from .steering import steer as steer
 from .studies import Study as Study
 from .studies import study as study

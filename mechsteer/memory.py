@@ -79,3 +79,66 @@ def divided(n: int, most: int, at_least: int = 1) -> list[range]:
     parts = min(n, max(-(-n // most), at_least))
     ends = [number * n // parts for number in range(parts + 1)]
     return [range(start, stop) for start, stop in pairwise(ends)]
+
+
+def sentence_bytes(n_neurons: int, itemsizes: Sequence[int], n_layers: int, d_model: int) -> int:
+    """What is kept of one sentence: ``M Σ itemsize + 4 layers d_model``, and its number.
+
+    Args:
+        n_neurons: of the site.
+        itemsizes: of each pooling: maxima and last values keep the model's, means take 4 bytes.
+        n_layers: rows of the residual stream; 0 where no embeddings are recorded.
+        d_model: their width.
+    """
+    return n_neurons * sum(itemsizes) + embeddings_bytes(1, n_layers, d_model) + 8
+
+
+def record_bytes(batch_sentences: int, sentence: int, n_sentences: int, n_tokens: int) -> int:
+    """Recording to a folder: one batch and the tokens of the corpus, never all that is recorded.
+
+    ``3`` times the values of a batch (pooled, contiguous, as the bytes of a file), 5 bytes a token
+    and 1 kB a sentence of text, tokens and plan. The activations of the pass come on top, see
+    ``mechsteer.recording.batch_size.activation_bytes``.
+    """
+    return 3 * batch_sentences * sentence + 5 * n_tokens + 1000 * n_sentences
+
+
+def score_bytes(
+    memory: int, n_neurons: int, neuron_bytes: int, scores: int, *, shard: int = 0
+) -> int:
+    """Scoring: the scores, a block, its scores, and a shard; or the scores as they are written.
+
+    ``scores + block + scores · block / M + 3 shard`` or ``3 scores``, whichever is more.
+
+    Args:
+        memory: the budget.
+        n_neurons: of the site.
+        neuron_bytes: see ``scored_neuron_bytes``.
+        scores: see ``scores_bytes``.
+        shard: bytes of one hook point in a shard, which are checked as they are first read.
+    """
+    block = min(n_neurons, block_of_neurons(memory, neuron_bytes, scores))
+    scoring = scores + block * neuron_bytes + scores * block // n_neurons + 3 * shard
+    return max(scoring, 3 * scores)
+
+
+def embed_bytes(memory: int, batch_sentences: int, embeddings: int, sentence: int) -> int:
+    """Embedding: all of it where that fits half of what the budget leaves, else two batches."""
+    return embeddings if embeddings <= room(memory) else 2 * batch_sentences * sentence
+
+
+def measure_bytes(memory: int, n_languages: int, n: int, n_layers: int, d_model: int) -> int:
+    """Measuring one state of ``n`` parallel sentences in ``n_languages``, its embeddings included.
+
+    ``16 L n d`` for one layer of all languages with unit vectors in float32 and float64, or the
+    room for two groups of them; ``40 n d`` for one language on its way there; ``24 n²`` for the
+    cosines of a pair and what is made of them; ``6 layers L² n`` for the hits, as they are
+    gathered, and ``8 L² n`` for distances.
+    """
+    embeddings = embeddings_bytes(n_languages * n, n_layers, d_model)
+    layer = 16 * n_languages * n * d_model
+    if embeddings > room(memory):  # read from the disk
+        layer, embeddings = max(min(layer, room(memory)), 32 * n * d_model), 0
+    pairs = n_languages**2 * n
+    layer += 40 * n * d_model
+    return embeddings + layer + 24 * n * n + (6 * n_layers + 8) * pairs

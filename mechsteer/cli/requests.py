@@ -8,6 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
 from mechsteer.options import REQUIRED, Options, option
+from mechsteer.options.likeness import Explaining
 from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
@@ -129,4 +130,19 @@ class ProbeRequest(Probing):
     languages: Sequence[str] = option(
         (), "Languages whose experts are asked, comma-separated; all that were scored by default.",
         CODES, flag="--language", many="comma", least=0,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityRequest(Explaining):
+    """What ``mechsteer similarity`` is asked, beside the run."""
+
+    predictors: Sequence[str] = option(
+        (), "One more distance as NAME=FILE.csv, a square table or columns source, target, value; "
+        "repeat it for more.",
+        word("NAME=FILE.csv"), flag="--predictor", many="repeat", least=0,
+    )  # fmt: skip
+    responses: Sequence[str] = option(
+        (), "One more thing to explain as NAME=FILE.csv (transfer, say); repeat it for more.",
+        word("NAME=FILE.csv"), flag="--response", many="repeat", least=0,
     )  # fmt: skip

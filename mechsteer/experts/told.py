@@ -51,7 +51,8 @@ def told(record: Mapping[str, Any], place: str) -> Told:
         ArtifactError: a part is missing, of another type, or no scores can have it.
     """
     parts = {"beside": [], **record}
-    parts.pop("files", None)
+    for of_the_run in ("files", "batch_tokens"):  # beside what is told of the scores
+        parts.pop(of_the_run, None)
     found = described(Told, parts, place)
     languages, counts = found.languages, found.counts
     repeated = len({*languages}) < len(languages) or len({*found.beside}) < len(found.beside)

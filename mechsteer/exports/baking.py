@@ -16,6 +16,15 @@ from mechsteer.exports.biases import give, possible, richer
 from mechsteer.exports.constant import Constant, Map, Shift
 from mechsteer.exports.places import Block, Carrier, candidates, embeddings
 from mechsteer.exports.plain import counterpart
+from mechsteer.exports.weights import (
+    columns,
+    map_output,
+    parameter,
+    scale_columns,
+    scale_of,
+    untie,
+)
+from mechsteer.exports.widening import Widening
 from mechsteer.model.interface import Model
 from mechsteer.model.linear import own
 from mechsteer.model.sites import HookSite
@@ -34,14 +43,16 @@ class Baked:
         plain: the model.
         switches: fields of its configuration that were turned on for biases.
         carriers: modules that carry a constant.
+        widened: how many neurons each MLP has more.
     """
 
     plain: Any
     switches: tuple[str, ...]
     carriers: tuple[str, ...]
+    widened: int = 0
 
 
-def bake(model: Model, plain: Any, parts: Iterable[Constant]) -> Baked:
+def bake(model: Model, plain: Any, parts: Iterable[Constant], *, widen: bool = False) -> Baked:
     """Write constant edits into a plain model.
 
     A map ``z ← a·z + b`` of what a linear module takes scales its columns by ``a`` and adds
@@ -54,51 +65,74 @@ def bake(model: Model, plain: Any, parts: Iterable[Constant]) -> Baked:
         model: what the edits were made for.
         plain: its copy, which is changed.
         parts: one a hook point.
+        widen: where nothing has a bias, add neurons that are constant, see ``widening``.
 
     Raises:
         MechsteerError: a constant has no place; the message says which and why.
     """
     parts = list(parts)
+    reason = ""
+    for target in (plain, richer(plain)):
+        if target is not None:
+            try:
+                return _Baker(model, target, parts).write()
+            except Unbiased as refusal:
+                reason = reason or str(refusal)  # not the error, whose frames hold the model
+    wider = Widening(model, plain)
     try:
-        return _Baker(model, plain).bake(parts)
+        baker = _Baker(model, plain, parts, wider)
     except Unbiased:
-        other = richer(plain)
-        if other is None:
-            raise
-        return _Baker(model, other).bake(parts)
+        raise Unbiased(reason) from None
+    if not widen:
+        raise Unbiased(
+            f"{reason}; with widen (--widen), {wider.more} more neurons in each MLP hold it"
+        )
+    return baker.write()
 
 
 class _Baker:
     """One plain model on its way; nothing is changed before every constant has its place."""
 
-    def __init__(self, model: Model, plain: Any) -> None:
-        self.model, self.plain = model, plain
+    def __init__(
+        self, model: Model, plain: Any, parts: list[Constant], wider: Widening | None = None
+    ) -> None:
+        self.model, self.plain, self.wider = model, plain, wider
         self.modules = dict(plain.named_modules())
         self.names = {id(module): name for name, module in self.modules.items()}
         self.debts: dict[str, Tensor] = {}
-
-    def bake(self, parts: list[Constant]) -> Baked:
-        maps = [(self._point(part.point), part) for part in parts if isinstance(part, Map)]
-        maps.sort(key=lambda pair: not pair[0].before)  # what a module takes, then what it gives
-        for at, part in maps:
+        self.maps = [(self._point(p.point), p) for p in parts if isinstance(p, Map)]
+        self.maps.sort(key=lambda pair: not pair[0].before)  # what is taken, then what is given
+        for at, part in self.maps:
             if at.before:
                 self._owe_input(at, part)
             else:
                 self._require_bias(at, part)
         for shift in (part for part in parts if isinstance(part, Shift)):
             self._owe_shift(shift)
-        outputs = [self.names[id(at.module)] for at, p in maps if not at.before and p.b.any()]
+
+    def write(self) -> Baked:
+        """Change the model."""
+        moved = [(at, part) for at, part in self.maps if not at.before]
+        outputs = [self.names[id(at.module)] for at, part in moved if part.b.any()]
+        carriers = tuple(dict.fromkeys((*self.debts, *outputs)))
+        wide = {name: self.debts.pop(name) for name in carriers if self._widens(name)}
         given = [name for name in (*self.debts, *outputs) if not self._is_table(name)]
         switches = give(self.plain, given)
-        for at, part in maps:
+        for at, part in self.maps:
             if at.before:
-                _scale(at.module, part.a, self.plain.dtype)
+                scale_columns(at.module, part.a, self.plain.dtype)
         for name, debt in self.debts.items():
             self._pay(name, debt)
-        for at, part in maps:
-            if not at.before:
-                _map_output(at, part)
-        return Baked(self.plain, switches, tuple(dict.fromkeys((*self.debts, *outputs))))
+        for at, part in moved:
+            map_output(at, part)
+        if not wide or self.wider is None:
+            return Baked(self.plain, switches, carriers)
+        fields = self.wider.apply(wide)
+        return Baked(self.plain, (*switches, *fields), carriers, self.wider.more)
+
+    def _widens(self, name: str) -> bool:
+        """Whether a constant of a module is written by neurons of its MLP."""
+        return name not in self._possible and self.wider is not None and self.wider.can(name)
 
     @cached_property
     def _possible(self) -> dict[str, tuple[str, ...]]:
@@ -114,7 +148,7 @@ class _Baker:
         b = torch.where(part.a == 0, part.b.to(self.plain.dtype).double(), part.b)
         if b.any():
             name = self.names[id(at.module)]
-            constant = _columns(at.module).double() @ b
+            constant = columns(at.module).double() @ b
             self._owe(self._carrier_of(name, part.point), constant)
 
     def _require_bias(self, at: PlainPoint, part: Map) -> None:
@@ -123,7 +157,7 @@ class _Baker:
             raise self._unbiased(f"{name} has no bias")
 
     def _carrier_of(self, name: str, point: HookSite) -> Carrier:
-        if name in self._possible:
+        if name in self._possible or self._widens(name):
             return Carrier(name)
         block = Block(self.plain, self._block(point.stack, point.layer))
         names = candidates(self.plain, block.name, self._possible, len(block.c))
@@ -146,7 +180,8 @@ class _Baker:
             name = self._block(stack.name, min(row, last) - 1)
             block = Block(self.plain, name)
             names = candidates(self.plain, name, self._possible, len(block.c))
-            found = block.carrier(block.with_output(), names)
+            wide = [n for n in self.modules if n.startswith(f"{name}.") and self._widens(n)]
+            found = block.carrier(block.with_output(), [*names, *wide])
             if found is None:
                 raise self._unbiased(f"nothing in {name} adds a bias that no norm changes")
             self._owe(found, part.v)
@@ -168,14 +203,14 @@ class _Baker:
     def _pay(self, name: str, debt: Float[Tensor, " d"]) -> None:
         module = self.modules[name]
         if not self._is_table(name):
-            module.bias = _parameter(module.bias.double() + debt, self.plain.dtype)
+            module.bias = parameter(module.bias.double() + debt, self.plain.dtype)
             return
         scale = 1.0
         if module is self.plain.get_input_embeddings():
-            _untie(self.plain)
-            scale = _scale_of(module)
+            untie(self.plain)
+            scale = scale_of(module)
         weight = module.weight.double() + debt / scale
-        module.weight = _parameter(weight, self.plain.dtype)
+        module.weight = parameter(weight, self.plain.dtype)
 
     def _block(self, stack: str, layer: int) -> str:
         block = self.model.stack(stack).blocks[layer]
@@ -192,51 +227,6 @@ class _Baker:
     def _unbiased(self, why: str) -> Unbiased:
         kind = type(self.plain).__name__
         return Unbiased(
-            f"this edit adds a constant, and {kind} has no place for it: {why}, and transformers "
-            "loads none there; edits that only scale neurons (damp, zero, aura) can be exported, "
-            "others act through mechsteer alone"
+            f"{kind} has no place for the constant of this edit ({why}, and transformers loads "
+            "none there); edits that only scale neurons (damp, zero, aura) need none"
         )
-
-
-def _columns(module: Any) -> Float[Tensor, "out neuron"]:
-    """The weight as a map of column vectors, however it is stored."""
-    return module.weight.T if hasattr(module, "nf") else module.weight  # type: ignore[no-any-return]
-
-
-def _parameter(value: Tensor, dtype: torch.dtype) -> nn.Parameter:
-    return nn.Parameter(value.to(dtype), requires_grad=False)
-
-
-def _scale(module: Any, a: Float[Tensor, " neuron"], dtype: torch.dtype) -> None:
-    by = a[:, None] if hasattr(module, "nf") else a
-    scaled = module.weight.double() * by
-    module.weight = _parameter(torch.where(by == 1, module.weight.double(), scaled), dtype)
-
-
-def _map_output(at: PlainPoint, part: Map) -> None:
-    module: Any = at.module
-    rows = slice(*at.columns)
-    weight = _columns(module).double().clone()
-    weight[rows] *= part.a[:, None]
-    stored = weight.T if hasattr(module, "nf") else weight
-    if module.bias is not None:
-        bias = module.bias.double().clone()
-        bias[rows] = part.a * bias[rows] + part.b
-        module.bias = _parameter(bias, module.weight.dtype)
-    module.weight = _parameter(stored, module.weight.dtype)
-
-
-def _untie(plain: Any) -> None:
-    """Let the unembedding keep the embedding's words as they are."""
-    head, words = plain.get_output_embeddings(), plain.get_input_embeddings()
-    if head is not None and head.weight is words.weight:
-        head.weight = _parameter(words.weight.clone(), plain.dtype)
-    plain.config.tie_word_embeddings = False
-
-
-def _scale_of(table: nn.Embedding) -> float:
-    """What an embedding multiplies its words by, as Gemma's do."""
-    word = table.weight.detach()[:8]
-    with torch.no_grad():
-        given = table(torch.arange(len(word)))
-    return float((given.double() * word.double()).sum() / word.double().square().sum())

@@ -23,6 +23,8 @@ from mechsteer.model.loaders import quiet
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import Positions, steer
 
+_LIMIT = 256.0  # roundings of the largest logit that deep models lose to another order of sums
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -32,6 +34,7 @@ class Checkpoint:
         folder: model, tokenizer and generation settings.
         switches: fields of ``config.json`` that were turned on so that biases are read.
         carriers: modules whose bias, or embedding, carries a constant.
+        widened: how many neurons each MLP has more.
         ulps: largest difference of the logits (of the last hidden states where there is no head)
             from those of the hooked model, in units ``eps·max|logit|`` of the precision; None where
             it was not verified.
@@ -40,6 +43,7 @@ class Checkpoint:
     folder: Path
     switches: tuple[str, ...]
     carriers: tuple[str, ...]
+    widened: int
     ulps: float | None
 
 
@@ -50,6 +54,7 @@ def checkpoint(
     *,
     positions: Positions = "all",
     language: str | None = None,
+    widen: bool = False,
     verify: bool = True,
 ) -> Checkpoint:
     """Write a checkpoint folder of transformers whose weights do what the edits do.
@@ -64,12 +69,15 @@ def checkpoint(
         folder: to write; it must not exist, or be empty.
         positions: where the edits act; all is what weights can do.
         language: takes one language of edits that depend on it.
+        widen: where nothing has a bias, let each gated MLP have 2·d_model more neurons, which
+            together are a constant (see ``mechsteer.exports.widening``): Gemma, Qwen 3, Phi 3, mT5.
         verify: load the folder with transformers and compare logits on a few tokens: another
             copy of the weights in memory.
 
     Raises:
         MechsteerError: an edit that weights cannot carry, with the reason; the verification found
-            other logits (more than ``√eps`` of the largest).
+            other logits (more than 256 roundings of the
+            largest, or ``√eps`` of it).
         ArtifactError: the folder holds files, or cannot be written; the edit is of another model.
     """
     require_everywhere(positions)
@@ -78,11 +86,13 @@ def checkpoint(
     parts = constants(several, language)
     steer(model, *several, languages=language).remove()  # refuses edits of another model
     with empty_folder(Path(folder)) as part:
-        baked = bake(model, plain_copy(model), parts)
+        baked = bake(model, plain_copy(model), parts, widen=widen)
         baked.plain.config.architectures = [type(baked.plain).__name__]
         saved(baked.plain, model.plain_tokenizer, part)
+        how = baked.switches, baked.carriers, baked.widened
+        del baked  # one copy less while the folder is compared
         ulps = _compared(model, several, language, part) if verify else None
-    return Checkpoint(Path(folder), baked.switches, baked.carriers, ulps)
+    return Checkpoint(Path(folder), *how, ulps)
 
 
 @contextmanager
@@ -123,7 +133,7 @@ def _compared(model: Model, edits: Sequence[Edit], language: str | None, folder:
     found = _result(run(plain.eval(), inputs), inputs["attention_mask"])
     unit = torch.finfo(model.dtype).eps * float(hooked.abs().max())
     ulps = float((found - hooked).abs().max()) / unit
-    if not ulps * torch.finfo(model.dtype).eps <= torch.finfo(model.dtype).eps ** 0.5:
+    if not ulps <= min(_LIMIT, torch.finfo(model.dtype).eps ** -0.5):
         raise MechsteerError(
             f"the weights of {config.architectures[0]} give other logits than the edit does "
             f"({ulps:.3g} roundings away), so it cannot be exported; please report it"

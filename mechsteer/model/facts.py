@@ -15,7 +15,8 @@ class Facts:
         lock: held by whoever attaches readers to the model's hook points.
         unaccounted: why a layer's neurons are not all of its MLP; None as long as nobody asked.
         experts: hook points of routed experts that compute what their own code does.
-        opened: hook points inside experts that are there just now, see ``mixtures``.
+        opened: hook points that mechsteer makes and that are there just now, see ``derived``.
+        autoencoders: sparse autoencoders by their folders, each with the stamp of its files.
         hides: whether what a mask or the future hides was seen to change nothing.
         cached: why generation with a cache is refused, ``""`` where it is not, by who generates.
     """
@@ -25,6 +26,7 @@ class Facts:
     experts: set[str] = field(default_factory=set)
     hides: bool = False
     opened: dict[str, Any] = field(default_factory=dict)
+    autoencoders: dict[str, Any] = field(default_factory=dict)
     cached: dict[str, str] = field(default_factory=dict)
 
     def __reduce__(self) -> tuple[type[Facts], tuple[()]]:

@@ -13,8 +13,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mechsteer.errors import MechsteerError, ModelError, SiteError
+from mechsteer.model.derived import opened
 from mechsteer.model.interface import Model
-from mechsteer.model.mixtures import opened
 
 
 class _AllRead(Exception):  # noqa: N818 - not an error: it ends a forward pass early

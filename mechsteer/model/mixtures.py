@@ -4,16 +4,16 @@ The routed experts of a layer are one hook point ``[sentence, token, neuron]``: 
 is number ``e · width + j``. Where a token is not routed to an expert, that expert's neurons are 0
 and an edit of them does nothing. The shared expert, which sees every token, is a point of its own.
 
-The points are there within ``opened`` alone, which leaves the model as it was. While the point of
-routed experts is hooked, its layer runs expert by expert, as transformers' eager implementation
-does; else it runs as it did before, bit for bit.
+The points are there within ``mechsteer.model.derived.opened`` alone, which leaves the model as it
+was. While the point of routed experts is hooked, its layer runs expert by expert, as transformers'
+eager implementation does; else it runs as it did before, bit for bit.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from threading import local
 from typing import Any
 
@@ -26,37 +26,6 @@ from mechsteer.model.routed import one_by_one, own_code, require_own_output
 
 MIXED = ("experts", "shared")
 _SHARED = ("shared_expert", "shared_experts")
-
-
-@contextmanager
-def opened(model: Model, hooks: Iterable[str]) -> Iterator[None]:
-    """Within, those of the hook points that lie inside experts are there; others always are.
-
-    Scopes nest and overlap, in any order and from several threads: a point goes with the last that
-    asked for it, and then no hook is left in the model.
-    """
-    asked = [hook for hook in hooks if hook.split(".")[-2] in MIXED]
-    with ExitStack() as scope:
-        for hook in asked:
-            _open(model, hook)
-            scope.callback(_close, model, hook)
-        yield
-
-
-def _open(model: Model, hook: str) -> None:
-    with model.facts.lock:
-        if hook not in model.facts.opened:
-            model.facts.opened[hook] = ExpertPoint(model, hook)
-        model.facts.opened[hook].scopes += 1
-
-
-def _close(model: Model, hook: str) -> None:
-    with model.facts.lock:
-        point = model.facts.opened[hook]
-        point.scopes -= 1
-        if not point.scopes:
-            del model.facts.opened[hook]
-            point.remove()
 
 
 class ExpertPoint:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from mechsteer.memory import (
     PROGRAM,
     USUAL,
-    block_of_neurons,
+    embed_bytes,
     embeddings_bytes,
-    room,
+    measure_bytes,
+    record_bytes,
+    score_bytes,
     scored_neuron_bytes,
     scores_bytes,
+    sentence_bytes,
 )
 from mechsteer.planning.sizes import Sizes
 from mechsteer.planning.workload import Workload
@@ -82,32 +85,39 @@ class Footprint:
         return self.sizes.weight_bytes + self.batch(self.dev)
 
     def record(self) -> int:
-        """Peak memory of recording: the model, one batch, and what is pooled of it, twice."""
-        rows = self.dev.largest[0]
-        pooled = rows * (self.sizes.n_neurons * sum(self.itemsizes))
-        pooled += rows * 4 * self.sizes.rows * self.sizes.d_model
-        return self._beside(2 * pooled, self.dev)
+        """Peak memory of recording: the model, one batch and what is pooled of it."""
+        values = record_bytes(
+            self.dev.largest[0], self._sentence, self.dev.n_sentences, self.dev.n_tokens
+        )
+        return self._beside(values, self.dev)
 
     def score(self) -> int:
-        """Peak memory of scoring: the model, the scores, one block of neurons and its sort."""
+        """Peak memory of scoring: the model, the scores and a block of neurons."""
         each = scored_neuron_bytes(
             self.dev.n_sentences, self.itemsizes, largest_script=self.dev.largest_script
         )
-        most = block_of_neurons(self.memory, each, self.scores)
-        return self._beside(self.scores + 2 * min(self.sizes.n_neurons, most) * each)
+        shard = self.dev.largest[0] * max(self.sizes.widths) * max(self.itemsizes)
+        values = score_bytes(self.memory, self.sizes.n_neurons, each, self.scores, shard=shard)
+        return self._beside(values)
 
     def embed(self, work: Workload) -> int:
         """Peak memory of embedding a state: the model, one batch, the embeddings that fit."""
-        return self._beside(self._held(work), work)
+        row = embeddings_bytes(1, self.sizes.rows, self.sizes.d_model)
+        values = embed_bytes(self.memory, work.largest[0], self.embeddings(work), row)
+        return self._beside(values, work)
 
     def measure(self, work: Workload) -> int:
-        """Peak memory of measuring a state: embeddings and directions that fit, what is kept."""
-        layer = min(12 * work.n_sentences * self.sizes.d_model, room(self.memory))
-        return self._beside(self._held(work) + layer + 2 * self.state(work))
+        """Peak memory of measuring a state: embeddings that fit, a layer of them, the hits."""
+        languages = len(work.counts)
+        n = work.n_sentences // max(1, languages)
+        shape = languages, n, self.sizes.rows, self.sizes.d_model
+        return self._beside(measure_bytes(self.memory, *shape))
 
-    def _held(self, work: Workload) -> int:
-        """Embeddings in memory: what exceeds ``mechsteer.memory.room`` stays on the disk."""
-        return min(self.embeddings(work), room(self.memory))
+    @property
+    def _sentence(self) -> int:
+        """What is kept of one sentence."""
+        sizes = self.sizes
+        return sentence_bytes(sizes.n_neurons, self.itemsizes, sizes.rows, sizes.d_model)
 
     def _beside(self, values: int, run: Workload | None = None) -> int:
         """Values with the program, and the model and a batch of it where they are in memory."""

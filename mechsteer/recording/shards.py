@@ -208,7 +208,7 @@ def _require_ours(folder: Path) -> None:
 
 
 def _require_finite(path: Path, own: Columns, values: Tensor) -> None:
-    if not values.isfinite().all():
+    if not all(some.isfinite().all() for some in torch.split(values, 256)):  # no copy of all
         point = own.point
         raise ArtifactError(
             f"{path}: an activation of {point.layer_name} ({point.component}, {own.pooling}) is "

@@ -18,6 +18,7 @@ _INSIDE = (
     "they lie inside one module; its output was compared with the experts' own code when the site "
     "was found"
 )
+_DERIVED = "they are computed from another activation, and nothing of the plain model holds them"
 
 
 def agreement(subject: Subject, plain: Plain) -> Iterator[Check]:
@@ -44,9 +45,14 @@ def _hooks(subject: Subject, reference: Reference, site: Site) -> Check:
     )
     hooks = [point.hook for point in site.points if reference.reads(point.hook)]
     if not hooks:
-        return not_applicable(name, compared, _INSIDE)
+        return not_applicable(name, compared, _why_not(site))
     gaps = [reference.gap(subject.activations[hook], hook) for hook in hooks]
     return _check(name, compared, gaps, reference)
+
+
+def _why_not(site: Site) -> str:
+    """Why no module of the plain model takes or gives the neurons of a site."""
+    return _INSIDE if site.points[0].kind == "experts" else _DERIVED
 
 
 def _check(name: str, compared: str, gaps: list[Gap], reference: Reference) -> Check:
@@ -82,7 +88,7 @@ def _in_place(subject: Subject, plain: Plain, site: Site) -> Check:
                 scope.enter_context(place.reading(partial(kept.__setitem__, point.hook)))
         subject.logits()
     if not kept:
-        return not_applicable(name, compared, _INSIDE)
+        return not_applicable(name, compared, _why_not(site))
     found, real = subject.activations, subject.real
     gaps = [
         Gap(relative(found[hook][real], z.reshape(found[hook].shape)[real]), 0.0)

@@ -16,6 +16,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.mixtures import shared_projection
 from mechsteer.model.sites import HookSite
+from mechsteer.model.sites.attention import PROJECTIONS, projection
 
 COPY_LIMIT = 3e9  # bytes of parameters up to which a second copy is loaded to compare with
 _WRAPPED = "._original_component"
@@ -26,6 +27,7 @@ _PLACES = {
     "gate": ("gate", False),
     "up": ("in", False),
     "down": ("out", False),
+    **dict.fromkeys(PROJECTIONS, ("", False)),
 }
 
 
@@ -110,12 +112,19 @@ def linear_module(model: Model, point: HookSite) -> nn.Module | None:
 
     None where no module does: the experts of a mixture are computed inside one.
     """
+    if point.kind not in _PLACES:  # computed from another activation, or inside experts
+        return None
     block = model.stack(point.stack).blocks[point.layer]
     if point.hook.endswith(".shared.hook_post"):
         shared: nn.Module = shared_projection(block.original_component)[0]
         return shared
+    if point.kind in PROJECTIONS:
+        found_there: nn.Module | None = projection(
+            model.stack(point.stack), point.layer, point.kind
+        )
+        return found_there
     mlp = block.mlp
-    name, _ = _PLACES.get(point.kind, ("", False))
+    name, _ = _PLACES[point.kind]
     found = getattr(mlp, name, None) or getattr(mlp, f"dense_{name}", None)
     module: nn.Module | None = getattr(found, "original_component", found)
     return module
@@ -140,7 +149,7 @@ def plain_point(model: Model, plain: Plain, point: HookSite) -> PlainPoint | Non
     name = names.get(id(module), "").replace(_WRAPPED, "")
     if name in modules:
         return PlainPoint(modules[name], before)
-    return _fused(modules, module, point)
+    return None if point.kind in PROJECTIONS else _fused(modules, module, point)
 
 
 def rebuilt(

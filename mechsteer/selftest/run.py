@@ -7,7 +7,14 @@ from typing import Any
 
 from mechsteer.errors import MechsteerError, SiteError
 from mechsteer.model.interface import Model
-from mechsteer.model.sites import SITES, Site, find_site, require_once, require_tokens, site_table
+from mechsteer.model.sites import (
+    Site,
+    find_site,
+    is_known,
+    require_once,
+    require_tokens,
+    site_table,
+)
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.selftest.agreement import agreement
 from mechsteer.selftest.check import Check, Gap, measured
@@ -77,7 +84,7 @@ _PARTS: dict[str, Callable[[Subject], Iterator[Check]]] = {
 
 def _site(model: Model, name: str) -> tuple[Check, Site | None]:
     """Whether every layer's neurons are found, once each, as wide as their weights say."""
-    if name.rpartition(".")[2] not in SITES:
+    if not is_known(name):
         find_site(model, name)  # names the known ones
     what, compared = f"sites: {name}", "widths in a forward pass, and by the weights"
     try:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError, SiteError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
+from mechsteer.model.derived import opened
 from mechsteer.model.hooks import detach
 from mechsteer.model.interface import Model
-from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import HookSite, find_site, residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.steering import generation
@@ -149,10 +149,10 @@ class Steering:
         """Hook edits that act at some positions, one hook a point that they move anything at."""
         for stack in {place.stack for edit in edits for place in _places(edit)}:
             self._where[stack] = PositionMask(model, stack, positions, tokenizer)
-        hooks = [place.hook for edit in edits for place in _places(edit)]
-        self._opened.enter_context(opened(model, hooks))
-        points = model.hook_dict
-        for edit in edits:
+        for edit in edits:  # one after the other, so that each acts on what those before it made
+            hooks = [place.hook for place in _places(edit)]
+            self._opened.enter_context(opened(model, hooks))
+            points = model.hook_dict
             # where the last block's output stands for the final norm, both rows are one point
             actions = {
                 points[place.hook]: (place, act)

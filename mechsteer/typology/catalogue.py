@@ -14,6 +14,10 @@ from mechsteer.typology.codes import first_in
 from mechsteer.typology.folder import arrays, part, table
 
 _COLUMNS = ("Glottocode", "Name", "Level", "ISO639P3code", "Family_ID", "Latitude", "Longitude")
+# Glottolog's drawers for languages that are not related by being there.
+_NO_FAMILY = frozenset({
+    "arti1236", "book1242", "mixe1287", "pidg1258", "sign1238", "spee1234", "unat1236", "uncl1493",
+})  # fmt: skip
 _POINTS = 299  # URIEL's points on the globe
 _GOLDEN = (1 + 5**0.5) / 2
 _RADIUS = 6371.0088  # kilometres, IUGG mean
@@ -21,13 +25,16 @@ _RADIUS = 6371.0088  # kilometres, IUGG mean
 
 @dataclass(frozen=True)
 class Entry:
-    """A language in Glottolog; an isolate is a family of its own."""
+    """A language in Glottolog; an isolate is a family of its own.
+
+    Artificial, mixed, signed and unclassifiable languages have no family: an empty name, no size.
+    """
 
     iso: str
     glottocode: str
     name: str
     family: str
-    family_size: int
+    family_size: int | None
     latitude: float
     longitude: float
 
@@ -58,8 +65,8 @@ def _entry(row: dict[str, str], names: dict[str, str], sizes: Counter[str]) -> E
         iso=row["ISO639P3code"],
         glottocode=row["Glottocode"],
         name=row["Name"],
-        family=names.get(family, family),
-        family_size=sizes[family] or 1,
+        family="" if family in _NO_FAMILY else names.get(family, family),
+        family_size=None if family in _NO_FAMILY else sizes[family] or 1,
         latitude=float(row["Latitude"] or "nan"),
         longitude=float(row["Longitude"] or "nan"),
     )

@@ -52,7 +52,9 @@ def characteristics(languages: Sequence[str], *, data: Path | None = None) -> pd
 def _entered(entry: Entry | None) -> dict[str, object]:
     fields = ("name", "family", "family_size", "latitude", "longitude", "glottocode")
     found = {field: getattr(entry, field, None) for field in fields}
-    return {field: None if pd.isna(value) else value for field, value in found.items()}
+    return {
+        field: None if pd.isna(value) or value == "" else value for field, value in found.items()
+    }
 
 
 def _word_orders(folder: Path) -> dict[str, str]:

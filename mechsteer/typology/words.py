@@ -92,13 +92,17 @@ def ldnd(lists: Sequence[WordList | None]) -> Float[np.ndarray, "language langua
     or no meaning is known to both.
     """
     distances = np.full((len(lists), len(lists)), np.nan)
-    for a, first in enumerate(lists):
-        if first is not None and first.meanings:
-            distances[a, a] = 0.0
-        for b in range(a + 1, len(lists)):
-            second = lists[b]
-            if first is not None and second is not None:
-                distances[a, b] = distances[b, a] = _ldnd(first, second)
+    held = [(place, *_flat(one)) for place, one in enumerate(lists) if one and one.meanings]
+    for at, (a, own, weights) in enumerate(held):
+        distances[a, a] = 0.0
+        later = held[at + 1 :]
+        everything = [word for _, words, _ in later for word in words]
+        normed = weights @ _ldn(own, everything)  # of each meaning to all words of all others
+        start = 0
+        for b, words, others in later:
+            sums = normed[:, start : start + len(words)] @ others.T
+            start += len(words)
+            distances[a, b] = distances[b, a] = _divided(sums, weights, others)
     return distances
 
 
@@ -110,18 +114,25 @@ def shared_meanings(lists: Sequence[WordList | None]) -> Float[np.ndarray, "lang
     return np.asarray(has @ has.T / MEANINGS)
 
 
-def _ldnd(first: WordList, second: WordList) -> float:
-    own, other = _flat(first), _flat(second)
-    normed = edit_distances(own[0], other[0])
-    lengths = np.maximum.outer([len(w) for w in own[0]], [len(w) for w in other[0]])
-    sums = own[1] @ (normed / lengths) @ other[1].T
-    both = np.logical_and(own[1].any(axis=1), other[1].any(axis=1))
-    if not both.any():
-        return float("nan")
-    same = float(np.diag(sums)[both].mean())
-    apart = np.outer(own[1].any(axis=1), other[1].any(axis=1)) & ~np.eye(MEANINGS, dtype=bool)
+def _ldn(
+    first: Sequence[tuple[str, ...]], second: Sequence[tuple[str, ...]]
+) -> Float[np.ndarray, "first second"]:
+    lengths = np.maximum.outer([len(word) for word in first], [len(word) for word in second])
+    return np.asarray(edit_distances(first, second) / lengths)
+
+
+def _divided(
+    sums: Float[np.ndarray, "meaning meaning"],
+    first: Float[np.ndarray, "meaning word"],
+    second: Float[np.ndarray, "meaning other"],
+) -> float:
+    """Mean over equal meanings, divided by that over different ones."""
+    has, have = first.any(axis=1), second.any(axis=1)
+    apart = np.outer(has, have) & ~np.eye(MEANINGS, dtype=bool)
     different = float(sums[apart].mean()) if apart.any() else 0.0
-    return same / different if different else float("nan")
+    if not different or not (has & have).any():
+        return float("nan")
+    return float(np.diag(sums)[has & have].mean()) / different
 
 
 def _flat(one: WordList) -> tuple[list[tuple[str, ...]], Float[np.ndarray, "meaning word"]]:
@@ -144,21 +155,18 @@ def edit_distances(
     """
     numbers: dict[str, int] = {}
     a, b = _padded(first, numbers, -1), _padded(second, numbers, -2)
-    n, m = np.array([len(w) for w in first]), np.array([len(w) for w in second])
-    wide = b.shape[1]
-    rows = np.broadcast_to(np.arange(wide + 1.0), (len(first), len(second), wide + 1))
-    answer = np.where(n[:, None] == 0, m[None, :], 0).astype(float)
+    n, m = (np.array([len(w) for w in words], dtype=int) for words in (first, second))
+    pairs = (len(first), len(second))
+    row = [np.full(pairs, j, dtype=np.int16) for j in range(b.shape[1] + 1)]
+    answer = np.broadcast_to(m, pairs).astype(float)  # of a word of no sound
     for i in range(a.shape[1]):
-        change = rows[..., :-1] + (a[:, None, i, None] != b[None])
-        best = np.minimum(change, rows[..., 1:] + 1)
-        new = np.concatenate([np.full((*best.shape[:2], 1), i + 1.0), best], axis=-1)
-        # an insertion costs one a step: the running minimum of what is left after taking steps off
-        new = np.minimum.accumulate(new - np.arange(wide + 1), axis=-1) + np.arange(wide + 1)
-        rows = new
-        ends = n == i + 1
-        answer[ends] = (
-            np.take_along_axis(new, m[None, :, None], axis=-1)[ends, :, 0] if ends.any() else 0
-        )
+        left = [np.full(pairs, i + 1, dtype=np.int16)]
+        for j in range(b.shape[1]):
+            changed = row[j] + (a[:, i, None] != b[None, :, j])
+            left.append(np.minimum(np.minimum(row[j + 1], left[j]) + 1, changed, dtype=np.int16))
+        row = left
+        if (ends := n == i + 1).any():
+            answer[ends] = np.stack(row)[m[None], np.flatnonzero(ends)[:, None], np.arange(len(m))]
     return answer
 
 

@@ -22,8 +22,8 @@ from mechsteer.interventions import Edit, NeuronEdit
 from mechsteer.model.sites import find_site
 from tests.exports.by_hand import clamped, exact, logits, own_rounding, shifted
 
-# a bias that is there, one by a switch, of a parallel attention, of another class; both stacks
-FAMILIES = ("gpt2", "llama", "cohere", "qwen2", "bert_model", "m2m100")
+# a bias that is there, one by a switch, of a parallel attention; both stacks
+FAMILIES = ("gpt2", "llama", "cohere", "m2m100")
 Made = Callable[..., Any]
 
 
@@ -42,8 +42,8 @@ def test_baked_weights_are_the_edits_in_exact_arithmetic(bridge: Made, family: s
 @pytest.mark.parametrize(
     ("family", "dtype"),
     [
-        *(("gpt2", "float32"), ("llama", "float32"), ("m2m100", "float32")),
-        *(("llama", "bfloat16"), ("bert_model", "bfloat16")),
+        ("llama", "float32"),
+        ("bert_model", "bfloat16"),
     ],
 )
 def test_a_checkpoint_is_the_hooked_model_within_twice_its_rounding(
@@ -61,7 +61,7 @@ def test_a_checkpoint_is_the_hooked_model_within_twice_its_rounding(
 def written(bridge: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Baked folders, prompts, and what the hooked models write after them, greedily."""
     found: dict[str, Any] = {}
-    for family in ("llama", "qwen2", "m2m100"):
+    for family in ("qwen2", "m2m100"):
         model, folder = bridge(family), tmp_path_factory.mktemp("baked") / family
         edit = clamped(model)
         checkpoint(model, edit, folder, verify=False)
@@ -96,7 +96,7 @@ def test_plain_transformers_writes_the_hooked_models_text(
     ]
 
 
-@pytest.mark.parametrize("family", ["gpt2", "gemma3"])
+@pytest.mark.parametrize("family", ["gemma3"])
 def test_what_scales_alone_needs_no_bias(bridge: Made, family: str, tmp_path: Path) -> None:
     model = bridge(family)
     damped = replace(clamped(model), a=torch.full((12,), 0.25), b=torch.zeros(12))
@@ -105,6 +105,25 @@ def test_what_scales_alone_needs_no_bias(bridge: Made, family: str, tmp_path: Pa
     baked = bake(model, plain_copy(model).double(), constants([damped])).plain
     wanted = exact(model, [damped])
     assert (logits(baked) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
+
+
+def test_more_neurons_are_a_constant_where_nothing_has_a_bias(
+    checkpoint: Made, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer, Gemma3ForCausalLM
+
+    folder = checkpoint("gemma3")
+    hf = Gemma3ForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    # a norm that lets the MLP see nothing of a dimension, as Gemma 3 has them
+    hf.model.layers[1].pre_feedforward_layernorm.weight.data[7] = -1
+    model = ms.wrap(hf, tokenizer=AutoTokenizer.from_pretrained(folder))
+    with pytest.raises(ms.MechsteerError, match=r"\(--widen\), 64 more neurons"):
+        ms.exports.checkpoint(model, clamped(model), tmp_path / "baked")
+    made = ms.exports.checkpoint(model, clamped(model), tmp_path / "baked", widen=True)
+    assert made.widened == 64 and made.switches == ("intermediate_size",)
+    assert made.ulps is not None and made.ulps < 32
+    again = Gemma3ForCausalLM.from_pretrained(tmp_path / "baked")
+    assert again.model.layers[0].mlp.gate_proj.weight.shape == (88 + 64, 32)
 
 
 @pytest.mark.parametrize(("family", "table"), [("gpt2", "wpe"), ("llama", "embed_tokens")])
@@ -127,7 +146,7 @@ def test_a_final_norm_with_a_bias_carries_a_shift(bridge: Made) -> None:
     assert (logits(baked) - wanted).abs().max() <= 1e-12 * wanted.abs().max()
 
 
-@pytest.mark.parametrize("component", ["gate", "up", "down"])
+@pytest.mark.parametrize("component", ["down"])
 def test_outputs_of_linear_modules_are_rows(bridge: Made, component: str, tmp_path: Path) -> None:
     model = bridge("llama")
     site = find_site(model, "linear")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 import mechsteer as ms
 from mechsteer.errors import SiteError
+from mechsteer.model.derived import opened
 from mechsteer.model.hooks import read
 from mechsteer.model.load import load_model
-from mechsteer.model.mixtures import opened
 from mechsteer.model.sites import find_site, site_table
 from mechsteer.model.wrap import as_model
 from mechsteer.recording import record

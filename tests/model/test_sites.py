@@ -79,8 +79,8 @@ def test_the_table_of_a_mixture_of_experts_shows_the_refusal_of_each_layer(bridg
 
 
 def test_an_unknown_site_names_the_known_ones(bridge) -> None:
-    with pytest.raises(SiteError, match=r"'residual'.*'post', 'linear'"):
-        find_site(bridge("llama"), "residual")
+    with pytest.raises(SiteError, match=r"'nowhere'.*'post', 'linear'"):
+        find_site(bridge("llama"), "nowhere")
 
 
 def test_blocks_that_run_in_a_loop_are_refused(checkpoint, corpus) -> None:

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mechsteer"
 FLOORS = (
     {"display", "errors", "machine", "memory", "progress"},
     {"kernels", "options", "ranks"},
-    {"artifacts", "corpus", "analysis"},
+    {"artifacts", "corpus", "analysis", "pairwise"},
     {"model", "typology"},
     {"recording"},
     {"experts"},
@@ -22,6 +22,7 @@ FLOORS = (
     {"steering"},
     {"costs", "cards", "selftest"},
     {"studies", "exports"},
+    {"similarities"},
     {"plots"},
     {"reporting"},
     {"throughput"},

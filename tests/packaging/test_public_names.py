@@ -15,7 +15,8 @@ import mechsteer as ms
 
 STUB = Path(ms.__file__).with_suffix(".pyi")
 PACKAGES = sorted(m.name for m in pkgutil.iter_modules(ms.__path__) if m.ispkg)
-INTERNAL = {"cli", "options", "throughput", "embedded"}  # behind commands and records, or data
+# behind commands and records, or data
+INTERNAL = {"cli", "options", "ranks", "throughput", "embedded"}
 
 
 def named() -> dict[str, str]:

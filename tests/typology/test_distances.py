@@ -10,7 +10,7 @@ import pytest
 
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError
-from mechsteer.typology import ALL, PairMeasures, distances
+from mechsteer.typology import ALL, PairMeasures, characteristics, distances
 
 REFERENCE = ("syntactic", "phonological", "inventory", "featural", "genetic", "lexical")
 
@@ -99,3 +99,14 @@ def test_without_data_it_says_what_to_type(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_what_is_refused(languages: list[str], kinds: list[str], said: str) -> None:
     with pytest.raises(CorpusError, match=said):
         distances(languages, kinds=kinds)
+
+
+def test_artificial_languages_are_no_family(data_root: Path) -> None:
+    found = distances(["lfn_Latn", "epo_Latn", "fra_Latn"], kinds=["family"], data=data_root)
+    assert np.isnan(found.values["family"][:2]).all()
+    known = characteristics(["epo", "eus", "nno"], data=data_root).set_index("language")
+    assert known["family_size"].isna().tolist() == [True, False, False]
+    assert known.loc["eus_Latn", ["family", "family_size", "word_order"]].tolist() == [
+        "Basque", 1, "SOV",
+    ]  # fmt: skip
+    assert known.loc["nno_Latn", "uriel"] == "nor"  # of Nynorsk itself nothing is known

@@ -38,19 +38,22 @@ def export_command(
     model_id: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    widen: bool = False,
     no_verify: bool = False,
 ) -> str:
     """Write the edits of some files in a format; returns what was written, in a line."""
     edits, where = edits_of(files, strengths), positions_of(positions)
     named = None if language is None else canonical(language)
-    _require_used(format_, layer=layer, architecture=architecture, model_id=model_id)
+    _require_used(
+        format_, layer=layer, architecture=architecture, model_id=model_id, widen=widen or None
+    )
     if format_ == "checkpoint":
         require_everywhere(where)
         opened = _model(edits, model, device, dtype)
-        made = checkpoint(
-            opened, edits, output, positions=where, language=named, verify=not no_verify
-        )
+        how: dict[str, Any] = {"positions": where, "language": named, "widen": widen}
+        made = checkpoint(opened, edits, output, verify=not no_verify, **how)
         added = f"; config.json has {', '.join(made.switches)}" if made.switches else ""
+        added += f"; {made.widened} neurons more in each MLP" if made.widened else ""
         logits = "not verified" if made.ulps is None else f"logits {made.ulps:.2g} roundings away"
         return f"checkpoint: {output} ({logits}{added})"
     if format_ == "sentence-transformers":
@@ -91,6 +94,7 @@ _USED = {
     "layer": "sentence-transformers",
     "architecture": "llama.cpp",
     "model_id": "neuronpedia",
+    "widen": "checkpoint",
 }
 
 

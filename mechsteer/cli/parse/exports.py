@@ -43,6 +43,9 @@ FORMATS = (
 @click.option(
     "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the weights."
 )
+@click.option(
+    "--widen", is_flag=True, help="Let each MLP have more neurons where nothing has a bias."
+)
 @click.option("--no-verify", is_flag=True, help="Do not load the checkpoint to compare its logits.")
 def export(files: tuple[str, ...], format_: str, output: Path, **options: Any) -> None:
     """Carry edits elsewhere: exactly, or refused with the reason.

@@ -15,6 +15,7 @@ from mechsteer.cli.requests import (
     PlanRequest,
     ProbeRequest,
     ScoreRequest,
+    SimilarityRequest,
     StudyRequest,
 )
 from mechsteer.cli.show.terminal import print_table, print_verdict
@@ -197,3 +198,22 @@ def _beside(experts: Experts) -> str:
     if experts.script_ap is None:
         return f"no other language in {script} was scored: no AP among languages of one script"
     return f"script_ap: AP among the languages in {script} alone"
+
+
+@cli.command()
+@RUN
+@flags(SimilarityRequest)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+def similarity(run: Path, as_json: bool, **options: Any) -> None:
+    """Explain which pairs of languages are aligned, and gain, by how alike they are."""
+    from mechsteer.cli.do.similarity import similarity_command
+
+    found = similarity_command(run, SimilarityRequest(**options))
+    if as_json:
+        rows = {name: table.to_dict("records") for name, table in found.printable().items()}
+        click.echo(json.dumps({**rows, "notes": found.notes}, ensure_ascii=False))
+        return
+    print_table(found.brief(), "share of the variance over pairs, and p after Holm")
+    print_table(found.answers(), "what explains most, by four definitions")
+    for sentence in found.sentences():
+        click.echo(sentence)
