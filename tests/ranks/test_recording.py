@@ -1,4 +1,4 @@
-"""A recording and its scores are the same bytes however many ranks make them, and on whose disks."""
+"""A recording and its scores are the same bytes however many ranks make them, on whose disks too."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def whole(bridge, corpus, tmp_path_factory) -> tuple[dict[str, bytes], dict[str,
     return content(folder), {"ap": found.ap, "median": found.median}
 
 
-@pytest.mark.parametrize("size", [2, 5])
-@pytest.mark.parametrize("shared", [True, False])
-def test_ranks_end_in_the_same_bytes(bridge, corpus, whole, tmp_path, size, shared) -> None:
+@pytest.mark.parametrize(("size", "shared"), [(2, True), (5, True), (2, False), (5, False)])
+def test_ranks_end_in_the_same_bytes(  # noqa: PLR0917
+    bridge, corpus, whole, tmp_path, size, shared
+) -> None:
     model = bridge("llama")
     model.identity()
 

@@ -53,7 +53,7 @@ def on_threads(
         try:
             with acting(ranks), turn_of or nullcontext():
                 return do(ranks)
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
+        except BaseException as error:
             return error
         finally:
             with news:
