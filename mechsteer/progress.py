@@ -1,7 +1,11 @@
-"""One progress bar a stage, with unit and time left; silent where nobody watches."""
+"""One progress bar a stage, with unit and time left; silent where nobody watches.
+
+Of several ranks the first has bars.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -15,9 +19,14 @@ _LINE = "{desc} ({elapsed})"
 _EVERY = 1.0  # seconds between two looks at the clock
 
 
+def hidden(*, show: bool = True) -> bool | None:
+    """``disable`` of tqdm: None shows a bar where a terminal watches."""
+    return None if show and os.environ.get("RANK", "0") == "0" else True
+
+
 def progress(items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:
     """Iterate with a bar on the terminal: ``what``, items a second, time left."""
-    return tqdm(items, desc=what, unit=f" {unit}", disable=None, dynamic_ncols=True)
+    return tqdm(items, desc=what, unit=f" {unit}", disable=hidden(), dynamic_ncols=True)
 
 
 @contextmanager
@@ -33,7 +42,7 @@ def stage(what: str, *, after: float = 0.0) -> Iterator[None]:
     def show(began: float) -> None:
         if done.wait(after):
             return
-        with tqdm(total=0, desc=what, bar_format=_LINE, disable=None, leave=False) as bar:
+        with tqdm(total=0, desc=what, bar_format=_LINE, disable=hidden(), leave=False) as bar:
             bar.start_t = began
             bar.refresh()
             while not done.wait(_EVERY):

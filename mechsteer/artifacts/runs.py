@@ -25,6 +25,7 @@ from mechsteer.errors import ArtifactError, shown
 from mechsteer.ranks import current
 
 log = logging.getLogger(__name__)
+_WORK = f"{__name__}.work"
 # 3 names the rows results are read at, and has scores among languages of one script
 RUN_SCHEMA = 3  # of the manifest
 _LIBRARIES = ("torch", "transformer-lens", "transformers", "numpy", "numba", "scikit-learn")
@@ -133,16 +134,47 @@ class Run:
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
         """Write how long a block took to ``run.log``."""
-        start = time.perf_counter()
-        yield
-        ranks = current()
-        who = f"\trank {ranks.rank} of {ranks.size}" if ranks.size > 1 else ""
-        line = f"{what}\t{time.perf_counter() - start:.1f} s{who}"
+        start, ranks = time.perf_counter(), current()
+        with _worked() as done:
+            yield
+        line = f"{what}\t{time.perf_counter() - start:.1f} s"
+        if ranks.size > 1:
+            line = "\t".join((line, f"rank {ranks.rank} of {ranks.size}", *done))
         log.info(line)
         append_line(self.path / "run.log", f"{time.strftime('%Y-%m-%dT%H:%M:%S')}\t{line}")
 
     def _write(self) -> None:
         write_signed(self.path / "manifest.json", self.manifest)
+
+
+def log_work(line: str) -> None:
+    """Say what this rank did of what ranks divide, for ``run.log``."""
+    logging.getLogger(_WORK).info(line)
+
+
+class _Lines(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(record.getMessage())
+
+
+@contextmanager
+def _worked() -> Iterator[list[str]]:
+    """What ``log_work`` is told within the block."""
+    handler, work = _Lines(), logging.getLogger(_WORK)
+    work.setLevel(logging.INFO)
+    work.propagate = False
+    work.addHandler(handler)
+    try:
+        yield handler.lines
+    finally:
+        work.removeHandler(handler)
 
 
 def _checked(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,10 @@ def speaks() -> bool:
         return True
     from mechsteer.ranks.current import claimed
 
-    return claimed("why the command ends")
+    chosen = claimed("why the command ends")
+    if chosen:
+        sys.stderr = sys.__stderr__ or sys.stderr  # see _silenced
+    return chosen
 
 
 def on_ranks(command: Callable[[], int]) -> int:
@@ -39,15 +42,19 @@ def on_ranks(command: Callable[[], int]) -> int:
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") not in SHARED:
         return _alone(command) if first else 0
     signal.signal(signal.SIGTERM, _stopped)
-    if first:
-        return command()
-    os.environ["TQDM_DISABLE"] = "1"
-    with Path(os.devnull).open("w", encoding="utf-8") as silence:
-        sys.stdout = silence
-        try:
-            return command()
-        finally:
-            sys.stdout = sys.__stdout__
+    if not first and "--debug" not in sys.argv:
+        _silence()
+    return command()
+
+
+def _silence() -> None:
+    """Let this process print nothing, libraries in C++ neither, until ``speaks`` chooses it."""
+    kept = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)
+    silence = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+    os.dup2(silence.fileno(), 1)
+    os.dup2(silence.fileno(), 2)
+    sys.stdout = sys.stderr = silence
+    sys.__stderr__ = kept  # type: ignore[misc]
 
 
 def _alone(command: Callable[[], int]) -> int:

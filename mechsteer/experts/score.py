@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def score(
     **options: Unpack[ReadingOptions],
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
+
+    Ranks of ``torchrun`` divide batches, given a ``directory``, and neurons; all return the same.
 
     Args:
         model: whatever ``mechsteer.wrap`` takes.
@@ -86,6 +89,8 @@ def score_recording(
 ) -> NeuronScores:
     """Score what was recorded, block by block of neurons, see ``mechsteer.experts.blocks``.
 
+    Ranks of ``torchrun`` divide the blocks, and all return the same scores.
+
     Args:
         recording: what was recorded.
         pooling: that neurons are scored by; of every other that was recorded the moments are kept.
@@ -103,13 +108,18 @@ def score_recording(
 def _scored(
     scoring: Scoring, blocks: Sequence[range], ranks: Ranks
 ) -> Iterator[tuple[range, Tables]]:
-    """Every block with its scores: one on each rank at a time, which all of them hear of."""
-    rounds = [blocks[at : at + ranks.size] for at in range(0, len(blocks), ranks.size)]
-    for some in progress(rounds, "scoring", "block"):
+    """Every block with its scores: one on each rank at a time, which all of them hear of.
+
+    Ranks take neighbouring blocks, since the first look at a tensor of a shard reads all of it.
+    """
+    ends = [rank * len(blocks) // ranks.size for rank in range(ranks.size + 1)]
+    own = blocks[ends[ranks.rank] : ends[ranks.rank + 1]]
+    most = max(stop - start for start, stop in pairwise(ends))
+    for turn in progress(range(most), "scoring", "block"):
         with ranks.together("scoring"):
-            own = [scoring.block(neurons) for neurons in ranks.share(some)]
-        for neurons, said in zip(some, ranks.gather("scores", own), strict=False):
-            yield neurons, said[0]
+            scored = [(neurons, scoring.block(neurons)) for neurons in own[turn : turn + 1]]
+        for said in ranks.gather("scores", scored):
+            yield from said
 
 
 def all_poolings(pooling: Pooling, also: Pooling | Sequence[Pooling]) -> tuple[Pooling, ...]:

@@ -14,12 +14,12 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.ranks.group import ENDED, ONE, OtherRankError, Ranks
 
-_LONGEST = timedelta(
-    days=7
-)  # one rank may be busy while others wait; a dead one is noticed at once
+TIMEOUT = "MECHSTEER_RANK_TIMEOUT"
+"""Environment variable: seconds that ranks wait for each other, a day by default."""
+_DAY = 24 * 3600  # one rank may be busy while others wait; a dead one is noticed at once
 _TO_START = timedelta(minutes=10)
 _ACTING: ContextVar[Ranks | None] = ContextVar("acting", default=None)
 
@@ -33,7 +33,7 @@ def current() -> Ranks:
     acting = _ACTING.get()
     if acting is not None:
         return acting
-    return _joined() if os.environ.get("WORLD_SIZE", "1") != "1" else ONE
+    return _joined() if os.environ.get("WORLD_SIZE", "1") not in {"", "1"} else ONE
 
 
 @contextmanager
@@ -59,11 +59,26 @@ def alone() -> Iterator[None]:
 
 
 def claimed(what: str) -> bool:
-    """Whether no rank has claimed something before this one; True where they cannot be asked."""
+    """Whether no rank has claimed something before this one.
+
+    Where they cannot be asked it is the first two: one of them kept the count, and is gone.
+    """
     try:
         return int(_store()[0].add(f"mechsteer {what}", 1)) == 1
     except Exception:  # the launcher is gone, or never was
-        return True
+        return os.environ.get("RANK", "0") in {"0", "1"}
+
+
+def patience() -> timedelta:
+    """How long ranks wait for each other.
+
+    Raises:
+        MechsteerError: the environment names no number of seconds.
+    """
+    text = os.environ.get(TIMEOUT, str(_DAY))
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**8):
+        raise MechsteerError(f"{TIMEOUT}: expected a number of seconds, got {shown(text)}")
+    return timedelta(seconds=int(text))
 
 
 @functools.cache
@@ -81,14 +96,15 @@ def _joined() -> Ranks:
     import torch.distributed as dist
     from torch.distributed.distributed_c10d import PrefixStore
 
+    longest = patience()
     try:
         if dist.is_initialized():
-            group = dist.new_group(backend="gloo", timeout=_LONGEST)
+            group = dist.new_group(backend="gloo", timeout=longest)
             rank, size = dist.get_rank(), dist.get_world_size()
         else:
             store, rank, size = _store()
             own = PrefixStore("mechsteer", store)
-            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=_LONGEST)
+            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=longest)
             group = None
     except (KeyError, ValueError, RuntimeError) as error:
         raise MechsteerError(
@@ -101,6 +117,11 @@ def _joined() -> Ranks:
         try:
             dist.all_gather_object(found, value, group=group)
         except RuntimeError as error:  # its connection is closed
+            if "imed out" in str(error):
+                raise OtherRankError(
+                    f"another rank did not come within {longest.total_seconds():.0f} s ({TIMEOUT}):"
+                    " end it, and run the same command again; whole work is kept"
+                ) from error
             raise OtherRankError(ENDED) from error
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -81,6 +81,29 @@ class Ranks:
         found: Item = self.gather(what, value if self.first else None)[0]
         return found
 
+    def from_first(self, what: str, make: Callable[[], Item]) -> Item:
+        """What rank 0 makes, for all."""
+        with self.together(what):
+            made = make() if self.first else None
+        found: Item = self.gather(f"{what}, made", made)[0]
+        return found
+
+    def same(self, what: str, facts: Mapping[str, Any]) -> None:
+        """Require equal facts of all ranks: that they are at one and the same run.
+
+        Raises:
+            MechsteerError: a rank has others; it is named, with them.
+        """
+        said = [dict(_flat(other)) for other in self.gather(what, dict(facts))]
+        for rank, other in enumerate(said):
+            for name in sorted({*other, *said[0]}):
+                if other.get(name) != said[0].get(name):
+                    raise MechsteerError(
+                        f"rank {rank} has another {name} than rank 0 ({shown(other.get(name))} ≠ "
+                        f"{shown(said[0].get(name))}): start all ranks with one command, in equal "
+                        "environments"
+                    )
+
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
         """A block that every rank passes, or none: an error on one ends it on all.
@@ -116,6 +139,15 @@ class Ranks:
                 pass
             with self.together(f"{what}, the others"):
                 yield
+
+
+def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Facts without facts in them, by names such as ``model.dtype``."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 ONE = Ranks()

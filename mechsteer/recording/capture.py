@@ -63,6 +63,8 @@ def record(
 ) -> Recording:
     """Record the neurons of a model on a corpus, pooled over each sentence's real tokens.
 
+    Ranks of ``torchrun`` divide the batches, given a ``directory``; without one each runs all.
+
     Full activations live only inside the hook. The decoder of an encoder-decoder reads the same
     sentences one position to the right, and its neurons are pooled over the same real tokens (see
     ``mechsteer.model.decoder``). Values depend on the division into batches by
@@ -115,6 +117,7 @@ def record(
     else:
         _require_unhooked(model)
         inputs = _inputs(model, corpus, who, plan, read)
+        current().same("what is recorded", inputs)
         store = Shards(Path(directory), *sizes, inputs=inputs, residual=residual)
     fill(store, model, corpus, plan, read, progress=progress)
     return Recording(

@@ -16,6 +16,7 @@ from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.masking import require_masking
 from mechsteer.model.sites import HookSite, require_once, require_tokens, require_width
+from mechsteer.progress import hidden
 from mechsteer.recording.batches import Batch, BatchPlan, source_of
 from mechsteer.recording.counted import counting
 from mechsteer.recording.finite import remedy
@@ -96,7 +97,7 @@ def _watched(plan: BatchPlan, numbers: Sequence[int], *, show: bool) -> Iterator
         unit=" sentence",
         total=total,
         initial=done,
-        disable=None if show else True,
+        disable=hidden(show=show),
         dynamic_ncols=True,
     ) as bar:
         for number in numbers:

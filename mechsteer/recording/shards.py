@@ -22,6 +22,7 @@ from mechsteer.artifacts.files import (
     write_tensors,
 )
 from mechsteer.artifacts.locks import locked
+from mechsteer.artifacts.runs import log_work
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.memory import embeddings_bytes
@@ -84,7 +85,10 @@ class Shards(Store):
     def missing(self) -> list[int]:
         """Numbers of the batches that are still to be recorded; of several ranks this one's."""
         missing = [number for number, path in enumerate(self._paths) if not path.exists()]
-        return self._ranks.share(self._ranks.agreed("batches to record", missing))
+        missing = self._ranks.agreed("batches to record", missing)
+        own = self._ranks.share(missing)
+        log_work(f"records {len(own)} of {len(missing)} batches")
+        return own
 
     def add(self, number: int, rows: Int[Tensor, " batch"], pooled: Pooled) -> None:
         """Write the values of one batch as its shard."""

@@ -21,6 +21,7 @@ from mechsteer.corpus.overlap import require_held_out, warn_of_overlap
 from mechsteer.errors import CorpusError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.progress import progress
+from mechsteer.ranks import current
 from mechsteer.recording import Reading
 from mechsteer.recording.reading import USUAL_TOKENS
 from mechsteer.studies.baselines import Apply, Baselines
@@ -118,10 +119,8 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
     read_at = places(best, n_layers, final)
     row = read_at.get(options.choose_at, n_layers)
     tried, chosen = explore(doses, inputs.factory, targets, options, row)
-    table = dose_table(doses, set(read_at.values()))
-    if inputs.text is not None:
-        costs = cost_table(tuner, tried, inputs.text, best, targets=targets)
-        table = pd.concat([table, costs], ignore_index=True)
+    text = inputs.text
+    costs = [cost_table(tuner, tried, text, best, targets=targets)] if text is not None else []
     dev = inputs.scored.dev_embeddings
     projection = Projection.fit(dev, best)
     runner = inputs.runner(inputs.test, "test", projection)
@@ -134,18 +133,23 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
         baselines=baselines.apply,
         probed=probed,
     )
-    results = tabulate(measured, inputs.test.languages, targets=targets, pairs_at=read_at.values())
-    return Study(
-        **_tables(inputs, options, measured, chosen, projection),
-        results=baselines.joined(results),
-        doses=table,
-        best_layer=best,
-        chosen=tuple(chosen),
-        n_layers=n_layers,
-        final_norm=final,
-        n_sentences=inputs.test.n_sentences,
-        provenance=_provenance(inputs),
-    )
+
+    def found() -> Study:
+        at = read_at.values()
+        results = tabulate(measured, inputs.test.languages, targets=targets, pairs_at=at)
+        return Study(
+            **_tables(inputs, options, measured, chosen, projection),
+            results=baselines.joined(results),
+            doses=pd.concat([dose_table(doses, {*at}), *costs], ignore_index=True),
+            best_layer=best,
+            chosen=tuple(chosen),
+            n_layers=n_layers,
+            final_norm=final,
+            n_sentences=inputs.test.n_sentences,
+            provenance=_provenance(inputs),
+        )
+
+    return current().from_first("the tables", found)
 
 
 def _measured(

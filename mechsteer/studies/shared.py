@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.atomic import write_bytes
+from mechsteer.artifacts.runs import log_work
 from mechsteer.progress import progress
 from mechsteer.ranks import alone, current, everywhere
 from mechsteer.studies.conditions import Condition
@@ -82,5 +83,6 @@ def _divide(what: str, tasks: Mapping[Path, Callable[[], object]]) -> None:
     with ranks.together(what), alone():
         for path in progress(ranks.share(missing), what, "condition"):
             tasks[path]()
+    log_work(f"{what}: {len(ranks.share(missing))} of {len(missing)}")
     for path, content in everywhere(list(tasks), ranks, what):
         write_bytes(path, content)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.artifacts.files import explain_difference, write_signed
+from mechsteer.artifacts.files import write_signed
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.corpora import read_text, scored_text
@@ -22,7 +22,7 @@ from mechsteer.experts.scores import Experts, NeuronScores
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
-from mechsteer.ranks import Ranks, current
+from mechsteer.ranks import current
 from mechsteer.recording import Recording
 from mechsteer.studies.run import record_for_study, score_recorded
 
@@ -48,19 +48,9 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
     scored = _scored_languages(text, uncounted)
     inputs = {"model": model} | request.as_json()
     inputs |= {"fingerprint": text.fingerprint, "versions": versions()}
-    _require_same(current(), inputs)
+    current().same("the inputs", inputs)
     with locked(output):
         return _score(output, text, request, inputs, scored)
-
-
-def _require_same(ranks: Ranks, inputs: Mapping[str, Any]) -> None:
-    """Refuse a rank that was started with other arguments, text or versions than the first."""
-    for rank, other in enumerate(said := ranks.gather("the inputs", inputs)):
-        if other != said[0]:
-            raise MechsteerError(
-                f"rank {rank} is not as rank 0 ({explain_difference(other, said[0])}): start all "
-                "ranks with one command, in equal environments"
-            )
 
 
 def _score(

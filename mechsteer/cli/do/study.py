@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mechsteer.artifacts.locks import locked
-from mechsteer.artifacts.runs import Run
+from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
@@ -36,9 +36,12 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     for edit in edits.values():
         if isinstance(edit, NamedEdit):
             edit.require(scores)
+    ranks = current()
+    ranks.same("the study", {"options": options.as_json(), "versions": versions()})
     with locked(path):
         dev, test = read_test(run, request)
         text = read_costed(request.text, dev)
+        ranks.same("the text", {"test": test.fingerprint, "text": text and text.fingerprint})
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
         with run.timed("study"):
@@ -55,8 +58,8 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 folder=path / "states",
             )
             found = run_protocol(inputs, options)
-        with current().in_turn("keeping the study"):
-            if current().first:
+        with ranks.in_turn("keeping the study"):
+            if ranks.first:
                 save_study(run, found, request.as_json())
         return found
 
