@@ -12,6 +12,7 @@ from . import model as model
 from . import pairwise as pairwise
 from . import planning as planning
 from . import plots as plots
+from . import ranks as ranks
 from . import recording as recording
 from . import reporting as reporting
 from . import selftest as selftest

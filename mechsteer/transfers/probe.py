@@ -43,8 +43,8 @@ class Probe:
         bias: one number a class.
     """
 
-    weight: Float[np.ndarray, "d class_"]
-    bias: Float[np.ndarray, " class_"]
+    weight: Float[np.ndarray, "d n_classes"]
+    bias: Float[np.ndarray, " n_classes"]
 
     def predict(self, x: Float[Tensor, "sentence d"]) -> Int[np.ndarray, " sentence"]:
         """The class of each sentence; of equal scores the first."""

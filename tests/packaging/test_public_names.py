@@ -16,7 +16,7 @@ import mechsteer as ms
 STUB = Path(ms.__file__).with_suffix(".pyi")
 PACKAGES = sorted(m.name for m in pkgutil.iter_modules(ms.__path__) if m.ispkg)
 # behind commands and records, or data
-INTERNAL = {"cli", "options", "ranks", "throughput", "embedded"}
+INTERNAL = {"cli", "options", "throughput", "embedded"}
 
 
 def named() -> dict[str, str]:
