@@ -1,4 +1,4 @@
-"""A recording and its scores are the same bytes however many ranks make them, on whose disks too."""
+"""A recording and its scores are the same bytes from one rank or many, on one disk or several."""
 
 from __future__ import annotations
 
