@@ -1,4 +1,4 @@
-"""The same bytes of a recording and its scores, however many ranks make them, on whose disks too."""
+"""A recording and its scores are the same bytes, however many ranks make them and on whose disks."""
 
 from __future__ import annotations
 
