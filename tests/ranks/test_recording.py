@@ -1,4 +1,4 @@
-"""A recording and its scores are the same bytes, however many ranks make them and on whose disks."""
+"""A recording and its scores: the same bytes, however many ranks make them, on whose disks too."""
 
 from __future__ import annotations
 
