@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A recording and its scores are the same bytes from one rank or many, on one disk or several."""
-=======
 """A recording and its scores: the same bytes, however many ranks make them, on whose disks too."""
->>>>>>> ranks
 
 from __future__ import annotations
 
