@@ -74,7 +74,7 @@ def divided(n: int, most: int, at_least: int = 1) -> list[range]:
     """``range(n)`` in as few equal parts of at most ``most`` as there can be, or ``at_least``.
 
     >>> divided(10, 4), divided(10, 99, 3)
-    ([range(0, 4), range(4, 7), range(7, 10)], [range(0, 4), range(4, 7), range(7, 10)])
+    ([range(0, 3), range(3, 6), range(6, 10)], [range(0, 3), range(3, 6), range(6, 10)])
     """
     parts = min(n, max(-(-n // most), at_least))
     ends = [number * n // parts for number in range(parts + 1)]
