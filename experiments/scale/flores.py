@@ -34,7 +34,7 @@ def timed(words: list[str]) -> dict[str, Any]:
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"seconds": round(time.perf_counter() - started, 1), "cpu_seconds": round(cpu, 1)}
+    return {"seconds": round(time.perf_counter() - started, 3), "cpu_seconds": round(cpu, 3)}
 
 
 def written(run: Path) -> dict[str, float]:

@@ -82,7 +82,7 @@ def test_commands_that_write_refuse_it_too(garbled, monkeypatch, tmp_path) -> No
         with pytest.raises(ModelError, match="with a key-value cache is wrong"):
             write_with()
     monkeypatch.setattr(edits, "open_model", lambda *args: garbled)
-    monkeypatch.setattr(edits, "_edits", lambda *args: [shift(garbled)])
+    monkeypatch.setattr(edits, "edits_of", lambda *args: [shift(garbled)])
     text = tmp_path / "text.txt"
     text.write_text("the cat sat on the mat\n" * 3)
     for command in (
