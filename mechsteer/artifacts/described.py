@@ -6,6 +6,7 @@ holds becomes the record that is meant, or a refusal that names the place: ``poi
 
 from __future__ import annotations
 
+import json
 import math
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,14 @@ def described(record: type[Record], content: Any, place: str) -> Record:
         raise ArtifactError(f"{place} lacks or adds {shown(odd)}")
     hints = get_type_hints(record)
     return record(**{name: value(hints[name], content[name], f"{place}.{name}") for name in names})
+
+
+def noted(metadata: Mapping[str, str], name: str) -> Any:
+    """What JSON holds under a name in the metadata of a file; None where there is no JSON."""
+    try:
+        return json.loads(metadata.get(name, ""))
+    except (ValueError, RecursionError):
+        return None
 
 
 def value(expected: Any, found: Any, place: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -57,5 +56,4 @@ def _run(command: Callable[[], Any], debug: bool) -> int:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    if os.environ.get("RANK", "0") == "0":
-        click.echo(f"warning: {message}", err=True)
+    click.echo(f"warning: {message}", err=True)

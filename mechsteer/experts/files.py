@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mechsteer.artifacts.described import noted
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.experts.moments import MOMENTS, Moments
@@ -117,10 +118,7 @@ def _scores_of(
 
 
 def _recorded(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(metadata.get(_RECORD, ""))
-    except (json.JSONDecodeError, RecursionError):
-        found = None
+    found = noted(metadata, _RECORD)
     if not isinstance(found, dict):
         raise ArtifactError(f"{path} does not say what its scores are of: score again")
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mechsteer.artifacts.described import described
+from mechsteer.artifacts.described import described, noted
 from mechsteer.artifacts.files import read_tensors, write_tensors
 from mechsteer.errors import ArtifactError
 from mechsteer.experts.chosen import PER_EXPERT, Experts
@@ -92,12 +92,11 @@ def load_experts(path: str | Path) -> Experts:
 
 
 def _record(metadata: Mapping[str, str], path: str | Path) -> Any:
-    try:
-        return json.loads(metadata.get(_RECORD, ""))
-    except (ValueError, RecursionError):
+    if (found := noted(metadata, _RECORD)) is None:
         raise ArtifactError(
             f"{path} holds no experts: expected a file that mechsteer.experts.save_experts wrote"
-        ) from None
+        )
+    return found
 
 
 def _fit(tensors: Mapping[str, Tensor], names: list[str], site: Site) -> bool:

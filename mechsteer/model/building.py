@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 from torch.nn.modules import module as hooks
 
+from mechsteer.display import count
 from mechsteer.errors import ModelError
 from mechsteer.model.held import (
     FEW_NUMBERS,
     TIMES,
     Held,
-    counted,
     declared_by,
     grouped,
     held_by,
@@ -64,11 +64,11 @@ def bounded(known: Callable[[], tuple[Held | None, Mapping[str, Any]]]) -> Itera
     Raises:
         ModelError: inside the block.
     """
-    count = _Count(known, get_ident())
+    counter = _Count(known, get_ident())
     handles = (
-        hooks.register_module_parameter_registration_hook(count.weight),
-        hooks.register_module_buffer_registration_hook(count.buffer),
-        hooks.register_module_module_registration_hook(count.part),
+        hooks.register_module_parameter_registration_hook(counter.weight),
+        hooks.register_module_buffer_registration_hook(counter.buffer),
+        hooks.register_module_module_registration_hook(counter.part),
     )
     try:
         yield
@@ -122,7 +122,7 @@ class _Count:
             raise ModelError(
                 f"its configuration declares more than {most:,} modules{by}, "
                 f"up to one of {type(owner).__name__}, and {held.where} holds "
-                f"{counted(held.tensors, 'tensor')}: {ONE_MODEL}"
+                f"{count(held.tensors, 'tensor')}: {ONE_MODEL}"
             )
 
     def _by(self, shape: list[int]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from mechsteer.display import count
 from mechsteer.errors import ModelError
-from mechsteer.model.held import counted
 from mechsteer.model.hugging_face import HuggingFaceModel
 
 # what wrappers put into the names of tensors: who does, and what to type
@@ -90,7 +90,7 @@ def _numberless(name: str, prefix: str) -> str:
 
 
 def _tensors(n: int) -> str:
-    return counted(n, "tensor")
+    return count(n, "tensor")
 
 
 def _advice(missing: Collection[str], unexpected: Collection[str]) -> str:

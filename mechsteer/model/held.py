@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mechsteer.display import count
 from mechsteer.errors import ModelError, shown
 from mechsteer.model.folder import safetensors_header, weight_files
 
@@ -38,7 +39,7 @@ class Held:
     numbers: int
 
     def __str__(self) -> str:
-        return f"{counted(self.numbers, 'number')} in {counted(self.tensors, 'tensor')}"
+        return f"{count(self.numbers, 'number')} in {count(self.tensors, 'tensor')}"
 
 
 def held_by(folder: Path) -> Held | None:
@@ -84,11 +85,6 @@ def whole_numbers(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 def grouped(value: int) -> str:
     """A number for a message, in groups of three digits where it can be read so."""
     return f"{value:,}" if abs(value) < _READABLE else shown(value)
-
-
-def counted(n: int, what: str) -> str:
-    """``1 tensor``, ``30 tensors``."""
-    return f"1 {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _of_file(path: Path) -> tuple[int, int]:

@@ -129,16 +129,10 @@ class Ranks:
     @contextmanager
     def in_turn(self, what: str) -> Iterator[None]:
         """A block that rank 0 passes before the others do, each of them or none."""
-        if self.first:
-            with self.together(what):
-                yield
-            with self.together(f"{what}, the others"):
-                pass
-        else:
-            with self.together(what):
-                pass
-            with self.together(f"{what}, the others"):
-                yield
+        for point, own in ((what, self.first), (f"{what}, the others", not self.first)):
+            with self.together(point):
+                if own:
+                    yield
 
 
 def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

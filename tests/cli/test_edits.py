@@ -16,29 +16,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import mechsteer as ms
-from mechsteer.cli import cli
 from mechsteer.cli.do.edits import edit_command
 from mechsteer.cli.do.score import score_command
-from mechsteer.cli.entry import _run
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.cli.show.side_by_side import side_by_side, visible
 from mechsteer.interventions import NeuronEdit
 
 Run = Callable[..., str]
-
-
-@pytest.fixture
-def mechsteer(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process; the output of one that succeeds, else its error."""
-
-    def run(*args: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = _run(lambda: cli.main(list(args), standalone_mode=False), debug=False)
-        output, errors = capsys.readouterr()
-        assert found == code, errors
-        return errors if code else output
-
-    return run
 
 
 @pytest.fixture(scope="module")

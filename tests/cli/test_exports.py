@@ -10,25 +10,9 @@ import pytest
 import torch
 
 import mechsteer as ms
-from mechsteer.cli import cli
-from mechsteer.cli.entry import _run
 from tests.exports.by_hand import clamped, shifted
 
 Run = Callable[..., str]
-
-
-@pytest.fixture
-def mechsteer(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process; the output of one that succeeds, else its error."""
-
-    def run(*args: str, code: int = 0) -> str:
-        capsys.readouterr()
-        found = _run(lambda: cli.main(list(args), standalone_mode=False), debug=False)
-        output, errors = capsys.readouterr()
-        assert found == code, errors
-        return errors if code else output
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -123,9 +123,7 @@ def run_scores(run: Run) -> NeuronScores:
     Raises:
         ArtifactError: the run was not scored, or its file was changed.
     """
-    told = run.stage("score")
-    told.pop("batch_tokens", None)  # of the recording
-    return load_scores(run.path / SCORES, told)
+    return load_scores(run.path / SCORES, run.stage("score"))
 
 
 def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:
