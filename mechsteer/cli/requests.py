@@ -144,8 +144,12 @@ class SimilarityRequest(Explaining):
         word("NAME=FILE.csv"), flag="--predictor", many="repeat", least=0,
     )  # fmt: skip
     responses: Sequence[str] = option(
-        (), "One more thing to explain as NAME=FILE.csv (transfer, say); repeat it for more.",
+        (), "One more thing to explain as NAME=FILE.csv; repeat it for more.",
         word("NAME=FILE.csv"), flag="--response", many="repeat", least=0,
+    )  # fmt: skip
+    transfer: bool = option(
+        False, "Explain what `mechsteer transfer` found in this run too.", YES_OR_NO,
+        flag="--transfer",
     )  # fmt: skip
 
 

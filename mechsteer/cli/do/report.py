@@ -15,7 +15,15 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
 from mechsteer.cli.do.score import recorded, run_scores
-from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest, TransferRequest
+from mechsteer.cli.requests import (
+    CardsRequest,
+    ProbeRequest,
+    SimilarityRequest,
+    StudyRequest,
+    TransferRequest,
+)
+from mechsteer.crosslingual.similarities.files import STAGE as SIMILARITY
+from mechsteer.crosslingual.similarities.files import is_current
 from mechsteer.options import arguments, from_json
 from mechsteer.studies.files import load_study
 
@@ -85,6 +93,9 @@ def how_to_repeat(run: Run) -> str:
     if "transfer" in stages:
         transfer = from_json(TransferRequest, run.stage("transfer")["asked"])
         commands.append(["transfer", "RUN", *arguments(transfer)])
+    if is_current(run):
+        similarity = from_json(SimilarityRequest, run.stage(SIMILARITY).get("asked"))
+        commands.append(["similarity", "RUN", *arguments(similarity)])
     return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
 
 
