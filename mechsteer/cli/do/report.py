@@ -94,7 +94,7 @@ def how_to_repeat(run: Run) -> str:
         transfer = from_json(TransferRequest, run.stage("transfer")["asked"])
         commands.append(["transfer", "RUN", *arguments(transfer)])
     if is_current(run):
-        similarity = from_json(SimilarityRequest, run.stage(SIMILARITY).get("asked"))
+        similarity = from_json(SimilarityRequest, run.stage(SIMILARITY)["asked"])
         commands.append(["similarity", "RUN", *arguments(similarity)])
     return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
 
