@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
+from mechsteer.crosslingual.transfers.options import TransferOptions
 from mechsteer.options import REQUIRED, Options, option
 from mechsteer.options.likeness import Explaining
 from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
-from mechsteer.transfers.options import TransferOptions
 
 CORPUS = (
     "a folder with a file per language (LANG.txt, LANG.SPLIT, SPLIT.LANG, LANG.jsonl, …), a CSV, "
