@@ -56,11 +56,11 @@ class Baked:
 def bake(model: Model, plain: Any, parts: Iterable[Constant], *, widen: bool = False) -> Baked:
     """Write constant edits into a plain model.
 
-    Neurons that get a value whatever they were are held by the biases before them where there are
-    some (``holding``): equal to the bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by ``a`` and adds
-    ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A shift ``v`` of
-    the residual stream adds ``v`` to the bias that reaches the stream there without a norm behind
-    it. Sums are float64, rounded once to the weights' precision; values that replace an activation
+    Neurons that get a value are held by the biases before them where there are some (``holding``):
+    equal to the bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by
+    ``a`` and adds ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A
+    shift ``v`` of the residual stream adds ``v`` to the bias that reaches the stream there without
+    a norm behind it. Sums are float64, rounded once to the weights' precision; values that replace an activation
     are rounded as the activation is.
 
     Args:
