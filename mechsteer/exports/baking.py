@@ -60,8 +60,8 @@ def bake(model: Model, plain: Any, parts: Iterable[Constant], *, widen: bool = F
     equal to the bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by
     ``a`` and adds ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A
     shift ``v`` of the residual stream adds ``v`` to the bias that reaches the stream there without
-    a norm behind it. Sums are float64, rounded once to the weights' precision; values that replace an activation
-    are rounded as the activation is.
+    a norm behind it. Sums are float64, rounded once to the weights' precision; values that replace
+    an activation are rounded as the activation is.
 
     Args:
         model: what the edits were made for.
