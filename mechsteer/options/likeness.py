@@ -27,10 +27,10 @@ class Explaining(Permuting):
 
     kinds: Sequence[str] = option(
         KINDS,
-        "Distances, comma-separated.",
+        "Distances.",
         word("a distance between languages"),
         flag="--kinds",
-        many="comma",
+        many="list",
     )
     least_coverage: float = option(
         0.0, "Distances that stand on a smaller share of features count as unknown.",
