@@ -16,6 +16,9 @@ from mechsteer.corpus import ParallelCorpus, Task, labelled, read_task
 from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.task_layouts import Told
 from mechsteer.corpus.tasks import label_column
+from mechsteer.crosslingual.transfers.files import load_transfer, save_transfer
+from mechsteer.crosslingual.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.run import divided, edits_of, run_transfer, with_controls
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
@@ -24,9 +27,6 @@ from mechsteer.recording import Recording
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.files import load_study
-from mechsteer.transfers.files import load_transfer, save_transfer
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.run import divided, edits_of, run_transfer, with_controls
 
 STATES = "transfer"
 

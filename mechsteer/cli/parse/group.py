@@ -37,5 +37,6 @@ MODEL = click.argument("model")
 def cli(debug: bool) -> None:
     """Find the neurons that carry a language, move them, and see what that does.
 
-    MODEL is a published name, a local checkpoint directory, or 'embedded'.
+    MODEL is a published name, a local checkpoint directory, or 'embedded'. A LIST has commas
+    between its values ('"a, b",c' where a value has one itself), or the flag is repeated.
     """

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
+from mechsteer.crosslingual.transfers.counting import Draws, Resamples
+from mechsteer.crosslingual.transfers.predicting import Predictions
 from mechsteer.studies.conditions import BASE, Condition
 from mechsteer.studies.results import COLUMNS
-from mechsteer.transfers.counting import Draws, Resamples
-from mechsteer.transfers.predicting import Predictions
 
 METRICS = ("accuracy", "macro_f1")
 

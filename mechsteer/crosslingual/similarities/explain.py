@@ -11,12 +11,12 @@ from jaxtyping import Float
 
 from mechsteer import typology
 from mechsteer.artifacts.runs import Run
+from mechsteer.crosslingual.similarities.found import Similarity
+from mechsteer.crosslingual.similarities.responses import Response, languages_of, responses_of
+from mechsteer.crosslingual.similarities.usable import usable
 from mechsteer.errors import MechsteerError
 from mechsteer.options.likeness import KINDS
 from mechsteer.pairwise import importance, mantel, mrm, predict_unseen
-from mechsteer.similarities.found import Similarity
-from mechsteer.similarities.responses import Response, languages_of, responses_of
-from mechsteer.similarities.usable import usable
 from mechsteer.studies import Study
 from mechsteer.studies.files import load_study
 
@@ -45,7 +45,7 @@ def similarity(
         study: A study, or the folder of a run.
         kinds: Distances of ``ms.typology.distances``.
         predictors: More of them, [language, language] in the order of
-            ``mechsteer.similarities.languages_of(study)``; NaN is unknown.
+            ``mechsteer.crosslingual.similarities.languages_of(study)``; NaN is unknown.
         responses: More of them, likewise (transfer, say).
         least_coverage: Distances that stand on a smaller share of features are unknown.
         permutations: Of languages, for every p-value.

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mechsteer.crosslingual.similarities import languages_of, read_matrix, responses_of, similarity
 from mechsteer.errors import MechsteerError
-from mechsteer.similarities import languages_of, read_matrix, responses_of, similarity
 from mechsteer.studies import Study
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.results import COLUMNS

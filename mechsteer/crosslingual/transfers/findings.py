@@ -19,8 +19,8 @@ class Transfer(Displayed):
     """Accuracy and macro-F1 of probes trained in one language and tested in all.
 
     Attributes:
-        results: the tidy table, see ``mechsteer.transfers.tables.tabulate``; its columns are those
-            of a study's results.
+        results: the tidy table, see ``mechsteer.crosslingual.transfers.tables.tabulate``; its
+            columns are those of a study's results.
         languages: sources and targets, in order.
         classes: the labels, sorted.
         layers: rows of the residual stream that were probed.

@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.corpus.tasks import Task
+from mechsteer.crosslingual.transfers import protocol
+from mechsteer.crosslingual.transfers.division import Division, given_test, held_out
+from mechsteer.crosslingual.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.options import TransferOptions
+from mechsteer.crosslingual.transfers.predicting import Lesson
+from mechsteer.crosslingual.transfers.probe import Learning
+from mechsteer.crosslingual.transfers.protocol import Inputs
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
@@ -19,13 +26,6 @@ from mechsteer.recording import DEFAULT_READING, Reading
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.edit_factory import EditFactory, Studied
 from mechsteer.studies.run import model_functions
-from mechsteer.transfers import protocol
-from mechsteer.transfers.division import Division, given_test, held_out
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.options import TransferOptions
-from mechsteer.transfers.predicting import Lesson
-from mechsteer.transfers.probe import Learning
-from mechsteer.transfers.protocol import Inputs
 
 
 @takes(TransferOptions)
@@ -55,7 +55,7 @@ def transfer(
         scores: of every neuron, where an edit is made from experts.
         reading: how sentences are read.
         directory: folder that makes it resumable; None keeps everything in memory.
-        **options: see ``mechsteer.transfers.options``.
+        **options: see ``mechsteer.crosslingual.transfers.options``.
 
     Raises:
         MechsteerError: an option that is unknown or out of range, an edit of experts without

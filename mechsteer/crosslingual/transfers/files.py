@@ -10,7 +10,7 @@ from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.described import value
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.runs import Run
-from mechsteer.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.findings import Transfer
 
 TABLE, MEASURE = "transfer.parquet", "transfer.csv"
 

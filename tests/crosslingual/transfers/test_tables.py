@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from mechsteer.crosslingual.transfers.counting import Resamples
+from mechsteer.crosslingual.transfers.tables import Judged, tabulate
 from mechsteer.studies.conditions import BASE, Condition
 from mechsteer.studies.results import COLUMNS
-from mechsteer.transfers.counting import Resamples
-from mechsteer.transfers.tables import Judged, tabulate
 
 EDIT = Condition("edit", "clamp", "fra_Latn", 5, 1.0)
 LANGUAGES = ("eng_Latn", "fra_Latn", "vie_Latn")

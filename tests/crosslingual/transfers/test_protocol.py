@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from mechsteer.corpus import ParallelCorpus
+from mechsteer.crosslingual.transfers.division import held_out
+from mechsteer.crosslingual.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.predicting import Lesson
+from mechsteer.crosslingual.transfers.probe import Learning
+from mechsteer.crosslingual.transfers.protocol import Inputs, run
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, clamp
 from mechsteer.studies.conditions import CENTRING, Condition
-from mechsteer.transfers.division import held_out
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.predicting import Lesson
-from mechsteer.transfers.probe import Learning
-from mechsteer.transfers.protocol import Inputs, run
+from tests.crosslingual.transfers.made import LANGUAGES, space, task
 from tests.made import made_scores
-from tests.transfers.made import LANGUAGES, space, task
 
 TASK = task(90)
 EDIT = Condition("edit", "clamp", strength=1.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mechsteer.corpus import ParallelCorpus, Task
+from mechsteer.crosslingual.transfers.division import given_test, held_out
 from mechsteer.errors import CorpusError
-from mechsteer.transfers.division import given_test, held_out
-from tests.transfers.made import task
+from tests.crosslingual.transfers.made import task
 
 
 def test_about_the_share_of_every_class_is_held_out_and_a_seed_says_which() -> None:

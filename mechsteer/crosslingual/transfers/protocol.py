@@ -13,15 +13,15 @@ from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import content_hash
 from mechsteer.artifacts.runs import versions
 from mechsteer.corpus import ParallelCorpus
+from mechsteer.crosslingual.transfers.counting import Resamples
+from mechsteer.crosslingual.transfers.division import Division
+from mechsteer.crosslingual.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.predicting import Lesson, Predictions, keep, kept, truth
+from mechsteer.crosslingual.transfers.tables import Judged, tabulate
 from mechsteer.interventions import Edit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.progress import progress
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
-from mechsteer.transfers.counting import Resamples
-from mechsteer.transfers.division import Division
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.predicting import Lesson, Predictions, keep, kept, truth
-from mechsteer.transfers.tables import Judged, tabulate
 
 Embed = Callable[[ParallelCorpus, Edit | None], LayerEmbeddings]
 

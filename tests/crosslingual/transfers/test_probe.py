@@ -10,8 +10,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mechsteer.crosslingual.transfers.probe import GRID, Learning, fit_probe
 from mechsteer.errors import MechsteerError
-from mechsteer.transfers.probe import GRID, Learning, fit_probe
 
 
 def data(n: int, d: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

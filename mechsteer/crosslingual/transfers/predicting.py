@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import read_tensors, write_tensors
+from mechsteer.crosslingual.transfers.division import Division
+from mechsteer.crosslingual.transfers.probe import Learning, fit_probe
 from mechsteer.errors import ArtifactError, MechsteerError
-from mechsteer.transfers.division import Division
-from mechsteer.transfers.probe import Learning, fit_probe
 
 Predictions = Int[Tensor, "layer source target sentence"]
 
