@@ -33,7 +33,7 @@ from mechsteer.options import Options, options_of
 from mechsteer.options.lists import joined
 
 if TYPE_CHECKING:
-    from yaml import MappingNode, Node
+    from yaml import Node
 
 CONFIG = "config.yaml"
 _NOT_GIVEN = ("", "~", "null")
@@ -93,7 +93,7 @@ def _differing(options: Options) -> Iterator[tuple[str, Any]]:
         yield known.flag.removeprefix("--"), listed
 
 
-def _root(path: Path) -> MappingNode | None:
+def _root(path: Path) -> Node | None:
     import yaml
 
     try:
@@ -111,7 +111,7 @@ def _root(path: Path) -> MappingNode | None:
     return root
 
 
-def _items(node: MappingNode | None, path: Path) -> Iterator[tuple[str, Node]]:
+def _items(node: Any, path: Path) -> Iterator[tuple[str, Node]]:
     seen: set[str] = set()
     for key_node, value in node.value if node else ():
         if not isinstance(key_node.value, str):
@@ -155,11 +155,11 @@ def _read(node: Node, path: Path, parameter: click.Parameter, key: str) -> Value
         if node.style is None and node.value in _NOT_GIVEN:
             return None
         return [node.value] if several else str(node.value)
-    items = node.value if isinstance(node, yaml.SequenceNode) and several else [None]
-    if not all(isinstance(item, yaml.ScalarNode) for item in items):
+    items: list[Any] = node.value if isinstance(node, yaml.SequenceNode) and several else [None]
+    texts = [str(item.value) for item in items if isinstance(item, yaml.ScalarNode)]
+    if len(texts) < len(items):
         what = "a value or a list of values" if several else "one value"
         raise MechsteerError(f"{_at(path, node)}: {key}: expected {what}")
-    texts = [str(item.value) for item in items]
     return [joined([text]) for text in texts] if isinstance(parameter, ListOption) else texts
 
 

@@ -12,7 +12,7 @@ from mechsteer.cli.parse.place import Place
 __all__ = ["MODEL", "RUN", "Place", "cli"]
 
 
-class ModelName(click.ParamType):
+class ModelName(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """A published name, a folder, a GGUF file or the embedded model."""
 
     name = "model"
