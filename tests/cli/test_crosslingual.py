@@ -15,14 +15,14 @@ import pytest
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do import similarity as of_similarity
 from mechsteer.cli.do import transfer as of_transfer
-from mechsteer.cli.do.report import how_to_repeat
+from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.studies.files import save_study
 from tests.crosslingual.similarities.made import LANGUAGES, near, study
 
 Command = Callable[..., str]
 ASKED = (
-    *("--kinds", "script", "--predictor", "near=near.csv", "--permutations", "19"),
+    *("--kinds", "script", "--predictors", "near=near.csv", "--permutations", "19"),
     *("--seed", "3"),
 )
 
@@ -109,9 +109,9 @@ def test_json_has_the_tables(run: Run, mechsteer: Command) -> None:
     [
         (("--kinds", "syntax"), "unknown measure 'syntax'"),
         (("--kinds", "syntactic"), "no typological data: set MECHSTEER_DATA"),
-        (("--predictor", "near"), "expected NAME=FILE.csv"),
-        (("--predictor", "a=near.csv", "--predictor", "a=near.csv"), "each name once"),
-        (("--predictor", "a=none.csv"), "expected a CSV of pairs"),
+        (("--predictors", "near"), "expected NAME=FILE.csv"),
+        (("--predictors", "a=near.csv", "--predictors", "a=near.csv"), "each name once"),
+        (("--predictors", "a=none.csv"), "expected a CSV of pairs"),
         (("--kinds", "script", "--transfer"), "no finished stage 'transfer'"),
     ],
     ids=" ".join,

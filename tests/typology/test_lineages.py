@@ -43,7 +43,7 @@ def test_branches_are_named_from_the_family_down(tmp_path: Path) -> None:
 
 
 def test_a_damaged_tree_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="damaged file .*classification"):
+    with pytest.raises(CorpusError, match=r"damaged file .*classification"):
         lineages(["de"], data=folder(tmp_path / "a", GOOD.replace("((", "(")))
     place = folder(tmp_path / "b", GOOD)
     (place / "glottolog" / "classification.nex.gz").write_bytes(b"no gzip")

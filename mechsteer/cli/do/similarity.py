@@ -10,6 +10,7 @@ import numpy as np
 from mechsteer.artifacts.described import fitting
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.requests import SimilarityRequest
 from mechsteer.crosslingual.similarities import Similarity, languages_of, read_matrix
 from mechsteer.crosslingual.similarities.explain import explained
@@ -41,6 +42,7 @@ def similarity_command(path: Path, request: SimilarityRequest) -> Similarity:
             with run.timed(STAGE):
                 found = explained(inputs, permutations=request.permutations, seed=request.seed)
             save_similarity(run, found, asked, inputs.digest)
+            keep_config(run)
         return load_similarity(run)
 
 

@@ -22,7 +22,7 @@ class TransferOptions(Ranking):
 
     layers: Sequence[int] = option(
         (), "Rows of the residual stream, 0 the embedding; all by default.", whole(0),
-        flag="--layers", many="comma", least=0, read=int,
+        flag="--layers", many="list", least=0, read=int,
     )  # fmt: skip
     held_out: float = option(
         0.3, "Share of the sentences tested on, where no test data are given.",
@@ -38,15 +38,15 @@ class TransferOptions(Ranking):
         YES_OR_NO, flag="--choose-c",
     )  # fmt: skip
     targets: Sequence[str] = option(
-        (), "Languages steered to, comma-separated; those that a study chose by default.", _CODE,
-        flag="--target", many="comma", least=0,
+        (), "Languages steered to; those that a study chose by default.", _CODE,
+        flag="--targets", many="list", least=0,
     )  # fmt: skip
     k: int | float = option(
-        100, "Experts moved, with --target: a number, or a fraction of all neurons.", K,
+        100, "Experts moved, with --targets: a number, or a fraction of all neurons.", K,
         flag="--k", read=read_k, show=repr,
     )  # fmt: skip
     strength: int | float = option(
-        1.0, "λ of the edits, with --target.", finite("a finite strength"), flag="--strength",
+        1.0, "λ of the edits, with --targets.", finite("a finite strength"), flag="--strength",
         read=float, show=repr,
     )  # fmt: skip
     seeds: Sequence[int] = option(
