@@ -4,6 +4,7 @@ from . import artifacts as artifacts
 from . import cards as cards
 from . import corpus as corpus
 from . import costs as costs
+from . import crosslingual as crosslingual
 from . import experts as experts
 from . import exports as exports
 from . import interventions as interventions
@@ -16,10 +17,8 @@ from . import ranks as ranks
 from . import recording as recording
 from . import reporting as reporting
 from . import selftest as selftest
-from . import similarities as similarities
 from . import steering as steering
 from . import studies as studies
-from . import transfers as transfers
 from . import typology as typology
 
 # the road: text, model, recording, scores, experts, study, report
@@ -29,6 +28,8 @@ from .corpus import ParallelCorpus as ParallelCorpus
 # analysis: what an edit costs the model
 from .costs import cost as cost
 from .costs import perplexity as perplexity
+from .crosslingual import similarity as similarity
+from .crosslingual import transfer as transfer
 from .errors import MechsteerError as MechsteerError
 from .experts import Experts as Experts
 from .experts import NeuronScores as NeuronScores
@@ -54,10 +55,8 @@ from .recording import embed as embed
 from .recording import record as record
 from .reporting import report as report
 from .selftest import self_test as self_test
-from .similarities.explain import similarity as similarity
 from .steering import steer as steer
 from .studies import Study as Study
 from .studies import study as study
-from .transfers import transfer as transfer
 
 __version__: str

@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mechsteer.corpus.rows import ROWS, are_rows
+from mechsteer.crosslingual.transfers.options import TransferOptions
 from mechsteer.options import REQUIRED, Options, option
 from mechsteer.options.likeness import Explaining
 from mechsteer.options.memory import SIZE, memory_option
 from mechsteer.options.ranking import Probing
 from mechsteer.options.rules import YES_OR_NO, Rule, one_of, whole, word
 from mechsteer.studies.options import CODES, ScoreOptions, StudyOptions
-from mechsteer.transfers.options import TransferOptions
 
 CORPUS = (
     "a folder with a file per language (LANG.txt, LANG.SPLIT, SPLIT.LANG, LANG.jsonl, …), a CSV, "
     "TSV, JSON or Parquet table, a Tatoeba pair, the name of a Hugging Face dataset, or 'embedded'."
 )
+EDIT_NAMES = (
+    "clamp[:VALUE[:POOLING]] (VALUE: median, mean, p90 or a number; the median by default), "
+    "damp[:FACTOR], zero, aura or shift"
+)
+EDIT_FILES = "a file that `mechsteer edit` wrote, or hf://owner/name"
+EDIT = f"{EDIT_NAMES}, {EDIT_FILES}."
 _ROWS = Rule(ROWS, are_rows)
 
 
@@ -31,7 +37,7 @@ class ScoreRequest(ScoreOptions):
         None, "Split to read, for example dev.", word("the name of a split"), flag="--split"
     )
     languages: Sequence[str] = option(
-        (), "Comma-separated; all by default.", CODES, flag="--languages", many="comma", least=0
+        (), "Languages to read; all by default.", CODES, flag="--languages", many="list", least=0
     )
     labelled: bool = option(
         False, "Text that is not parallel: scored, not studied.", YES_OR_NO, flag="--labelled"
@@ -55,12 +61,10 @@ class StudyRequest(StudyOptions):
 
     edits: Sequence[str] = option(
         ("clamp",),
-        "clamp (to the median), clamp:VALUE[:POOLING] (VALUE: median, mean, p90 or a number), "
-        "damp[:FACTOR], zero, aura, shift, or a file that `mechsteer edit` wrote; repeat it for "
-        "several.",
+        f"Edits: {EDIT}",
         word("the name of an edit, or a file"),
         flag="--edit",
-        many="repeat",
+        many="list",
     )
     test: str = option(REQUIRED, f"Parallel text: {CORPUS}", word("a corpus"), flag="--test")
     split: str | None = option(
@@ -96,7 +100,7 @@ class PlanRequest(ScoreRequest, StudyOptions):
         None, "Only the first N sentences of the test corpus.", whole(2),
         flag="--test-limit", read=int,
     )  # fmt: skip
-    n_edits: int = option(1, "How many edits are studied.", whole(1), flag="--edits", read=int)
+    n_edits: int = option(1, "How many edits are studied.", whole(1), flag="--n-edits", read=int)
     states: int | None = option(
         None, "How many model states are measured, instead of what a study comes to.", whole(1),
         flag="--states", read=int,
@@ -118,8 +122,8 @@ class CardsRequest(Options):
     """What ``mechsteer cards`` is asked, beside the run."""
 
     neurons: Sequence[str] = option(
-        (), "A neuron LAYER:NEURON that gets a card too; repeat it for more.",
-        word("a neuron as LAYER:NEURON"), flag="--neuron", many="repeat", least=0,
+        (), "Neurons LAYER:NEURON that get a card too.",
+        word("a neuron as LAYER:NEURON"), flag="--neurons", many="list", least=0,
     )  # fmt: skip
     top: int = option(3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int)
 
@@ -129,8 +133,8 @@ class ProbeRequest(Probing):
     """What ``mechsteer probe`` is asked, beside the run."""
 
     languages: Sequence[str] = option(
-        (), "Languages whose experts are asked, comma-separated; all that were scored by default.",
-        CODES, flag="--language", many="comma", least=0,
+        (), "Languages whose experts are asked; all that were scored by default.",
+        CODES, flag="--languages", many="list", least=0,
     )  # fmt: skip
 
 
@@ -139,13 +143,12 @@ class SimilarityRequest(Explaining):
     """What ``mechsteer similarity`` is asked, beside the run."""
 
     predictors: Sequence[str] = option(
-        (), "One more distance as NAME=FILE.csv, a square table or columns source, target, value; "
-        "repeat it for more.",
-        word("NAME=FILE.csv"), flag="--predictor", many="repeat", least=0,
+        (), "More distances as NAME=FILE.csv, a square table or columns source, target, value.",
+        word("NAME=FILE.csv"), flag="--predictors", many="list", least=0,
     )  # fmt: skip
     responses: Sequence[str] = option(
-        (), "One more thing to explain as NAME=FILE.csv (transfer, say); repeat it for more.",
-        word("NAME=FILE.csv"), flag="--response", many="repeat", least=0,
+        (), "More to explain as NAME=FILE.csv (transfer, say).",
+        word("NAME=FILE.csv"), flag="--responses", many="list", least=0,
     )  # fmt: skip
 
 
@@ -185,10 +188,10 @@ class TransferRequest(TransferOptions):
         word("the name of a column"), flag="--group",
     )  # fmt: skip
     languages: Sequence[str] = option(
-        (), "Sources and targets, comma-separated; those of the run by default.", CODES,
-        flag="--languages", many="comma", least=0,
+        (), "Sources and targets; those of the run by default.", CODES,
+        flag="--languages", many="list", least=0,
     )  # fmt: skip
     edits: Sequence[str] = option(
-        (), "As of `mechsteer study`; with --target, clamp by default. Repeat it for several.",
-        word("the name of an edit, or a file"), flag="--edit", many="repeat", least=0,
+        (), f"Edits: {EDIT} With --targets, clamp by default.",
+        word("the name of an edit, or a file"), flag="--edit", many="list", least=0,
     )  # fmt: skip

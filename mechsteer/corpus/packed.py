@@ -18,7 +18,7 @@ from mechsteer.errors import CorpusError
 
 _OPEN: Mapping[str, Callable[[Path], IO[bytes]]] = {
     ".bz2": bz2.open,
-    ".gz": gzip.open,
+    ".gz": gzip.open,  # type: ignore[dict-item]
     ".xz": lzma.open,
 }
 _PER_BYTE = 200  # of unpacked text for one byte on disk; text is packed 3 to 10 times

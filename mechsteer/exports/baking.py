@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mechsteer.errors import MechsteerError
 from mechsteer.exports.biases import give, possible, richer
 from mechsteer.exports.constant import Constant, Map, Shift
+from mechsteer.exports.holding import Given, Holding
 from mechsteer.exports.places import Block, Carrier, candidates, embeddings
 from mechsteer.exports.plain import counterpart
 from mechsteer.exports.weights import (
@@ -55,11 +56,12 @@ class Baked:
 def bake(model: Model, plain: Any, parts: Iterable[Constant], *, widen: bool = False) -> Baked:
     """Write constant edits into a plain model.
 
-    A map ``z ← a·z + b`` of what a linear module takes scales its columns by ``a`` and adds
-    ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A shift ``v`` of
-    the residual stream adds ``v`` to the bias that reaches the stream there without a norm behind
-    it. Sums are float64, rounded once to the weights' precision; values that replace an activation
-    are rounded as the activation is.
+    Neurons that get a value are held by the biases before them where there are some (``holding``):
+    equal to the bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by
+    ``a`` and adds ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A
+    shift ``v`` of the residual stream adds ``v`` to the bias that reaches the stream there without
+    a norm behind it. Sums are float64, rounded once to the weights' precision; values that replace
+    an activation are rounded as the activation is.
 
     Args:
         model: what the edits were made for.
@@ -100,8 +102,10 @@ class _Baker:
         self.modules = dict(plain.named_modules())
         self.names = {id(module): name for name, module in self.modules.items()}
         self.debts: dict[str, Tensor] = {}
-        self.maps = [(self._point(p.point), p) for p in parts if isinstance(p, Map)]
-        self.maps.sort(key=lambda pair: not pair[0].before)  # what is taken, then what is given
+        maps = [(self._point(p.point), p) for p in parts if isinstance(p, Map)]
+        self.maps = self._held(
+            [m for m in maps if m[0].before], [m for m in maps if not m[0].before]
+        )
         for at, part in self.maps:
             if at.before:
                 self._owe_input(at, part)
@@ -143,6 +147,18 @@ class _Baker:
         if found is None:
             raise MechsteerError(f"{point.hook} is inside no linear module of the plain model")
         return found
+
+    def _held(self, taken: list[Given], given: list[Given]) -> list[Given]:
+        """What is taken, and then what is given, where biases before them hold neurons."""
+        if not any((part.b[part.a == 0] != 0).any() for _, part in taken):
+            return taken + given
+        holding, left, before = Holding(self.model, self.plain), [], []
+        for at, part in taken:
+            rest, holds = holding.split(at, part)
+            can = all(self.names[id(to.module)] in self._possible for to, _ in holds)
+            left.append((at, rest if can else part))
+            before += holds if can else []
+        return left + given + before
 
     def _owe_input(self, at: PlainPoint, part: Map) -> None:
         b = torch.where(part.a == 0, part.b.to(self.plain.dtype).double(), part.b)

@@ -46,7 +46,9 @@ def richer(plain: Any) -> Any | None:
     settings["attention_bias"] = any(n.endswith("q_proj") for n in _biased(plain))
     config = cls.config_class.from_dict(settings)
     config._attn_implementation = plain.config._attn_implementation
-    model = cls(config).to(plain.dtype).eval()
+    model = cls(config).eval()
+    for parameter in model.parameters():  # not buffers, whose frequencies stay float32
+        parameter.data = parameter.data.to(plain.dtype)
     model.generation_config = plain.generation_config
     missing, unknown = model.load_state_dict(plain.state_dict(), strict=False)
     if unknown or not all(name.endswith(".bias") for name in missing):

@@ -22,13 +22,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mechsteer.errors import SiteError
+from mechsteer.exports.mlps import mlps_of
 from mechsteer.exports.plain import run, sentence
 from mechsteer.exports.weights import parameter
 from mechsteer.model.interface import Model
 from mechsteer.model.linear import features, is_norm
-from mechsteer.model.sites import find_site
-from mechsteer.selftest.plain import Plain, PlainPoint, plain_point
+from mechsteer.selftest.plain import PlainPoint
 
 # what configurations call the number of neurons of a layer
 _WIDTHS = ("intermediate_size", "d_ff", "ffn_dim", "hidden_dim", "ffn_hidden_size")
@@ -142,21 +141,11 @@ def _set(module: Any, weight: Tensor) -> None:
 
 def _mlps(model: Model, plain: Any) -> list[_Mlp]:
     """MLPs whose gate, up- and down-projection are linear modules without biases."""
-    try:
-        points = find_site(model, "linear").points
-    except SiteError:
-        return []
-    layers: dict[tuple[str, int], dict[str, PlainPoint]] = {}
-    for point in points:
-        found = plain_point(model, Plain(plain, ""), point)
-        if found is not None:
-            layers.setdefault((point.stack, point.layer), {})[point.kind] = found
-    gated = [parts for parts in layers.values() if {"gate", "up", "down"} <= parts.keys()]
-    norms = _norms(plain, [{parts["gate"].module, parts["up"].module} for parts in gated])
-    return [
-        _Mlp(parts["down"].module, parts["gate"], parts["up"], norm)
-        for parts, norm in zip(gated, norms, strict=True)
+    gated = [
+        (mlp.down, mlp.gate[0], mlp.up[0]) for mlp in mlps_of(model, plain) if mlp.gate is not None
     ]
+    norms = _norms(plain, [{gate.module, up.module} for _, gate, up in gated])
+    return [_Mlp(down, gate, up, norm) for (down, gate, up), norm in zip(gated, norms, strict=True)]
 
 
 @torch.inference_mode()

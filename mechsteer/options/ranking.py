@@ -44,7 +44,7 @@ class Probing(Ranking):
     )  # fmt: skip
     copies: Sequence[Literal["romanised", "shuffled"]] = option(
         ("romanised", "shuffled"), "Copies of the sentences: romanised, shuffled or both.",
-        one_of("romanised", "shuffled"), flag="--copies", many="comma",
+        one_of("romanised", "shuffled"), flag="--copies", many="list",
     )  # fmt: skip
     least: float | None = option(
         None, "The score that an expert has to keep; that of the last expert by default.",

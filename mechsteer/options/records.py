@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 from mechsteer.errors import MechsteerError, shown
+from mechsteer.options.lists import joined, parts_of
 from mechsteer.options.rules import Rule
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -34,8 +35,9 @@ class Option:
         flag: its name on the command line; empty where the command line has none.
         read: one value from its text.
         show: the text of one value.
-        many: ``"comma"`` for several values in one text, ``"repeat"`` for a flag that is repeated,
-            ``"count"`` for the whole numbers below one that is typed; empty for a single value.
+        many: ``"list"`` for several values, with commas between them (see
+            ``mechsteer.options.lists``), by repeating the flag, or both; ``"count"`` for the whole
+            numbers below one that is typed; empty for a single value.
         least: how many values of several there are at least.
         optional: whether None is a value: not given.
         determines: whether numbers depend on it. What does not may be another one when a run is
@@ -47,7 +49,7 @@ class Option:
     flag: str = ""
     read: Callable[[str], Any] = str
     show: Callable[[Any], str] = str
-    many: Literal["", "comma", "repeat", "count"] = ""
+    many: Literal["", "list", "count"] = ""
     least: int = 1
     optional: bool = False
     determines: bool = True
@@ -75,28 +77,25 @@ class Option:
             MechsteerError: a text that means nothing, or a value against the rule.
         """
         try:
-            if self.many == "comma":
-                parts = [self.read(part.strip()) for part in text.split(",") if part.strip()]
-                if not parts:
-                    raise MechsteerError(f"expected {self.rule.expected}, got {shown(text)}")
-                return self.checked(parts)
+            if self.many == "list":
+                if not (parts := parts_of(text)):
+                    raise ValueError
+                return self.checked([self.read(part) for part in parts])
             if self.many == "count":
                 return self.checked(range(_count(text)))
-            part = self.read(text)
+            return self.checked(self.read(text))
         except (ValueError, OverflowError) as error:
             if isinstance(error, MechsteerError):
                 raise
             raise MechsteerError(f"expected {self.rule.expected}, got {shown(text)}") from None
-        return part if self.many else self.checked(part)
 
-    def typed(self, value: Any) -> list[str]:
-        """The texts that mean a value: one, or one for each time that a flag is repeated."""
+    def typed(self, value: Any) -> str:
+        """The text that means a value."""
         if not self.many:
-            return [self.show(value)]
+            return self.show(value)
         if self.many == "count":
-            return [str(len(value))]
-        parts = [self.show(part) for part in value]
-        return parts if self.many == "repeat" else [",".join(parts)]
+            return str(len(value))
+        return joined([self.show(part) for part in value])
 
 
 def option(default: Any, help: str, rule: Rule, **parts: Any) -> Any:  # noqa: A002
@@ -166,8 +165,8 @@ def _typed(options: Options, field: dataclasses.Field[Any]) -> Iterator[str]:
     if isinstance(value, bool):
         yield described.flag
         return
-    for text in described.typed(value):
-        yield from [f"{described.flag}={text}"] if text.startswith("-") else [described.flag, text]
+    text = described.typed(value)
+    yield from [f"{described.flag}={text}"] if text.startswith("-") else [described.flag, text]
 
 
 def records(given: Mapping[str, Any], *kinds: type[Record]) -> tuple[Any, ...]:

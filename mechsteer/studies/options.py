@@ -35,11 +35,11 @@ class ScoreOptions(Reading):
         "Recorded in the same pass, so that edits can hold experts at values of it too; the "
         "--pooling itself records no other.",
         one_of("max", "mean", "last"),
-        flag="--also-pooling", many="comma", least=0,
+        flag="--also-pooling", many="list", least=0,
     )  # fmt: skip
     negative_only: Sequence[str] = option(
         (), "Languages that count as negatives and get no score.", CODES,
-        flag="--negative-only", many="comma", least=0,
+        flag="--negative-only", many="list", least=0,
     )  # fmt: skip
     memory: int | str = memory_option()
 
@@ -55,15 +55,15 @@ class StudyOptions(Ranking):
 
     targets: Sequence[str] = option(
         (), "Languages to steer to; all that were scored by default.", CODES,
-        flag="--target", many="comma", least=0,
+        flag="--targets", many="list", least=0,
     )  # fmt: skip
     ks: Sequence[int | float] = option(
-        (100,), "Numbers of experts, or fractions of all neurons.", K,
-        flag="--k", many="comma", read=read_k, show=repr,
+        (100,), "Numbers of experts, or fractions of all neurons, each tried.", K,
+        flag="--k", many="list", read=read_k, show=repr,
     )  # fmt: skip
     strengths: Sequence[int | float] = option(
-        (1.0,), "λ of the edit, one or several.", finite("a finite strength"),
-        flag="--strength", many="comma", read=float, show=repr,
+        (1.0,), "λ of the edits, each tried.", finite("a finite strength"),
+        flag="--strength", many="list", read=float, show=repr,
     )  # fmt: skip
     controls: bool = option(True, "Whether to run random neurons and baselines.", YES_OR_NO)
     seeds: Sequence[int] = option(

@@ -35,9 +35,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     mechsteer(
         "study", str(path), "--test", "embedded", "--split", "test",
-        "--target", "fra", "--k", "20,0.05", "--seeds", "2",
+        "--targets", "fra", "--k", "20,0.05", "--seeds", "2",
     )  # fmt: skip
-    mechsteer("cards", str(path), "--neuron", "1:5", "--top", "1")
+    mechsteer("cards", str(path), "--neurons", "1:5", "--top", "1")
     mechsteer("report", str(path))
     return path
 
@@ -129,7 +129,7 @@ def test_a_finished_run_is_taken_up_and_ends_in_the_same_bytes(run: Path) -> Non
     before = [(run / file).read_bytes() for file in files]
     mechsteer(
         "study", str(run), "--test", "embedded", "--split", "test",
-        "--target", "fra", "--k", "20,0.05", "--seeds", "2",
+        "--targets", "fra", "--k", "20,0.05", "--seeds", "2",
     )  # fmt: skip
     mechsteer("report", str(run))
     assert [(run / file).read_bytes() for file in files] == before
@@ -157,7 +157,7 @@ def test_study_and_report_end_in_the_verdict_and_the_effects(run: Path) -> None:
 
 
 def test_cards_are_listed_with_what_they_write(run: Path) -> None:
-    shown = mechsteer("cards", str(run), "--neuron", "1:5", "--top", "1").stdout
+    shown = mechsteer("cards", str(run), "--neurons", "1:5", "--top", "1").stdout
     neurons = pd.read_parquet(run / "cards.neurons.parquet")
     assert len(neurons) == 2
     assert "promotes" in shown
@@ -165,7 +165,7 @@ def test_cards_are_listed_with_what_they_write(run: Path) -> None:
 
 
 def test_a_neuron_that_is_not_there_is_refused(run: Path) -> None:
-    stderr = mechsteer("cards", str(run), "--neuron", "99:1", code=1).stderr
+    stderr = mechsteer("cards", str(run), "--neurons", "99:1", code=1).stderr
     assert "has no neurons 99:1" in stderr
 
 

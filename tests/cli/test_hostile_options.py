@@ -34,7 +34,7 @@ REFUSED = {
     },
     "probe": {
         "--k": "nan", "--copies": "x", "--least": "nan", "--seed": "-1", "--resamples": "20",
-        "--by": "", "--within": "none", "--language": "",
+        "--by": "", "--within": "none", "--languages": "",
     },
     "check": {"--dtype": "float8"},
     "bench": {"--device": "gpu"},

@@ -14,8 +14,8 @@ import pytest
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
+from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.cli.do.models import WEIGHTS, model_of
-from mechsteer.cli.do.report import how_to_repeat
 from mechsteer.cli.entry import _run
 from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.corpus import ParallelCorpus
@@ -56,11 +56,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mechsteer("edit", "first", "--language", "fr", "--k", "9", "-o", "my edit.edit")
         mechsteer(
             "study", "first", "--test", HOSTILE, "--split", "test", "--limit", "9",
-            "--target", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
+            "--targets", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
             "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--text", "dev",
             "--tune", "8", "--choose-at", "last_block", "--only-chosen", "--quality",
         )  # fmt: skip
-        mechsteer("cards", "first", "--neuron", "1:5", "--top", "0")
+        mechsteer("cards", "first", "--neurons", "1:5", "--top", "0")
         mechsteer("report", "first")
     finally:
         os.chdir(before)
@@ -209,7 +209,7 @@ REFUSED = [
     ("study", "X", "--test", "t", "--limit", "0"),
     ("study", "X", "--test", "t", "--limit=-4"),
     ("study", "X", "--test", "t", "--tune", "1"),
-    ("study", "X", "--test", "t", "--target", ","),
+    ("study", "X", "--test", "t", "--targets", ","),
     ("study", "X", "--test", "t", "--by", "f1"),
     ("study", "X", "--test", "t", "--choose-at", "first"),
     ("study", "X", "--test", ""),

@@ -21,14 +21,14 @@ def said(*arguments: str, data: Path | None = None) -> str:
 
 
 def test_the_table_has_coverage_and_dashes(data_root: Path) -> None:
-    table = said("fr", "eus", "--kind", "genetic", "--kind", "syntactic", data=data_root)
+    table = said("fr", "eus", "--kinds", "genetic", "--kinds", "syntactic", data=data_root)
     assert "coverage" in table and "Basque" in table
     assert "nan" not in table.lower().replace("nan-", "") and "NA" not in table
     assert next(line for line in table.splitlines() if "genetic" in line).split()[-2:] == ["-", "0"]
 
 
 def test_json_and_csv(data_root: Path) -> None:
-    kinds = ("--kind", "genetic", "--kind", "inventory")
+    kinds = ("--kinds", "genetic", "--kinds", "inventory")
     found = json.loads(said("fr", "eus", *kinds, "--json", data=data_root))
     assert [row["value"] is None for row in found["pairs"]] == [True, False]
     assert found["languages"][1]["family_size"] == 1
@@ -38,7 +38,7 @@ def test_json_and_csv(data_root: Path) -> None:
 
 def test_text_and_a_tokenizer_add_their_measures(data_root: Path) -> None:
     given = (
-        "--kind",
+        "--kinds",
         "script",
         "--corpus",
         "embedded",

@@ -22,7 +22,7 @@ FLOORS = (
     {"steering"},
     {"costs", "cards", "selftest"},
     {"studies", "exports"},
-    {"similarities", "transfers"},
+    {"crosslingual"},
     {"plots"},
     {"reporting"},
     {"throughput"},

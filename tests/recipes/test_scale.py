@@ -16,7 +16,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 SCALE = ROOT / "experiments" / "scale"
 TEXT = "--languages eng_Latn,fra_Latn --limit 5"
-STUDY = "--limit 5 --target fra_Latn --k 9 --seeds 1"
+STUDY = "--limit 5 --targets fra_Latn --k 9 --seeds 1"
 SRUN = """#!/bin/sh
 while [ "${1#-}" != "$1" ]; do shift; done
 exec "$@"

@@ -13,9 +13,9 @@ from mechsteer.artifacts.files import write_table
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.requests import SimilarityRequest
+from mechsteer.crosslingual.similarities import Similarity, languages_of, read_matrix, similarity
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.options.likeness import Explaining
-from mechsteer.similarities import Similarity, languages_of, read_matrix, similarity
 from mechsteer.studies.files import load_study
 
 

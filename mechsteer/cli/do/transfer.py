@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.do.study import bound, studied
@@ -16,6 +17,9 @@ from mechsteer.corpus import ParallelCorpus, Task, labelled, read_task
 from mechsteer.corpus.languages import canonical
 from mechsteer.corpus.task_layouts import Told
 from mechsteer.corpus.tasks import label_column
+from mechsteer.crosslingual.transfers.files import load_transfer, save_transfer
+from mechsteer.crosslingual.transfers.findings import Transfer
+from mechsteer.crosslingual.transfers.run import divided, edits_of, run_transfer, with_controls
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit
@@ -24,9 +28,6 @@ from mechsteer.recording import Recording
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.edit_factory import EditFactory
 from mechsteer.studies.files import load_study
-from mechsteer.transfers.files import load_transfer, save_transfer
-from mechsteer.transfers.findings import Transfer
-from mechsteer.transfers.run import divided, edits_of, run_transfer, with_controls
 
 STATES = "transfer"
 
@@ -54,6 +55,7 @@ def transfer_command(path: Path, request: TransferRequest) -> Transfer:
                 reading=asked_of(run).reading, directory=path / STATES,
             )  # fmt: skip
         save_transfer(run, found, asked)
+        keep_config(run)
     return found
 
 

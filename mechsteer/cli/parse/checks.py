@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mechsteer.cli.parse.flags import flag
 from mechsteer.cli.parse.group import MODEL, cli
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.options import Option
+from mechsteer.options.rules import word
 
 if TYPE_CHECKING:
     from mechsteer.throughput.measure import Device
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
 
 @cli.command()
 @MODEL
-@click.option("--site", "sites", multiple=True, help="post or linear; both by default.")
+@flag(
+    "sites",
+    Option("post or linear, say; both by default.", word("a site"), "--site", many="list"),
+    (),
+)
 @click.option("--device", help="cpu, cuda, …")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")

@@ -9,21 +9,29 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import flags, number_of_neurons, within
+from mechsteer.cli.parse.flags import flag, flags, number_of_neurons, within
 from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
+from mechsteer.cli.requests import EDIT_FILES, EDIT_NAMES
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.options import REQUIRED, Option
 from mechsteer.options.ranking import Ranking
-from mechsteer.options.rules import finite, whole
+from mechsteer.options.rules import finite, whole, word
 
 STRENGTH = finite("a finite strength")
+STRENGTHS = flag(
+    "strengths",
+    Option(
+        "λ: one for all edits, or one for each.", STRENGTH, "--strength",
+        read=float, many="list", least=0,
+    ),
+)  # fmt: skip
 
 
 @cli.command()
 @RUN
 @click.option(
     "--edit", default="clamp", show_default=True,
-    help="clamp[:VALUE[:POOLING]], damp[:FACTOR], zero, aura, shift; "
-    "VALUE: median, mean, p90 or 2.5.",
+    help=f"The edit that is made: {EDIT_NAMES}.",
 )  # fmt: skip
 @click.option("--language", required=True, help="Language of the experts.")
 @click.option(
@@ -54,14 +62,9 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
             "--positions", default="all", show_default=True, help="Where the edits act.",
             type=click.Choice(["all", "content", "last", "generated"]),
         ),
-        click.option(
-            "--strength", "strengths", multiple=True, type=float, callback=within(STRENGTH),
-            help="λ: one for all edits, or one for each.",
-        ),
-        click.option(
-            "--edit", "files", multiple=True, required=True,
-            help="Edit file or hf://owner/name; several act in order.",
-        ),
+        STRENGTHS,
+        flag("files", Option(f"Edits, which act in order: {EDIT_FILES}.", word("a file"), "--edit",
+                             many="list"), REQUIRED),
     ):  # fmt: skip
         command = option(command)
     return command

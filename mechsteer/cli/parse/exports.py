@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.edits import STRENGTH
-from mechsteer.cli.parse.flags import within
+from mechsteer.cli.parse.edits import STRENGTHS
 from mechsteer.cli.parse.group import Place, cli
 
 # what is written, and what it needs beside the edit
@@ -27,10 +26,7 @@ FORMATS = (
 )  # fmt: skip
 @click.option("-o", "--output", type=Place(), required=True, help="New folder, or file.")
 @click.option("--model", help="A name or folder; by default the one the edit was made with.")
-@click.option(
-    "--strength", "strengths", multiple=True, type=float, callback=within(STRENGTH),
-    help="λ: one for all edits, or one for each.",
-)  # fmt: skip
+@STRENGTHS
 @click.option(
     "--positions", default="all", show_default=True, help="Where the edits act.",
     type=click.Choice(["all", "content", "last", "generated"]),

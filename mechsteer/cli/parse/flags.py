@@ -15,6 +15,10 @@ from mechsteer.options.rules import K, Rule, read_k
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class ListOption(click.Option):
+    """A flag that takes several values, see ``mechsteer.options.lists``."""
+
+
 def flags(record: type[Options]) -> Callable[[Command], Command]:
     """Give a command one flag for each option of a record; values arrive read and checked."""
 
@@ -22,39 +26,47 @@ def flags(record: type[Options]) -> Callable[[Command], Command]:
         described = options_of(record)
         for field in reversed(dataclasses.fields(record)):  # type: ignore[arg-type]
             if (option := described.get(field.name)) and option.flag:
-                command = _flag(field.name, option, field.default)(command)
+                command = flag(field.name, option, field.default)(command)
         return command
 
     return add
 
 
-def _flag(name: str, option: Option, default: Any) -> Callable[[Command], Command]:
+def flag(name: str, option: Option, default: Any = None) -> Callable[[Command], Command]:
+    """Give a command one flag; its value arrives read and checked."""
     if default is False:
         return click.option(option.flag, name, is_flag=True, help=option.help)
     given = default not in (None, REQUIRED, ())
-    shown = option.typed(default) if given else []
-    several = option.many == "repeat"
+    several = option.many == "list"
     return click.option(
         option.flag,
         name,
+        cls=ListOption if several else click.Option,
         type=click.Choice(option.rule.choices) if option.rule.choices and not option.many else str,
         multiple=several,
+        metavar="LIST" if several else None,
         required=default is REQUIRED,
-        default=(shown if several else shown[0]) if given else None,
-        show_default=given,
+        # a default of None would count as one, and nothing would be missing
+        **({"default": _shown(option, default), "show_default": True} if given else {}),
         callback=_reader(option, default),
         help=option.help,
     )
+
+
+def _shown(option: Option, default: Any) -> str | list[str]:
+    """A default as click takes it."""
+    text = option.typed(default)
+    return [text] if option.many == "list" else text
 
 
 def _reader(option: Option, default: Any) -> Callable[..., Any]:
     def read(context: click.Context, parameter: click.Parameter, text: Any) -> Any:
         del context, parameter
         if text is None or text == ():
-            return default
+            return () if default is None and option.many else default
         try:
-            if option.many == "repeat":
-                return option.checked([option.parsed(part) for part in text])
+            if option.many == "list":
+                return option.checked([value for part in text for value in option.parsed(part)])
             return option.parsed(text)
         except MechsteerError as error:
             raise click.BadParameter(str(error)) from None

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mechsteer.cli.parse.flags import flag
 from mechsteer.cli.parse.group import Place, cli
+from mechsteer.options import Option
+from mechsteer.options.rules import word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +17,15 @@ if TYPE_CHECKING:
 
 @cli.command()
 @click.argument("languages", nargs=-1, required=True)
-@click.option(
-    "--kind", "kinds", multiple=True, help="One measure, as syntactic; repeat. Default: all."
+@flag(
+    "kinds",
+    Option(
+        "Measures, as syntactic; all by default.",
+        word("a measure"),
+        "--kinds",
+        many="list",
+        least=0,
+    ),
 )
 @click.option("--data", type=Place(), help="Folder that holds typology/. Default: $MECHSTEER_DATA.")
 @click.option("--corpus", help="Text of one's own: adds shared characters.")

@@ -1,0 +1,177 @@
+"""Does alignment, and its gain under an edit, follow how alike languages are?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mechsteer import typology
+from mechsteer.artifacts.runs import Run
+from mechsteer.crosslingual.similarities.found import Similarity
+from mechsteer.crosslingual.similarities.responses import Response, languages_of, responses_of
+from mechsteer.crosslingual.similarities.usable import usable
+from mechsteer.errors import MechsteerError
+from mechsteer.options.likeness import KINDS
+from mechsteer.pairwise import importance, mantel, mrm, predict_unseen
+from mechsteer.studies import Study
+from mechsteer.studies.files import load_study
+
+Matrices = Mapping[str, Float[np.ndarray, "language language"]]
+
+
+def similarity(
+    study: Study | str | Path,
+    *,
+    kinds: Sequence[str] = KINDS,
+    predictors: Matrices | None = None,
+    responses: Matrices | None = None,
+    least_coverage: float = 0.0,
+    permutations: int = 999,
+    seed: int = 0,
+    data: Path | None = None,
+) -> Similarity:
+    """Explain what a study found of each pair of languages by the distances of languages.
+
+    Responses are retrieval and alignment of every ordered pair without an edit, and their gain
+    under each edit and control at its chosen dose, at every layer that the study kept pairs of.
+    Predictors that these languages cannot tell apart are left out, and named in ``notes``. All is
+    association: pairs share languages, languages share families and places.
+
+    Args:
+        study: A study, or the folder of a run.
+        kinds: Distances of ``ms.typology.distances``.
+        predictors: More of them, [language, language] in the order of
+            ``mechsteer.crosslingual.similarities.languages_of(study)``; NaN is unknown.
+        responses: More of them, likewise (transfer, say).
+        least_coverage: Distances that stand on a smaller share of features are unknown.
+        permutations: Of languages, for every p-value.
+        seed: Of the permutations.
+        data: The folder that holds ``typology/``; ``$MECHSTEER_DATA`` by default.
+
+    Raises:
+        MechsteerError: A study without single pairs or with fewer than five languages, no predictor
+            that can be used, no response that differs between pairs, or data that are missing.
+    """
+    if not isinstance(study, Study):
+        study = load_study(Run.open(Path(study)))
+    languages = languages_of(study)
+    if len(languages) < 5:
+        raise MechsteerError(
+            f"expected single pairs of five languages or more, got {len(languages)} "
+            f"({', '.join(languages)}): no test of fewer can tell anything"
+        )
+    known = _distances(languages, kinds, least_coverage, data) | dict(predictors or {})
+    given = [
+        Response("given", name, -1, "", np.asarray(m)) for name, m in (responses or {}).items()
+    ]
+    return _explained(
+        languages, [*responses_of(study), *given], known, permutations=permutations, seed=seed
+    )
+
+
+def _distances(
+    languages: tuple[str, ...], kinds: Sequence[str], least: float, data: Path | None
+) -> dict[str, Float[np.ndarray, "language language"]]:
+    if not kinds:
+        return {}
+    found = typology.distances(languages, kinds=kinds, data=data)
+    return dict(found.known(least).values if least else found.values)
+
+
+def _explained(
+    languages: tuple[str, ...],
+    responses: Sequence[Response],
+    predictors: Matrices,
+    *,
+    permutations: int,
+    seed: int,
+) -> Similarity:
+    varied = [r for r in responses if len(np.unique(_off(r.values))) > 1]
+    if not varied:
+        raise MechsteerError(
+            "every response is the same for all pairs: there is nothing to explain"
+        )
+    kept, dropped = usable(varied[0].values, predictors)
+    if not kept:
+        raise MechsteerError(f"no predictor can be used: {'; '.join(dropped.values())}")
+    named = {response.name: response.values for response in varied}
+    together, shares = (
+        mrm(named, kept, permutations=permutations, seed=seed),
+        importance(named, kept),
+    )
+    unseen = predict_unseen(named, kept)
+    frames = [
+        _rows(
+            response,
+            together[response.name].table(),
+            shares[response.name].table(),
+            _alone(response.values, kept, permutations=permutations, seed=seed),
+        ).assign(r2_unseen=unseen[response.name].r2)
+        for response in varied
+    ]
+    left = len(responses) - len(varied)
+    notes = [f"Left out: {name}: {why}." for name, why in dropped.items()]
+    notes += [f"{left} responses are the same for all pairs."] if left else []
+    return Similarity(
+        pd.concat(frames, ignore_index=True),
+        _pairs(languages, varied, predictors),
+        tuple(notes),
+    )
+
+
+def _off(values: Float[np.ndarray, "language language"]) -> Float[np.ndarray, " pair"]:
+    known = np.isfinite(values) & ~np.eye(len(values), dtype=bool)
+    found: Float[np.ndarray, " pair"] = values[known]
+    return found
+
+
+def _alone(
+    values: Float[np.ndarray, "language language"],
+    predictors: Matrices,
+    *,
+    permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Each predictor by itself, on values and on ranks."""
+    rows = []
+    for name, matrix in predictors.items():
+        plain, ranks = (
+            mantel(values, matrix, method=method, permutations=permutations, seed=seed)
+            for method in ("pearson", "spearman")
+        )
+        rows.append((name, plain.r, plain.p, ranks.r, ranks.p))
+    return pd.DataFrame(rows, columns=["predictor", "r", "p", "r_ranks", "p_ranks"])
+
+
+def _rows(
+    response: Response, together: pd.DataFrame, shares: pd.DataFrame, alone: pd.DataFrame
+) -> pd.DataFrame:
+    beside = together.rename(columns={"standardised": "beta", "p": "p_together"})
+    beside = beside[["predictor", "beta", "p_together", "p_holm"]]
+    of_r2 = shares[["predictor", "share", "low", "high", "r2", "n_pairs", "n_languages"]]
+    rows = alone.merge(beside, on="predictor").merge(of_r2, on="predictor")
+    for at, column in enumerate(("state", "metric", "layer", "place")):
+        rows.insert(at, column, getattr(response, column))
+    return rows
+
+
+def _pairs(
+    languages: tuple[str, ...], responses: Sequence[Response], predictors: Matrices
+) -> pd.DataFrame:
+    """One row an ordered pair and response, distances beside it."""
+    source, target = np.nonzero(~np.eye(len(languages), dtype=bool))
+    names = np.array(languages, dtype=object)
+    frames = []
+    for response in responses:
+        frame = pd.DataFrame({"source": names[source], "target": names[target]})
+        for column in ("state", "metric", "layer", "place"):
+            frame[column] = getattr(response, column)
+        frame["value"] = response.values[source, target]
+        for name, matrix in predictors.items():
+            frame[name] = matrix[source, target]
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
