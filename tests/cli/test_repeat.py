@@ -14,8 +14,8 @@ import pytest
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
+from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.cli.do.models import WEIGHTS, model_of
-from mechsteer.cli.do.report import how_to_repeat
 from mechsteer.cli.entry import _run
 from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
 from mechsteer.corpus import ParallelCorpus
