@@ -90,6 +90,16 @@ def read_prompts(
     return tuple(kept)
 
 
+def holds_prompts(path: str | Path) -> bool:
+    """Whether a table, or the first in a folder, has a column ``prompt``."""
+    root = Path(path)
+    inside = sorted(root.rglob("*")) if root.is_dir() else [root]
+    first = next((file for file in inside if suffix_of(file) in SUFFIXES and file.is_file()), None)
+    if first is None:
+        return False
+    return "prompt" in {str(name).strip().lower() for name in read_rows(first).columns}
+
+
 def _tables(root: Path) -> list[Path]:
     if not root.is_dir():
         if suffix_of(root) not in SUFFIXES:
