@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import mteb
@@ -9,21 +10,26 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTaskBitextMining
 from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.cache import ResultCache
 from mteb.models.model_meta import ModelMeta
 
 import mechsteer as ms
+from mechsteer.steering import state_of
 
 Task = AbsTaskBitextMining
 
 
 class Encoder:
-    """Sentence embeddings of one layer of a TransformerBridge as MTEB wants them."""
+    """Sentence embeddings of one layer of a TransformerBridge as MTEB wants them.
 
-    def __init__(self, model: Any, layer: int = -1) -> None:
+    MTEB keeps results by a model's name and revision, so both name the edits that are installed.
+    """
+
+    def __init__(self, model: Any, layer: int = -1, name: str = "mechsteer/model") -> None:
         self.model, self.layer = model, layer
-        self.mteb_model_meta = ModelMeta.create_empty(
-            {"name": "mechsteer/steered", "revision": f"layer{layer}"}
-        )
+        self.state = state_of(model)
+        revision = f"layer{layer}-{self.state}".replace(" ", "-").replace("/", "-")
+        self.mteb_model_meta = ModelMeta.create_empty({"name": name, "revision": revision})
 
     def encode(self, inputs: Any, **_: Any) -> np.ndarray:
         """Embeddings ``[sentence, d_model]`` of batches of texts, float32."""
@@ -77,8 +83,25 @@ def local_task(corpus: ms.ParallelCorpus, pairs: list[tuple[str, str]]) -> Task:
     return Local()
 
 
-def evaluate(model: Any, task: Task, *, layer: int = -1) -> dict[str, dict[str, float]]:
-    """Scores of each language pair of a bitext task."""
-    found = mteb.evaluate(Encoder(model, layer), task, cache=None, show_progress_bar=False)
+def evaluate(
+    model: Any,
+    task: Task,
+    *,
+    layer: int = -1,
+    name: str = "mechsteer/model",
+    cache: str | Path | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Scores of each language pair of a bitext task, with the edits they are of (``edits``).
+
+    Args:
+        model: as it stands.
+        task: of MTEB.
+        layer: a row of ``ms.embed``.
+        name: of the model, as owner/name; it keeps cached results of two models apart.
+        cache: a folder where results are kept by model, layer, edits and task.
+    """
+    encoder = Encoder(model, layer, name)
+    kept = None if cache is None else ResultCache(cache)
+    found = mteb.evaluate(encoder, task, cache=kept, show_progress_bar=False)
     (scores,) = found.task_results[0].scores.values()
-    return {entry["hf_subset"]: entry for entry in scores}
+    return {entry["hf_subset"]: {**entry, "edits": encoder.state} for entry in scores}

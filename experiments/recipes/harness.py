@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ import mechsteer as ms
 from mechsteer.costs import sample
 from mechsteer.costs.windows import opening
 from mechsteer.recording.tokens import tokenize
+from mechsteer.steering import state_of
 
 
 class Bridge(LM):
@@ -66,10 +69,25 @@ class Bridge(LM):
         return text[: min(stops, default=len(text))]
 
 
-def evaluate(model: Any, task: dict[str, Any] | str, **options: Any) -> dict[str, Any]:
-    """Metrics of one task of the harness: a name it knows, or the content of a task file."""
+def evaluate(
+    model: Any, task: dict[str, Any] | str, *, cache: str | Path | None = None, **options: Any
+) -> dict[str, Any]:
+    """Metrics of one task of the harness, with the edits they are of (``edits``).
+
+    Args:
+        model: as it stands.
+        task: a name that the harness knows, or the content of a task file.
+        cache: a folder of this model's own, where answers are kept by edits: the harness itself
+            tells them apart by their requests alone.
+        options: of ``lm_eval.simple_evaluate``.
+    """
     name = task if isinstance(task, str) else task["task"]
+    state = state_of(model)
+    if cache is not None:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+        options["use_cache"] = str(Path(cache) / digest)
     found = simple_evaluate(
         Bridge(model), tasks=[task], task_manager=TaskManager(), bootstrap_iters=0, **options
     )
-    return dict(found["results"][name])
+    return {**found["results"][name], "edits": state}

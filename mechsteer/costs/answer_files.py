@@ -9,10 +9,11 @@ from pathlib import Path
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.corpus.columns import is_missing
 from mechsteer.corpus.formats import Table, read_rows
-from mechsteer.corpus.languages import canonical
-from mechsteer.costs.answers import NO_EDIT, Answer
+from mechsteer.corpus.languages import likely
+from mechsteer.costs.answers import Answer
 from mechsteer.costs.prompts import QUESTIONS, Prompt
 from mechsteer.errors import CorpusError
+from mechsteer.steering.state import NO_EDIT
 
 _TEXT = ("completion", "answer", "output")
 
@@ -62,8 +63,8 @@ def _answers(table: Table, cells: dict[str, Sequence[object]], text: str) -> Ite
     for row, line in enumerate(table.lines):
         here = {name: each[row] for name, each in cells.items() if not is_missing(each[row])}
         try:
-            language = canonical(str(here.get("language", "")))
-            asked_in = canonical(str(here.get("asked_in", language)))
+            language = likely(str(here.get("language", "")))
+            asked_in = likely(str(here.get("asked_in", language)))
         except CorpusError as error:
             raise CorpusError(f"{table.source}:{line}: {error}") from error
         source = str(here.get("source", QUESTIONS))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.languages import likely
 from mechsteer.costs.prompts import Prompt
 from mechsteer.costs.sampling import respond
 from mechsteer.errors import MechsteerError
@@ -19,12 +19,11 @@ from mechsteer.interventions import Edit
 from mechsteer.interventions.edits import fingerprint
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
-from mechsteer.steering import Positions, steer
+from mechsteer.steering import Positions, name_of, steer
+from mechsteer.steering.state import NO_EDIT
 
 Edits = Sequence[Edit] | Mapping[str, Sequence[Edit]]
 """Edits for every answer, or by the language that an answer should be in."""
-NO_EDIT = "none"
-"""What the model without edits is called."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def answer(
         keys = {prompt: _key(prints, prompt.text) for prompt in group}
         missing = list({keys[p]: p for p in group if keys[p] not in cache.texts}.values())
         where = {"languages": group[0].language, "tokenizer": tokenizer, "positions": positions}
-        with steer(model, *own, **where) if own else nullcontext():
+        with steer(model, *own, **where) if own and missing else nullcontext():
             for first in range(0, len(missing), 4 * batch_size):
                 part = missing[first : first + 4 * batch_size]
                 asked = [prompt.text for prompt in part]
@@ -130,7 +129,7 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
         raise MechsteerError("expected prompts, got none")
     if not isinstance(edits, Mapping):
         return dict.fromkeys(languages, tuple(edits))
-    given = {canonical(code): tuple(own) for code, own in edits.items()}
+    given = {likely(code): tuple(own) for code, own in edits.items()}
     if missing := [language for language in languages if language not in given]:
         raise MechsteerError(
             f"expected edits for {', '.join(missing)}, got them for {', '.join(given)}"
@@ -140,13 +139,7 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
 
 def _named(edits: Mapping[str, Sequence[Edit]]) -> str:
     """What a state is called: its edits, with their strength where that is not 1."""
-    names = dict.fromkeys(" + ".join(map(_name, own)) for own in edits.values())
-    return " or ".join(name for name in names if name) or NO_EDIT
-
-
-def _name(edit: Edit) -> str:
-    strength = getattr(edit, "strength", None) or edit.provenance.get("strength", 1.0)
-    return edit.name if strength == 1 else f"{edit.name} λ={strength:g}"
+    return " or ".join(dict.fromkeys(map(name_of, edits.values())))
 
 
 def _key(said: Mapping[str, Any], text: str) -> str:

@@ -26,7 +26,7 @@ import torch
 
 from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.corpus.copies import SPACELESS
-from mechsteer.corpus.languages import canonical, script_of
+from mechsteer.corpus.languages import likely, script_of
 from mechsteer.corpus.text import read_lines
 from mechsteer.costs.answers import Answer
 from mechsteer.costs.identify import in_language, require_identified
@@ -35,6 +35,7 @@ from mechsteer.errors import CorpusError, MechsteerError
 _LEAST_WORDS, _LEAST_PROBABILITY = 5, 0.3
 _GONE = str.maketrans({**dict.fromkeys(string.punctuation, ""), "\u2014": " ", "\u060c": ""})
 _SPACELESS = regex.compile(SPACELESS)
+_LETTER = regex.compile(r"\w")
 _LATIN = regex.compile(r"(?<!\p{Latin})[a-z]{4,}(?!\p{Latin})")
 
 
@@ -94,7 +95,7 @@ def pass_rates(
     PassRates(n=2, line_errors=1, word_errors=None)
     """
     require_identified([language])
-    latin = script_of(canonical(language)) == "Latn"
+    latin = script_of(likely(language)) == "Latn"
     known = None if words is None else {word for word in words if word.islower() and len(word) > 3}
     n = line_errors = word_errors = 0
     for text in texts:
@@ -160,8 +161,8 @@ def counted_lines(text: str) -> list[str]:
 
 def _n_words(line: str) -> float:
     """Words between spaces, and half the letters of scripts that write none."""
-    spaceless = len(_SPACELESS.findall(line))
-    return len(_SPACELESS.sub(" ", line).split()) + spaceless / 2
+    others = [token for token in _SPACELESS.sub(" ", line).split() if _LETTER.search(token)]
+    return len(others) + len(_SPACELESS.findall(line)) / 2
 
 
 def _is_english(line: str, words: Collection[str] | None) -> bool:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechsteer.corpus.languages import alpha3, canonical, closest
+from mechsteer.corpus.languages import alpha3, canonical, closest, likely
 from mechsteer.errors import CorpusError, MechsteerError
 
 
@@ -50,7 +50,7 @@ def in_language(
     >>> in_language(["Il fait beau ce matin.", "It is a fine morning."], "fra").tolist()
     [True, False]
     """
-    own = _called(_label(language))
+    own = _called(_label(likely(language)))
     found = []
     for text in texts:
         (first, most), (_, second) = _identifier().rank(text)[:2]
@@ -66,7 +66,7 @@ def require_identified(languages: Iterable[str]) -> None:
         MechsteerError: it does not know one, or is not installed.
     """
     for language in languages:
-        _label(language)
+        _label(likely(language))
 
 
 def _label(language: str) -> str:

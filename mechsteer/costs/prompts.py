@@ -17,7 +17,7 @@ from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.choice import asked
 from mechsteer.corpus.codes import is_language
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.languages import likely
 from mechsteer.corpus.packed import suffix_of, unpacked
 from mechsteer.errors import CorpusError
 
@@ -59,7 +59,7 @@ def questions(
     >>> [(each.asked_in, each.language, each.setting) for each in asked]
     [('fra_Latn', 'fra_Latn', 'monolingual'), ('deu_Latn', 'fra_Latn', 'crosslingual')]
     """
-    languages = [canonical(code) for code in asked(targets) or corpus.languages]
+    languages = [likely(code) for code in asked(targets) or corpus.languages]
     return tuple(
         Prompt(text, language, source, QUESTIONS, number)
         for source, texts in corpus.sentences.items()
@@ -81,7 +81,7 @@ def read_prompts(
         CorpusError: no such table, no prompt, an unknown language, or none of those asked for.
     """
     root = Path(path)
-    wanted = None if languages is None else {canonical(code) for code in asked(languages) or ()}
+    wanted = None if languages is None else {likely(code) for code in asked(languages) or ()}
     found = [prompt for file in _tables(root) for prompt in _prompts(read_rows(file), file)]
     kept = [each for each in found if wanted is None or each.language in wanted]
     if wanted is not None and (missing := sorted(wanted - {each.language for each in kept})):
@@ -124,7 +124,7 @@ def _prompts(table: Table, file: Path) -> Iterator[Prompt]:
         if not isinstance(text, str) or not text.strip():
             raise CorpusError(f"{file}:{line}: no prompt")
         try:
-            language = canonical(str(cells["language"][row]) if "language" in cells else code)
+            language = likely(str(cells["language"][row]) if "language" in cells else code)
         except CorpusError as error:
             raise CorpusError(f"{file}:{line}: {error}") from error
         source = str(cells["source"][row]) if "source" in cells else file.parent.name

@@ -11,7 +11,7 @@ import pandas as pd
 from mechsteer.cli.do.edits import edits_of, positions_of
 from mechsteer.cli.do.models import open_model
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.languages import likely
 from mechsteer.costs import (
     Answer,
     Prompt,
@@ -126,7 +126,7 @@ def forcing_command(
 
 
 def _answers(path: Path, languages: Sequence[str]) -> tuple[Answer, ...]:
-    wanted = {canonical(code) for code in languages}
+    wanted = {likely(code) for code in languages}
     answers = read_answers(path)
     kept = tuple(each for each in answers if not wanted or each.prompt.language in wanted)
     if missing := sorted(wanted - {each.prompt.language for each in kept}):
