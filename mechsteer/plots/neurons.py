@@ -41,7 +41,7 @@ def activations(
     low, high = float(table["low"].min()), float(table["high"].max())
     if clamp is not None:
         low, high = min(low, clamp), max(high, clamp)
-        ax.vlines(clamp, 0, top, color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
+        ax.plot([clamp] * 2, [0, top], color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
     ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
     notes = [(label(language) or "positives", VERMILLION), ("all others", INK)]
     notes += [] if clamp is None else [(f"held at {clamp:.3g}", BLUE)]

@@ -1,5 +1,5 @@
 // Pictures say their values under the mouse or a finger, and are saved as SVG and PNG.
-const SVG = "http://www.w3.org/2000/svg";
+const SVG = document.querySelector("svg")?.namespaceURI;
 const REACH = 40; // pixels around a point at which it speaks
 const told = new WeakMap();
 function spots(svg) {
