@@ -4,8 +4,8 @@
 
 Each case begins in a folder as the commands before left it. Two ranks start; one is killed at a
 step it takes or at any time, and the other must end by itself, in one line. A third of the cases do
-so twice. Then the command is run by one, two, three or five ranks until it ends: every file must be that
-of one process which nobody killed, as in ``python -m tests.kills``.
+so twice. Then one, two, three or five ranks take the command up: every file must be that of one
+process which nobody killed, as in ``python -m tests.kills``.
 """
 
 from __future__ import annotations
