@@ -50,6 +50,7 @@ def curves(
     chosen: int | None = None,
     source: str = "*",
     target: str = "*",
+    heading: str = "",
 ) -> Axes:
     """One metric in every layer for one steered language: base, edits and controls.
 
@@ -65,6 +66,7 @@ def curves(
         chosen: layer to mark: the one chosen on dev.
         source: rows to draw: ``*`` is the mean over all ordered pairs.
         target: likewise.
+        heading: name of the panel; the language by default.
     """
     results = table_of(results, "results")
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
@@ -93,7 +95,7 @@ def curves(
         ax.yaxis.set_major_formatter(FuncFormatter(form))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set_ylabel(name)
-    title(ax, label(language))
+    title(ax, label(heading or language, width=40))
     return ax
 
 
@@ -172,7 +174,11 @@ def distances(results: pd.DataFrame | Study, *, language: str) -> list[Axes]:
 
 
 def effects(
-    table: pd.DataFrame, *, heading: str = "", limits: tuple[float, float] | None = None
+    table: pd.DataFrame,
+    *,
+    heading: str = "",
+    limits: tuple[float, float] | None = None,
+    measured: str = "change against no edit",
 ) -> Axes:
     """Change of a share against no edit: one row a steered language, edits and controls in it.
 
@@ -180,6 +186,7 @@ def effects(
         table: columns language, kind, edit, value, low, high (the interval, or the range of seeds).
         heading: name of the panel.
         limits: ends of the value axis, to share one between panels.
+        measured: what the values are, for the axis.
     """
     languages = list(dict.fromkeys(table["language"]))
     arms = names(arms_of(table))
@@ -203,7 +210,7 @@ def effects(
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.xaxis.set_major_formatter(FuncFormatter(points))
-    ax.set_xlabel("change against no edit (percentage points)")
+    ax.set_xlabel(f"{measured} (percentage points)")
     title(ax, label(heading, width=60))
     return ax
 

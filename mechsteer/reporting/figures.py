@@ -35,6 +35,7 @@ class Figure:
     data: Mapping[str, str]
     width: str  # narrow | medium | wide | matrix: what a panel asks for
     languages: tuple[str, ...] = ()  # whose each panel is, where panels are of languages
+    runs: tuple[str, ...] = ()  # whose each panel is, where panels are of runs
     metric: str = ""  # what it draws, where it is one metric
 
 
