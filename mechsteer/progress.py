@@ -5,6 +5,7 @@ Of several ranks the first has bars. Every function that may show one takes ``pr
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,17 @@ from tqdm.auto import tqdm
 Item = TypeVar("Item")
 Function = TypeVar("Function", bound=Callable[..., Any])
 _SHOWN: ContextVar[bool] = ContextVar("shown", default=True)
+log = logging.getLogger(__name__)
+SILENT = "MECHSTEER_QUIET"
+"""Environment variable: where it is set to something, no bar is shown."""
 _LINE = "{desc} ({elapsed})"
 _EVERY = 1.0  # seconds between two looks at the clock
 
 
 def hidden(*, show: bool = True) -> bool | None:
     """``disable`` of tqdm: None shows a bar where a terminal watches."""
-    return None if show and _SHOWN.get() and os.environ.get("RANK", "0") == "0" else True
+    said = _SHOWN.get() and os.environ.get("RANK", "0") == "0" and not os.environ.get(SILENT)
+    return None if show and said else True
 
 
 @contextmanager
@@ -58,6 +63,7 @@ def with_bars(function: Function) -> Function:
 
 def progress(items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:
     """Iterate with a bar on the terminal: ``what``, items a second, time left."""
+    log.info("%s: %d %s", what, len(items), unit if len(items) == 1 else f"{unit}s")
     return tqdm(items, desc=what, unit=f" {unit}", disable=hidden(), dynamic_ncols=True)
 
 
@@ -69,6 +75,7 @@ def stage(what: str, *, after: float = 0.0) -> Iterator[None]:
         what: in a few words.
         after: seconds that it may take without a word.
     """
+    log.info("%s", what)
     done = Event()
 
     def show(began: float) -> None:

@@ -22,7 +22,9 @@ def main() -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
     if not debug:
         warnings.showwarning = _show_warning
-    sys.exit(on_ranks(lambda: _run(lambda: cli(standalone_mode=False), debug)))
+    sys.exit(
+        on_ranks(lambda: _run(lambda: cli(prog_name="mechsteer", standalone_mode=False), debug))
+    )
 
 
 def _run(command: Callable[[], Any], debug: bool) -> int:

@@ -53,6 +53,13 @@ class ScoreRequest(ScoreOptions):
     dtype: Literal["float32", "bfloat16", "float16"] | None = option(
         None, "Of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
     )
+    parallel: Literal["states", "model"] = option(
+        "states",
+        "What processes divide: batches and states, each with a whole model on a device of its "
+        "own; or nothing: one process spreads one model over all its devices.",
+        one_of("states", "model"),
+        flag="--parallel",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +154,12 @@ class SimilarityRequest(Explaining):
         word("NAME=FILE.csv"), flag="--predictors", many="list", least=0,
     )  # fmt: skip
     responses: Sequence[str] = option(
-        (), "More to explain as NAME=FILE.csv (transfer, say).",
+        (), "More to explain as NAME=FILE.csv.",
         word("NAME=FILE.csv"), flag="--responses", many="list", least=0,
+    )  # fmt: skip
+    transfer: bool = option(
+        False, "Explain what `mechsteer transfer` found in this run too.", YES_OR_NO,
+        flag="--transfer",
     )  # fmt: skip
 
 

@@ -12,7 +12,17 @@ KINDS = ("genetic", "geographic", "syntactic", "phonological", "inventory", "lex
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explaining(Options):
+class Permuting(Options):
+    """How languages are permuted."""
+
+    permutations: int = option(
+        999, "Of languages, for every p-value.", whole(19), flag="--permutations", read=int
+    )
+    seed: int = option(0, "Of the permutations.", whole(0), flag="--seed", read=int)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explaining(Permuting):
     """By which distances, and how surely."""
 
     kinds: Sequence[str] = option(
@@ -27,7 +37,3 @@ class Explaining(Options):
         finite("a share from 0 to 1", lambda x: 0 <= x <= 1), flag="--least-coverage",
         read=float, show=repr,
     )  # fmt: skip
-    permutations: int = option(
-        999, "Of languages, for every p-value.", whole(19), flag="--permutations", read=int
-    )
-    seed: int = option(0, "Of the permutations.", whole(0), flag="--seed", read=int)

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from mechsteer.errors import MechsteerError, shown
+from mechsteer.options.likeness import Permuting
 from mechsteer.pairwise.covariance import fitted, independent
 from mechsteer.pairwise.permuted import fit
 from mechsteer.pairwise.results import Correlation
-from mechsteer.pairwise.rules import checked_permutations
 from mechsteer.pairwise.sample import Sample, samples
 
 Method = Literal["pearson", "spearman"]
@@ -73,7 +73,7 @@ def partial_mantel(
         MechsteerError: As `mantel`, where the predictor follows from the controls, and ranks beside
             more than one control (beside seven, 7 % of nulls come out below 5 %).
     """
-    checked_permutations(permutations)
+    asked = Permuting(permutations=permutations, seed=seed)
     if method not in _METHODS:
         raise MechsteerError(f"expected method pearson or spearman, got {shown(method)}")
     if method == "spearman" and len(controls) > 1:
@@ -89,7 +89,7 @@ def partial_mantel(
         sample = _ranked(sample)
     found = fit(
         sample, independent(sample), [fitted(sample, 0)[0]] if controls else [independent(sample)],
-        permutations=permutations, seed=seed,
+        permutations=asked.permutations, seed=asked.seed,
     )  # fmt: skip
     t = float(found.t[0, 0])
     r = t / np.hypot(t, np.sqrt(sample.n_pairs - len(sample.predictors) - 1))
@@ -99,7 +99,7 @@ def partial_mantel(
         n_pairs=sample.n_pairs,
         n_languages=sample.n_languages,
         symmetric=sample.symmetric,
-        permutations=permutations,
+        permutations=asked.permutations,
         method=method,
         controls=tuple(controls),
     )

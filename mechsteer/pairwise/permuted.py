@@ -37,6 +37,7 @@ class Fit:
         t: Coefficients over their errors.
         p: Two-sided, of each predictor: ``(1 + #{|t*| >= |t|}) / (1 + permutations)``.
         p_all: Of all predictors together, by their share of explained variation.
+        f_all: That share as Fisher's F: over what is left, each by its degrees of freedom.
     """
 
     coefficients: Float[np.ndarray, "column response"]
@@ -44,6 +45,7 @@ class Fit:
     t: Float[np.ndarray, "predictor response"]
     p: Float[np.ndarray, "predictor response"]
     p_all: Float[np.ndarray, " response"]
+    f_all: Float[np.ndarray, " response"]
 
 
 def fit(
@@ -78,6 +80,7 @@ def fit(
         t=t,
         p=(1 + beaten) / (1 + permutations),
         p_all=(1 + all_beaten) / (1 + permutations),
+        f_all=nulls.free / len(t) * explained / np.maximum(1 - explained, np.finfo(float).eps),
     )
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from mechsteer.options import records, takes
+from mechsteer.options.likeness import Permuting
+from mechsteer.pairwise.caution import cautious
 from mechsteer.pairwise.covariance import Covariance, fitted, independent
 from mechsteer.pairwise.jackknife import half_width
 from mechsteer.pairwise.moments import without_each
 from mechsteer.pairwise.permuted import Fit, fit
 from mechsteer.pairwise.results import Effect, Regression
-from mechsteer.pairwise.rules import checked_permutations
 from mechsteer.pairwise.sample import Sample, samples
 
+How = Callable[[Sample, Permuting], dict[str, Regression]]
 
+
+@takes(Permuting)
 def mrm(
     responses: Mapping[str, np.ndarray],
     predictors: Mapping[str, np.ndarray],
     *,
-    permutations: int = 999,
-    seed: int = 0,
     languages: Sequence[str] | None = None,
+    **options: Any,
 ) -> dict[str, Regression]:
     """Multiple regression on matrices: least squares over pairs, p-values from permuted languages.
 
@@ -32,9 +37,8 @@ def mrm(
     Args:
         responses: Name to matrix [language, language], NaN unknown, the diagonal ignored.
         predictors: Likewise; a pair is used where all of them and the response are known.
-        permutations: At least 19.
-        seed: Of the draws.
         languages: Their names, for messages.
+        **options: how languages are permuted.
 
     Raises:
         MechsteerError: Fewer than five languages with known pairs (or three more than predictors),
@@ -44,48 +48,65 @@ def mrm(
     Source: Lichstein 2007 (MRM); Krackhardt 1988 (QAP); Freedman and Lane 1983 (one predictor
     beside others).
     """
-    checked_permutations(permutations)
-    found = {}
-    for sample in samples(responses, predictors, languages):
-        truths = [fitted(sample, place)[0] for place in range(len(sample.responses))]
-        plain = independent(sample)
-        fits = fit(sample, plain, truths, permutations=permutations, seed=seed)
-        widths = half_width(without_each(sample).coefficients())
-        for place, name in enumerate(sample.responses):
-            effects = _effects(sample, fits, place, widths[1:, place])
-            found[name] = _regression(sample, fits, place, effects, permutations)
-    return {name: found[name] for name in responses}
+    return _of_each(_least_squares, responses, predictors, languages, options)
 
 
+@takes(Permuting)
 def crossed(
     responses: Mapping[str, np.ndarray],
     predictors: Mapping[str, np.ndarray],
     *,
-    permutations: int = 999,
-    seed: int = 0,
     languages: Sequence[str] | None = None,
+    **options: Any,
 ) -> dict[str, Regression]:
     """Regression over pairs with random effects of languages, p-values from permuted languages.
 
     Symmetric pairs have the effects of both languages (multiple membership), ordered ones of the
     source and of the target (crossed). Variances by restricted maximum likelihood; coefficients by
-    generalised least squares, whose permutations keep the covariance where all pairs are known.
-    Intervals leave out languages, the variances held. Arguments and refusals as in `mrm`.
+    generalised least squares, whose permutations keep the covariance where all pairs are known;
+    where some are not, p is never below that of ``mechsteer.pairwise.caution``. Intervals leave out
+    languages, the variances held. Arguments and refusals as in `mrm`.
 
     Source: Baayen, Davidson and Bates 2008 (crossed effects); Clarke et al. 2002 (pairs).
     """
-    checked_permutations(permutations)
-    found = {}
+    return _of_each(_mixed, responses, predictors, languages, options)
+
+
+def _of_each(
+    how: How,
+    responses: Mapping[str, np.ndarray],
+    predictors: Mapping[str, np.ndarray],
+    languages: Sequence[str] | None,
+    options: Mapping[str, Any],
+) -> dict[str, Regression]:
+    """One regression of each response, in their order; those of one set of pairs together."""
+    (asked,) = records(options, Permuting)
+    found: dict[str, Regression] = {}
     for sample in samples(responses, predictors, languages):
-        for place, name in enumerate(sample.responses):
-            covariance, _ = fitted(sample, place)
-            own = sample.with_values(sample.x, sample.y[:, [place]])
-            fits = fit(own, covariance, [covariance], permutations=permutations, seed=seed)
-            effects = _effects(own, fits, 0, _widths(own, covariance))
-            found[name] = _regression(
-                own, fits, 0, effects, permutations, name=name, shares=_shares(own, covariance)
-            )
+        found |= how(sample, asked)
     return {name: found[name] for name in responses}
+
+
+def _least_squares(sample: Sample, asked: Permuting) -> dict[str, Regression]:
+    truths = [fitted(sample, place)[0] for place in range(len(sample.responses))]
+    plain = independent(sample)
+    fits = fit(sample, plain, truths, permutations=asked.permutations, seed=asked.seed)
+    widths = half_width(without_each(sample).coefficients())[1:]
+    return {
+        name: _regression(sample, fits, place, widths[:, place], asked)
+        for place, name in enumerate(sample.responses)
+    }
+
+
+def _mixed(sample: Sample, asked: Permuting) -> dict[str, Regression]:
+    found = {}
+    for own in sample.apart():
+        covariance, _ = fitted(own, 0)
+        fits = fit(own, covariance, [covariance], permutations=asked.permutations, seed=asked.seed)
+        shares, widths = _shares(own, covariance), _widths(own, covariance)
+        (name,) = own.responses
+        found[name] = _regression(own, cautious(fits, own), 0, widths, asked, shares=shares)
+    return found
 
 
 def _effects(
@@ -102,23 +123,22 @@ def _regression(
     sample: Sample,
     fits: Fit,
     place: int,
-    effects: tuple[Effect, ...],
-    permutations: int,
+    widths: Float[np.ndarray, " predictor"],
+    asked: Permuting,
     *,
-    name: str | None = None,
     shares: tuple[tuple[str, float], ...] = (),
 ) -> Regression:
     y = sample.y[:, place]
     left = y - sample.design @ fits.coefficients[:, place]
     return Regression(
-        response=name or sample.responses[place],
-        effects=effects,
+        response=sample.responses[place],
+        effects=_effects(sample, fits, place, widths),
         r2=float(1 - (left @ left) / ((y - y.mean()) ** 2).sum()),
         p=float(fits.p_all[place]),
         n_pairs=sample.n_pairs,
         n_languages=sample.n_languages,
         symmetric=sample.symmetric,
-        permutations=permutations,
+        permutations=asked.permutations,
         shares=shares,
     )
 

@@ -68,6 +68,11 @@ class Sample:
         """The same pairs with other values."""
         return replace(self, x=x, y=y)
 
+    def apart(self) -> Iterator[Sample]:
+        """The same pairs with each response by itself."""
+        for place, name in enumerate(self.responses):
+            yield replace(self, responses=(name,), y=self.y[:, [place]])
+
 
 def samples(
     responses: Mapping[str, np.ndarray],
@@ -89,17 +94,11 @@ def samples(
             fewer than five languages, too few pairs for the predictors, or a column that is
             constant or follows from the others.
     """
-    ys = _matrices(responses, "response")
-    xs = _matrices(predictors, "predictor")
-    shapes = {m.shape for m in (*ys.values(), *xs.values())}
-    if len(shapes) != 1:
-        raise MechsteerError(f"expected matrices over the same languages, got {sorted(shapes)}")
-    (size, _), *_ = shapes
-    if languages is not None and len(languages) != size:
-        raise MechsteerError(f"expected {size} names of languages, got {len(languages)}")
+    ys, xs = matrices_of(responses, predictors, languages)
     symmetric = all(_is_symmetric(m) for m in (*ys.values(), *xs.values()))
     if symmetric:
         ys, xs = ({k: _mirrored(m) for k, m in group.items()} for group in (ys, xs))
+    size = len(next(iter(ys.values())))
     known_x = np.all([np.isfinite(m) for m in xs.values()], axis=0) & ~np.eye(size, dtype=bool)
     known_x &= np.triu(np.ones((size, size), dtype=bool)) if symmetric else True
     groups: dict[bytes, tuple[Bool[np.ndarray, "language language"], list[str]]] = {}
@@ -110,6 +109,27 @@ def samples(
         found = _sample(known, symmetric, {name: ys[name] for name in names}, xs)
         _check(found)
         yield found
+
+
+def matrices_of(
+    responses: Mapping[str, np.ndarray],
+    predictors: Mapping[str, np.ndarray],
+    languages: Sequence[str] | None = None,
+) -> tuple[dict[str, Matrix], dict[str, Matrix]]:
+    """Responses and predictors as float64 without a diagonal, one-sided ones mirrored.
+
+    Raises:
+        MechsteerError: No response or predictor, matrices of different shapes or with infinities.
+    """
+    ys = _matrices(responses, "response")
+    xs = _matrices(predictors, "predictor")
+    shapes = {m.shape for m in (*ys.values(), *xs.values())}
+    if len(shapes) != 1:
+        raise MechsteerError(f"expected matrices over the same languages, got {sorted(shapes)}")
+    (size, _), *_ = shapes
+    if languages is not None and len(languages) != size:
+        raise MechsteerError(f"expected {size} names of languages, got {len(languages)}")
+    return ys, xs
 
 
 def _sample(
@@ -150,7 +170,8 @@ def _matrices(given: Mapping[str, np.ndarray], role: str) -> dict[str, Matrix]:
         np.fill_diagonal(matrix, np.nan)
         if np.isinf(matrix).any():
             raise MechsteerError(f"{role} {shown(name)} holds infinity; write unknown pairs as NaN")
-        found[name] = matrix
+        two_sided = (np.isfinite(matrix) & np.isfinite(matrix.T)).any()
+        found[name] = matrix if two_sided else _mirrored(matrix)
     return found
 
 

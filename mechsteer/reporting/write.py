@@ -13,7 +13,8 @@ from mechsteer.artifacts.runs import versions
 from mechsteer.cards import Cards
 from mechsteer.reporting.data import ReportData, checked
 from mechsteer.reporting.effects import effects
-from mechsteer.reporting.page import numbers, write_report
+from mechsteer.reporting.numbers import numbers
+from mechsteer.reporting.page import write_report
 from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.findings import Study
 

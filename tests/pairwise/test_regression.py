@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.stats import f as fisher
+from scipy.stats import t as student
 
 from mechsteer.errors import MechsteerError
 from mechsteer.pairwise import crossed, mrm
-from mechsteer.pairwise.covariance import fitted
+from mechsteer.pairwise.caution import cautious
+from mechsteer.pairwise.covariance import fitted, independent
+from mechsteer.pairwise.permuted import fit
 from mechsteer.pairwise.sample import Sample, samples
 from tests.pairwise.planted import of_languages, of_places
 
@@ -191,3 +195,33 @@ def test_what_cannot_be_fitted_is_refused_by_name(test) -> None:  # type: ignore
         test({"y": ys["y"][:5, :5]}, few)
     with pytest.raises(MechsteerError, match="names of languages"):
         test(ys, xs, languages=["a"])
+
+
+def test_where_pairs_are_missing_p_is_not_below_that_of_as_many_numbers_as_languages() -> None:
+    ys, xs = planted(2, n=14, missing=0.3)
+    found = crossed(ys, xs, permutations=19)["y"]
+    free = found.n_languages - 4
+    for effect in found.effects:
+        assert effect.p >= 2 * student.sf(abs(effect.t), free)
+    sample = only(ys, xs)
+    v = covariance(sample, list(fitted(sample, 0)[0].ratios))
+    root, y = np.linalg.cholesky(np.linalg.inv(v)).T, sample.y[:, 0]
+    left = [
+        np.linalg.lstsq(root @ a, root @ y, rcond=None)[1].item()
+        for a in (sample.design[:, :1], sample.design)
+    ]
+    f = (left[0] - left[1]) / 3 / (left[1] / (len(y) - 4))
+    fits = cautious(
+        fit(sample, fitted(sample, 0)[0], [independent(sample)], permutations=19, seed=0), sample
+    )
+    assert fits.f_all[0] == pytest.approx(f)
+    assert fits.p_all[0] == max(found.p, fisher.sf(f, 3, free))
+    whole = only(*planted(2, n=14))
+    plain = fit(whole, independent(whole), [independent(whole)], permutations=19, seed=0)
+    assert cautious(plain, whole) is plain
+
+
+def test_half_a_predictor_serves_an_ordered_response() -> None:
+    ys, xs = planted(ordered=True)
+    half = {name: np.where(np.tri(N, k=-1, dtype=bool), m, np.nan) for name, m in xs.items()}
+    assert mrm(ys, half, permutations=19) == mrm(ys, xs, permutations=19)

@@ -10,6 +10,7 @@ import pandas as pd
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.requests import ProbeRequest
@@ -44,6 +45,7 @@ def probe_command(path: Path, request: ProbeRequest) -> pd.DataFrame:
             for name, table in zip(TABLES, (found.table, found.neurons), strict=True):
                 write_table(path / f"{name}.parquet", table)
             run.finish("probe", files=[f"{name}.parquet" for name in TABLES], asked=asked)
+            keep_config(run)
     return read_table(path / f"{TABLES[0]}.parquet")
 
 

@@ -1,8 +1,7 @@
-"""What ``mechsteer cards`` and ``report`` do, and how a person makes a run again."""
+"""What ``mechsteer cards`` and ``report`` do."""
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +11,11 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import named_subject, top_subjects
+from mechsteer.cli.do.asked import how_to_repeat, keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
 from mechsteer.cli.do.score import recorded, run_scores
-from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest, TransferRequest
-from mechsteer.options import arguments, from_json
+from mechsteer.cli.requests import CardsRequest
 from mechsteer.studies.files import load_study
 
 
@@ -40,6 +39,7 @@ def cards_command(path: Path, request: CardsRequest) -> Cards:
         with run.timed("cards"):
             cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
         run.finish("cards", files=cards.save(path), **request.as_json())
+        keep_config(run)
     return cards
 
 
@@ -66,26 +66,6 @@ def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
 
     with fitting(path):
         return summary(load_study(Run.open(path)))
-
-
-def how_to_repeat(run: Run) -> str:
-    """What to type to make a studied run again in a folder ``RUN``: a command a line, quoted."""
-    stages, model = run.manifest["stages"], run.input("model")
-    named = ["--", model] if model.startswith("-") else [model]
-    asked = from_json(StudyRequest, stages.get("study", {}).get("arguments"))
-    commands = [
-        ["score", *arguments(asked_of(run)), "-o", "RUN", *named],
-        ["study", "RUN", *arguments(asked)],
-    ]
-    if "cards" in stages:
-        commands.append(["cards", "RUN", *arguments(from_json(CardsRequest, stages["cards"]))])
-    if "probe" in stages:
-        probe = from_json(ProbeRequest, run.stage("probe")["asked"])
-        commands.append(["probe", "RUN", *arguments(probe)])
-    if "transfer" in stages:
-        transfer = from_json(TransferRequest, run.stage("transfer")["asked"])
-        commands.append(["transfer", "RUN", *arguments(transfer)])
-    return "\n".join(shlex.join(["mechsteer", *words]) for words in [*commands, ["report", "RUN"]])
 
 
 def _cards(run: Run) -> Cards | None:

@@ -11,6 +11,7 @@ from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.files import write_signed
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.corpora import read_text, scored_text
 from mechsteer.cli.do.models import WEIGHTS, asked_of, model_of, open_model
 from mechsteer.cli.requests import ScoreRequest
@@ -66,7 +67,7 @@ def _score(
         if all(ranks.gather("whether it is scored", run.is_done("score"))):
             return run_scores(run)
     with ranks.together("loading the model"):
-        opened = open_model(inputs["model"], request.device, request.dtype)
+        opened = open_model(inputs["model"], request.device, request.dtype, request.parallel)
         find_site(opened, request.site)
     with ranks.in_turn("starting the run"):
         run = Run.create(output, inputs, languages=scored)
@@ -84,6 +85,7 @@ def _keep(run: Run, model: Model, recording: Recording, found: NeuronScores) -> 
     if model.origin is not None:  # it has times in it, so no hash covers it
         write_signed(run.path / WEIGHTS, model.origin.checkpoint.record())
     run.finish("score", files=[SCORES], batch_tokens=recording.batch_tokens, **describe(found))
+    keep_config(run)
 
 
 def select_command(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.corpora import read_costed, read_test
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
@@ -61,6 +62,7 @@ def study_command(path: Path, request: StudyRequest) -> Study:
         with ranks.in_turn("keeping the study"):
             if ranks.first:
                 save_study(run, found, request.as_json())
+                keep_config(run)
         return found
 
 

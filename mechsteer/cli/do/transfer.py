@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
+from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.do.study import bound, studied
@@ -54,6 +55,7 @@ def transfer_command(path: Path, request: TransferRequest) -> Transfer:
                 reading=asked_of(run).reading, directory=path / STATES,
             )  # fmt: skip
         save_transfer(run, found, asked)
+        keep_config(run)
     return found
 
 

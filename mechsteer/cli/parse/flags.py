@@ -15,6 +15,10 @@ from mechsteer.options.rules import K, Rule, read_k
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class ListOption(click.Option):
+    """A flag that takes several values, see ``mechsteer.options.lists``."""
+
+
 def flags(record: type[Options]) -> Callable[[Command], Command]:
     """Give a command one flag for each option of a record; values arrive read and checked."""
 
@@ -37,12 +41,13 @@ def flag(name: str, option: Option, default: Any = None) -> Callable[[Command], 
     return click.option(
         option.flag,
         name,
+        cls=ListOption if several else click.Option,
         type=click.Choice(option.rule.choices) if option.rule.choices and not option.many else str,
         multiple=several,
         metavar="LIST" if several else None,
         required=default is REQUIRED,
-        default=_shown(option, default) if given else None,
-        show_default=given,
+        # a default of None would count as one, and nothing would be missing
+        **({"default": _shown(option, default), "show_default": True} if given else {}),
         callback=_reader(option, default),
         help=option.help,
     )

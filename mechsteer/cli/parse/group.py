@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import click
+from click.shell_completion import CompletionItem
 
 from mechsteer import __version__
-from mechsteer.artifacts.places import impossible
-from mechsteer.errors import shown
+from mechsteer.cli.parse.common import Command
+from mechsteer.cli.parse.place import Place
 
 __all__ = ["MODEL", "RUN", "Place", "cli"]
 
 
-class Place(click.Path):
-    """A path that a file system can have."""
+class ModelName(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
+    """A published name, a folder, a GGUF file or the embedded model."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    name = "model"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, or wrong usage."""
-        if fault := impossible(value):
-            self.fail(f"{shown(str(value))} {fault}: expected a path", param, ctx)
-        return super().convert(value, param, ctx)
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Files and folders, and the word ``embedded``."""
+        del ctx, param
+        embedded = [CompletionItem("embedded")] if "embedded".startswith(incomplete) else []
+        return [*embedded, CompletionItem(incomplete, type="file")]
+
+
+class Group(click.Group):
+    """A group whose commands all take what every command takes."""
+
+    command_class = Command
 
 
 RUN = click.argument("run", type=Place())
-MODEL = click.argument("model")
+MODEL = click.argument("model", type=ModelName())
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="mechsteer")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:

@@ -1,0 +1,47 @@
+"""The tables of the page: effects in numbers, and the first experts of each language."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData
+from mechsteer.reporting.effects import effects
+from mechsteer.reporting.tables import Table, table
+from mechsteer.studies.conditions import Arm
+
+TOP_EXPERTS = 10  # rows a language on the page; the table on disk has all
+SHARES = ("retrieval_top1", "mexa")
+PAIRS = {"all": "all pairs", "query": "steered as query", "target": "steered as target"}
+
+
+def numbers(data: ReportData) -> pd.DataFrame:
+    """Effects on every share in percentage points: all pairs, and those with the steered language.
+
+    Columns metric, pairs, language, place, layer, edit, change, from, to.
+    """
+    parts = [
+        effects(data, metric=metric, pairs=pairs).assign(metric=metric, pairs=words)
+        for metric in SHARES
+        if metric in set(data.shown["metric"])
+        for pairs, words in PAIRS.items()
+    ]
+    whole = pd.concat(parts, ignore_index=True)
+    ends = ["value", "low", "high"]
+    whole[ends] = (100 * whole[ends].astype(float)).round(2)
+    whole["edit"] = [
+        data.arms[Arm(*pair)] for pair in zip(whole["kind"], whole["edit"], strict=True)
+    ]
+    whole["place"] = whole["place"].str.replace("_", " ")
+    names = {"value": "change", "low": "from", "high": "to"}
+    columns = ["metric", "pairs", "language", "place", "layer", "edit", *ends]
+    return whole[columns].rename(columns=names)
+
+
+def top_experts(data: ReportData) -> Table:
+    """The first experts of each language with every score they are judged by."""
+    also = [n for n in ("prevalence", "script_ap", "script_prevalence") if n in data.experts]
+    columns = [*EXPERT_COLUMNS, *also]
+    first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
+    names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
+    names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
+    return table(first[columns].rename(columns=names), caption="Top experts")
