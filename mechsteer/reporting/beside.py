@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from mechsteer import plots
+from mechsteer.plots.marks import effect_limits
 from mechsteer.reporting.data import HEADLINE
 from mechsteer.reporting.figures import CURVES, Figure
 from mechsteer.reporting.runs import Compared
@@ -21,11 +22,8 @@ PANELS = 4  # languages that get curves and doses of their own
 
 def effect_figures(tables: Mapping[str, pd.DataFrame]) -> Iterator[Figure]:
     """What each run changed, by its name: one figure a place, all on one scale."""
-    whole = pd.concat(tables.values())
-    ends = [0.0, *whole[["value", "low", "high"]].stack()]
-    air = 0.28 * (max(ends) - min(ends)) or 0.01
-    limits = (min(ends) - air, max(ends) + air)
-    for place in ordered(whole["place"]):
+    limits = effect_limits(tables.values())
+    for place in ordered(place for own in tables.values() for place in own["place"]):
         found = {name: own[own["place"] == place] for name, own in tables.items()}
         rows = {name: own for name, own in found.items() if len(own)}
         panels = tuple(
