@@ -4,6 +4,7 @@ from mechsteer.cli.entry import main
 from mechsteer.cli.parse import (  # noqa: F401 - they add their commands
     benchmarks,
     checks,
+    compare,
     edits,
     exports,
     languages,
