@@ -51,8 +51,8 @@ function filterAll() {
   for (const figure of document.querySelectorAll("figure[data-metric]")) {
     figure.hidden = off("metric", figure.dataset.metric);
   }
-  for (const panel of document.querySelectorAll(".panel[data-language]")) {
-    panel.hidden = off("language", panel.dataset.language);
+  for (const panel of document.querySelectorAll(".panel")) {
+    panel.hidden = off("language", panel.dataset.language) || off("run", panel.dataset.run);
   }
   for (const mark of document.querySelectorAll("[data-arm]")) {
     mark.style.display = off("edit", mark.dataset.arm) ? "none" : "";
@@ -153,7 +153,7 @@ if (cards) {
   cards.before(line);
   filterCards();
 }
-for (const region of document.querySelectorAll(".scroll")) {
+for (const region of document.querySelectorAll(".scroll:has(> .sortable)")) {
   equip(region, region.previousElementSibling.querySelector("a").download);
   filter(region.querySelector("table"));
 }
