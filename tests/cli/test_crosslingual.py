@@ -76,7 +76,7 @@ def test_what_a_report_says_to_type_gives_the_same_bytes(run: Run, mechsteer: Co
     mechsteer("similarity", "R", *ASKED)
     *_, typed, last = how_to_repeat(Run.open(Path("R"))).splitlines()
     assert last == "mechsteer report RUN"
-    assert typed.startswith("mechsteer similarity RUN --permutations 19 --seed 3 --kinds script")
+    assert typed.startswith("mechsteer similarity RUN ")
     mechsteer(*typed.split()[1:])
     for path in Path("R").iterdir():
         if path.name != "run.log":
