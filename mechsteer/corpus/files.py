@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from mechsteer.corpus.delimited import read_delimited
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.packed import suffix_of
+from mechsteer.corpus.published import has_header
 from mechsteer.corpus.tables import one_text
 from mechsteer.corpus.text import Text, read_lines, require_regular
 from mechsteer.errors import CorpusError
@@ -13,13 +16,7 @@ from mechsteer.errors import CorpusError
 FORMATS = (".txt", *SUFFIXES)
 """Endings that say how a file is read; any other is a split of plain sentences (``fra.dev``)."""
 
-_HINTS = {
-    ".bz2": "bunzip2",
-    ".gz": "gunzip",
-    ".xz": "unxz",
-    ".zip": "unzip",
-    ".zst": "unzstd",
-}
+_HINTS = {".zip": "unzip", ".zst": "unzstd"}
 _NO_TEXT = frozenset(
     [
         *(".7z", ".arrow", ".avro", ".bin", ".cfg", ".conll", ".conllu", ".db", ".doc", ".docx"),
@@ -29,18 +26,17 @@ _NO_TEXT = frozenset(
         *(".xlf", ".xliff", ".xls", ".xlsx", ".xml", ".yaml", ".yml"),
     ]
 )
-_HEADERS = frozenset({"text", "sentence"})
 
 
 def is_known_format(path: Path) -> bool:
     """Whether the suffix says what the file is, be it one that is read or one that is refused."""
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     return suffix in FORMATS or suffix in _HINTS or suffix in _NO_TEXT
 
 
 def is_readable(path: Path) -> bool:
     """Whether a file of this suffix is read, as far as its name tells."""
-    return path.suffix.lower() in FORMATS or not is_known_format(path)
+    return suffix_of(path) in FORMATS or not is_known_format(path)
 
 
 def read_file(path: Path, code: str) -> Text:
@@ -53,7 +49,7 @@ def read_file(path: Path, code: str) -> Text:
     Raises:
         CorpusError: Not a regular file, damaged, or of a format that is not read.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in _HINTS:
         require_regular(path)
         raise CorpusError(f"{path} is packed: run {_HINTS[suffix]} on it first")
@@ -95,15 +91,14 @@ def _record(line: str) -> str | None:
 
 
 def _read_tsv(path: Path, code: str) -> Text:
-    lines = read_lines(path)
-    if _HEADERS & {name.strip().lower() for name in lines[0].split("\t")}:
+    rows = read_delimited(path)
+    if has_header([name.strip().lower() for name in rows[0][1]]):
         return _read_table(path, code)
-    rows = [line.split("\t") for line in lines]
-    for number, row in enumerate(rows, start=1):
+    for number, row in rows:
         if len(row) != 2:
             raise CorpusError(f"{path}:{number}: expected id<TAB>sentence, got {len(row)} fields")
-    columns = {"id": [row[0] for row in rows], "text": [row[1] for row in rows]}
-    return one_text(Table(str(path), columns, range(1, len(rows) + 1)), code)
+    columns = {"id": [row[0] for _, row in rows], "text": [row[1] for _, row in rows]}
+    return one_text(Table(str(path), columns, [number for number, _ in rows]), code)
 
 
 def _read_table(path: Path, code: str) -> Text:

@@ -26,12 +26,12 @@ from pathlib import Path
 from mechsteer.corpus.choice import Entry, asked, by_language
 from mechsteer.corpus.codes import is_language, is_tag
 from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
+from mechsteer.corpus.packed import unpacked
+from mechsteer.corpus.table_folders import Files, files_of, in_rows, inside, is_split, read_tables
+from mechsteer.corpus.tables import in_split, one_text, texts
 from mechsteer.corpus.text import Text, entries
 from mechsteer.errors import CorpusError
 
-_SPLIT = re.compile(
-    r"(dev|devtest|test|tst|train|trn|valid|validation|val|eval|tune|heldout)[0-9]*", re.IGNORECASE
-)
 _SIDE = re.compile(r"-(src|ref)$")
 
 
@@ -54,10 +54,34 @@ def read_folder(
             unknown or missing language; two files of the same language; an unreadable file.
     """
     codes = asked(languages)
+    path, split = inside(path, split)
+    if not _holds_texts(path) and (tables := files_of(path, split) if path.is_dir() else None):
+        return _of_tables(tables, codes, split, str(path))
     files = _pick_split(path, split)
     held = [Entry(f.code, str(f.path), partial(read_file, f.path, f.code)) for f in files]
     found = by_language(held, codes, source=str(path))
     return found if codes is not None else dict(sorted(found.items()))
+
+
+def _holds_texts(path: Path) -> bool:
+    """Whether a folder, or one in it, has files that are named by language."""
+    folders = [path, *(each for each in entries(path) if each.is_dir())] if path.is_dir() else ()
+    return any(language_files(folder) for folder in folders)
+
+
+def _of_tables(
+    files: Files, codes: Sequence[str] | None, split: str | None, source: str
+) -> dict[str, Text]:
+    """Texts of tables that are named by their split, by language or one of all languages."""
+    if "" in files:
+        return texts(in_split(read_tables(files[""]), in_rows(files, split)), codes)
+    held = [Entry(code, str(f[0]), partial(_of_parts, f, code)) for code, f in files.items()]
+    found = by_language(held, codes, source=source)
+    return found if codes is not None else dict(sorted(found.items()))
+
+
+def _of_parts(paths: Sequence[Path], code: str) -> Text:
+    return one_text(read_tables(paths), code)
 
 
 def set_of(path: Path) -> str | None:
@@ -108,16 +132,11 @@ def _require_format(found: Mapping[str, Sequence[LanguageFile]]) -> None:
     """Refuse a suffix that is neither a format nor a usual split, unless the user names it."""
     for split, files in found.items():
         path = files[0].path
-        if path.suffix == f".{split}" and not (is_known_format(path) or _SPLIT.fullmatch(split)):
+        if unpacked(path).suffix == f".{split}" and not (is_known_format(path) or is_split(split)):
             raise CorpusError(
                 f"{path}: {split!r} is no format that is read ({', '.join(FORMATS)}); if it is a "
                 f"split with one sentence a line, name it: split={split!r}"
             )
-
-
-def is_split(name: str) -> bool:
-    """Whether a name is a usual one of a split: ``dev``, ``devtest``, ``train``, ``val1``."""
-    return _SPLIT.fullmatch(name) is not None
 
 
 def language_files(folder: Path) -> dict[str, list[LanguageFile]]:
@@ -149,25 +168,25 @@ def _is_candidate(path: Path) -> bool:
 
 
 def _is_named(file: LanguageFile) -> bool:
-    return is_tag(file.code) and not _SPLIT.fullmatch(file.code)
+    return is_tag(file.code) and not is_split(file.code)
 
 
 def _is_unsure(last: LanguageFile | None) -> bool:
     """Whether a file named ``SET.LANG`` needs neighbours: ``notes.tok`` is no Toki Pona."""
-    return not (last and _SPLIT.fullmatch(last.split) and len(last.code) != 3)
+    return not (last and is_split(last.split) and len(last.code) != 3)
 
 
 def _first(path: Path) -> LanguageFile:
     """A file named ``LANG.SPLIT``, ``LANG.FORMAT`` or ``LANG.SPLIT.FORMAT``."""
-    code, _, rest = path.name.partition(".")
+    code, _, rest = unpacked(path).name.partition(".")
     stem = rest.rpartition(".")[0] if is_known_format(path) else rest
     return LanguageFile(path, code, stem or rest)
 
 
 def _last(path: Path) -> LanguageFile | None:
     """A file named ``SET.LANG`` or ``SET.LANG.FORMAT``, None if it is not."""
-    name = path.stem if is_known_format(path) else path.name
+    name = unpacked(path).stem if is_known_format(path) else unpacked(path).name
     stem, _, code = name.rpartition(".")
-    if not stem or _SPLIT.fullmatch(code) or not is_language(code):
+    if not stem or is_split(code) or not is_language(code):
         return None
     return LanguageFile(path, code, _SIDE.sub("", stem))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mechsteer.corpus.delimited import read_delimited
+from mechsteer.corpus.packed import is_packed, suffix_of
 from mechsteer.corpus.parquet import read_columns
 from mechsteer.corpus.text import read_lines, require_narrow
 from mechsteer.errors import CorpusError
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 """Endings of the files that are read as tables."""
-
-_LONGEST_FIELD = 2**31 - 1  # characters; csv's own limit of 131,072 is shorter than documents
 
 
 @dataclass(frozen=True)
@@ -36,68 +35,38 @@ class Table:
 def read_rows(path: Path) -> Table:
     """The table of one file, by its suffix.
 
-    CSV is RFC 4180. In TSV a tab always separates and quotes are characters, as IANA defines it.
-    JSON is a list of objects, an object of equal lists, or a data set in the layout of SQuAD, whose
-    questions are read as ``text`` with their ``id``.
+    CSV and TSV are read as ``mechsteer.corpus.delimited`` says, with a header. JSON is a list of
+    objects, an object of equal lists, or a data set in the layout of SQuAD, whose questions are
+    read as ``text`` with their ``id``.
 
     Raises:
         CorpusError: The file is not of its format (with ``file:line``), ragged, or holds no rows.
     """
     readers = {".csv": _delimited, ".tsv": _delimited, ".parquet": _parquet, ".json": _json}
-    table = readers.get(path.suffix.lower(), _json_lines)(path)
+    table = readers.get(suffix_of(path), _json_lines)(path)
     if not table.columns:
         raise CorpusError(f"{path} holds no rows; expected a folder of LANG.txt files, or a table")
     return table
 
 
 def _delimited(path: Path) -> Table:
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _tsv_rows(path)
-    first = next(rows, None)
-    if first is None:
+    rows = read_delimited(path)
+    if not rows:
         raise CorpusError(f"{path} holds only empty lines: expected a header and rows")
-    start, header = first
+    start, header = rows[0]
     require_narrow(path, header)
     if len(set(header)) != len(header):
         raise CorpusError(f"{path}:{start}: a column name occurs twice in {', '.join(header[:9])}")
-    lines, cells = [], []
-    for line, row in rows:
+    for line, row in rows[1:]:
         if len(row) != len(header):
             raise CorpusError(f"{path}:{line}: expected {len(header)} fields, got {len(row)}")
-        lines.append(line)
-        cells.append(row)
-    return Table(str(path), {name: [r[i] for r in cells] for i, name in enumerate(header)}, lines)
-
-
-def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    for line, text in enumerate(read_lines(path), start=1):
-        yield line, text.split("\t")
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they start on; a quoted field may go on over several lines."""
-    reader = csv.reader([f"{line}\n" for line in read_lines(path)], strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            row = _next_row(reader)
-        except csv.Error as error:
-            raise CorpusError(f"{path}:{start}: not CSV: {error}") from error
-        if row is None:
-            return
-        if row:  # the module gives an empty line as no fields
-            yield start, row
-
-
-def _next_row(reader: Iterator[list[str]]) -> list[str] | None:
-    """The next row, however long its fields; the module's limit is one of the whole process."""
-    before = csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        return next(reader, None)
-    finally:
-        csv.field_size_limit(before)
+    columns = {name: [row[i] for _, row in rows[1:]] for i, name in enumerate(header)}
+    return Table(str(path), columns, [line for line, _ in rows[1:]])
 
 
 def _parquet(path: Path) -> Table:
+    if is_packed(path):
+        raise CorpusError(f"{path}: Parquet is packed already: unpack the file first")
     columns, rows = read_columns(path)
     return Table(str(path), columns, range(1, rows + 1))
 

@@ -1,7 +1,13 @@
-"""Language pairs: two files with the pair in their names, ``tatoeba.fra-eng.fra`` and ``.eng``.
+"""Language pairs: two files with the pair in their names, or in the name of their folder.
 
-This is how Tatoeba (LASER) and OPUS in Moses format come. Pairs cannot be joined into others, as
-their sentences differ.
+==========================================  ================================================
+``dir/tatoeba.fra-eng.fra`` and ``.eng``    Tatoeba (LASER), and OPUS in Moses format
+``dir/de-en.training.de`` and ``.en``       BUCC: ``id<TAB>sentence``; ``de-en.training.gold``
+                                            says which of them are translations
+``dir/deu-eng/newstest2019.deu``            OPUS-MT-testsets: a folder a pair, its sets in it
+==========================================  ================================================
+
+Pairs cannot be joined into others, as their sentences differ.
 """
 
 from __future__ import annotations
@@ -9,37 +15,55 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from mechsteer.corpus.choice import Entry, asked, by_language, may_answer
 from mechsteer.corpus.codes import closest
 from mechsteer.corpus.files import read_file
+from mechsteer.corpus.mined import golden, read_mined
 from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.packed import unpacked
+from mechsteer.corpus.published import pair_of
 from mechsteer.corpus.text import Text, entries
 from mechsteer.errors import CorpusError
 
-_PAIR = re.compile(r"(?P<pair>.+\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+))\.(?P<side>[A-Za-z_]+)")
+_LAST = re.compile(r"(?P<set>.+)\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+)\.(?P<side>[A-Za-z_]+)")
+_FIRST = re.compile(r"(?P<a>[a-z]{2,3})-(?P<b>[a-z]{2,3})\.(?P<set>[^.]+)\.(?P<side>[a-z]{2,3})")
 
 
-def read_pair(path: Path, *, languages: Sequence[str] | str | None) -> dict[str, Text]:
+@dataclass(frozen=True)
+class _Side:
+    """One file of a pair: what both are called, their set, its language and the first one."""
+
+    pair: str
+    set: str
+    code: str
+    first: str
+
+
+def read_pair(
+    path: Path, *, languages: Sequence[str] | str | None, split: str | None = None
+) -> dict[str, Text]:
     """Both sides of one language pair, from its folder or one of its two files.
 
-    ``languages`` names the pair by one of its languages or both, and then gives their order.
+    ``languages`` names the pair by one of its languages or both, and then gives their order;
+    ``split`` names its set (``training``), where there are several.
 
     Raises:
         CorpusError: No pair or several answer to ``languages``, or a side is missing.
     """
     codes = asked(languages) or []
-    pair, sides = _one_pair(path, codes)
+    pair, sides = _one_pair(path, codes, split)
     if len(sides) != 2:
         files = ", ".join(map(str, sides.values()))
         raise CorpusError(f"{path} has one side of {pair} only: {files}")
-    held = [Entry(c, str(file), partial(read_file, file, c)) for c, file in sides.items()]
+    held = [Entry(c, str(file), partial(_read_side, file, c)) for c, file in sides.items()]
     texts = by_language(held, codes if len(codes) == 2 else None, source=pair)
     if len(texts) != 2:
         raise CorpusError(f"both sides of {pair} are {', '.join(texts)}")
-    return texts
+    return golden(texts, next(iter(sides.values())).parent, pair)
 
 
 def holds_pairs(path: Path) -> bool:
@@ -48,8 +72,38 @@ def holds_pairs(path: Path) -> bool:
     return any(_side(file) for file in files)
 
 
-def _one_pair(path: Path, codes: Sequence[str]) -> tuple[str, dict[str, Path]]:
-    pairs = _pairs(path)
+def folder_of_pair(path: Path, languages: Sequence[str] | str | None) -> Path | None:
+    """The folder of one pair in a folder of such; None where there are none.
+
+    Raises:
+        CorpusError: several or none answer to ``languages``.
+    """
+    if not path.is_dir():
+        return None
+    codes = asked(languages) or []
+    found = {each.name: pair_of(each.name) for each in entries(path) if each.is_dir()}
+    pairs = {name: pair for name, pair in found.items() if pair}
+    if len(pairs) != len([name for name in found if name[:1] != "."]) or not pairs:
+        return None
+    fit = {name: pair for name, pair in pairs.items() if _answers(pair, codes)}
+    if len(fit) > 1 and len(codes) == 2:
+        fit = {n: p for n, p in fit.items() if may_answer(p[0], codes[0])} or fit
+    if len(fit) != 1:
+        wrong = f"{len(fit)} pairs" if fit else f"no pair with {' and '.join(codes)}"
+        some = ", ".join(list(fit or pairs)[:5])
+        raise CorpusError(
+            f"{path} has {wrong} ({some}, …): name the two languages of one; pairs cannot be read "
+            "together, as their sentences differ"
+        )
+    return path / next(iter(fit))
+
+
+def _read_side(path: Path, code: str) -> Text:
+    return read_mined(read_file(path, code))
+
+
+def _one_pair(path: Path, codes: Sequence[str], split: str | None) -> tuple[str, dict[str, Path]]:
+    pairs = _pairs(path, split)
     found = {pair: sides for pair, sides in pairs.items() if _answers(sides, codes)}
     if not found:
         names = [name_or_none(code) or code for code in codes]
@@ -68,26 +122,34 @@ def _one_pair(path: Path, codes: Sequence[str]) -> tuple[str, dict[str, Path]]:
     return next(iter(found.items()))
 
 
-def _answers(sides: Mapping[str, Path], codes: Sequence[str]) -> bool:
+def _answers(sides: Mapping[str, object] | Sequence[str], codes: Sequence[str]) -> bool:
     return all(any(may_answer(side, code) for side in sides) for code in codes)
 
 
-def _pairs(path: Path) -> dict[str, dict[str, Path]]:
+def _pairs(path: Path, split: str | None) -> dict[str, dict[str, Path]]:
     """Pairs by their common name (``tatoeba.fra-eng``), each side by code, in named order."""
     folder, only = (path, None) if path.is_dir() else (path.parent, _side(path))
+    files = {file: side for file in entries(folder) if (side := _side(file))}
+    sets = dict.fromkeys(side.set for side in files.values())
+    if split is not None and split not in sets:
+        raise CorpusError(f"{folder} has no split {split!r}: choose one of {', '.join(sets)}")
     pairs: defaultdict[str, dict[str, Path]] = defaultdict(dict)
-    for file in entries(folder):
-        side = _side(file)
-        if side and (only is None or side["pair"] == only["pair"]):
-            pairs[side["pair"]][side["side"]] = file
-    return {pair: _source_first(pair, sides) for pair, sides in pairs.items()}
+    for file, side in files.items():
+        if (only is None or side.pair == only.pair) and split in {None, side.set}:
+            if side.code in pairs[side.pair]:
+                twice = f"{pairs[side.pair][side.code]} and {file}"
+                raise CorpusError(f"two files of {side.code} in {side.pair}: {twice}")
+            pairs[side.pair][side.code] = file
+    first = {side.pair: side.first for side in files.values()}
+    return {
+        pair: dict(sorted(sides.items(), key=lambda side: side[0] != first[pair]))
+        for pair, sides in pairs.items()
+    }
 
 
-def _source_first(pair: str, sides: Mapping[str, Path]) -> dict[str, Path]:
-    source = pair.rpartition(".")[2].partition("-")[0]
-    return dict(sorted(sides.items(), key=lambda side: side[0] != source))
-
-
-def _side(file: Path) -> re.Match[str] | None:
-    match = _PAIR.fullmatch(file.name)
-    return match if match and match["side"] in (match["a"], match["b"]) else None
+def _side(file: Path) -> _Side | None:
+    name = unpacked(file).name
+    match = _FIRST.fullmatch(name) or _LAST.fullmatch(name)
+    if match is None or match["side"] not in (match["a"], match["b"]):
+        return None
+    return _Side(name.rpartition(".")[0], match["set"], match["side"], match["a"])

@@ -76,14 +76,16 @@ def _is_text(kind: pa.DataType) -> bool:
     import pyarrow.types as are
 
     plain = kind.value_type if are.is_dictionary(kind) else kind
-    return bool(are.is_string(plain) or are.is_large_string(plain))
+    is_view = getattr(are, "is_string_view", are.is_null)  # younger than the oldest pyarrow
+    return bool(are.is_string(plain) or are.is_large_string(plain) or is_view(plain))
 
 
 def _is_plain(kind: pa.DataType) -> bool:
     import pyarrow.types as are
 
+    plain = kind.value_type if are.is_dictionary(kind) else kind
     tests = (are.is_integer, are.is_floating, are.is_boolean, are.is_null, _is_text)
-    return any(test(kind) for test in tests)
+    return any(test(plain) for test in tests)
 
 
 def _is_read(field: pa.Field) -> bool:

@@ -13,7 +13,7 @@ from mechsteer.corpus.folders import read_folder, set_of
 from mechsteer.corpus.hub import read_huggingface
 from mechsteer.corpus.label_cells import Columns, Told, require_no_columns
 from mechsteer.corpus.labelled_tables import read_labelled
-from mechsteer.corpus.pairs import read_pair
+from mechsteer.corpus.pairs import folder_of_pair, read_pair
 from mechsteer.corpus.tables import read_table
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
@@ -41,9 +41,11 @@ class Readable:
         return cls._from_texts(read_folder(path, languages=languages, split=split), name)
 
     @classmethod
-    def from_tatoeba(cls, path: str | Path, *, languages: Languages = None) -> Self:
+    def from_tatoeba(
+        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
+    ) -> Self:
         """Read one pair, ``tatoeba.fra-eng.fra`` and ``.eng``, named by one language or both."""
-        texts = read_pair(sources.existing(path), languages=languages)
+        texts = read_pair(sources.existing(path), languages=languages, split=split)
         return cls._from_texts(texts, Path(next(iter(texts.values())).source).stem)
 
     @classmethod
@@ -103,13 +105,13 @@ class Readable:
         if kind == "hub":
             return cls._from_hub(str(source), languages=languages, split=split)
         if kind == "pair":
-            return cls.from_tatoeba(source, languages=languages)
+            return cls.from_tatoeba(source, languages=languages, split=split)
         if kind == "table":
             return cls.from_table(source, languages=languages, split=split)
         if kind == "side":
-            return cls.from_dir(
-                Path(source).parent, languages=languages, split=set_of(Path(source))
-            )
+            source, split = Path(source).parent, set_of(Path(source))
+        elif pair := folder_of_pair(Path(source), languages):
+            return cls.read(pair, languages=languages, split=split)
         return cls.from_dir(source, languages=languages, split=split)
 
     @classmethod

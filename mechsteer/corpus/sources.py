@@ -8,6 +8,7 @@ from typing import Literal
 
 from mechsteer.corpus.folders import set_of
 from mechsteer.corpus.formats import SUFFIXES
+from mechsteer.corpus.packed import suffix_of
 from mechsteer.corpus.pairs import holds_pairs
 from mechsteer.errors import CorpusError
 
@@ -38,7 +39,7 @@ def kind_of(source: str | Path) -> Kind:
         return "folder"
     if set_of(path):
         return "side"
-    return "table" if path.suffix.lower() in SUFFIXES else "folder"
+    return "table" if suffix_of(path) in SUFFIXES else "folder"
 
 
 def existing(path: str | Path) -> Path:

@@ -21,10 +21,11 @@ from mechsteer.corpus.codes import is_language, parse
 from mechsteer.corpus.columns import Column, is_missing, key_of, kind_of, languages_of
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.packed import suffix_of
+from mechsteer.corpus.published import LANGUAGE, as_text, in_level
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
 
-_LANGUAGE = ("language", "lang")
 _TEXT = ("text", "sentence")
 
 
@@ -38,7 +39,7 @@ def read_table(
             text; several splits in a column ``split``, or not the one asked for. An empty cell is
             a blank sentence.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if suffix_of(path) not in SUFFIXES:
         raise CorpusError(f"expected a table ({', '.join(SUFFIXES)}), got {path}")
     return texts(in_split(read_rows(path), split), asked(languages))
 
@@ -49,6 +50,7 @@ def in_split(table: Table, split: str | None) -> Table:
     Raises:
         CorpusError: There are several and none was named, or not the one named.
     """
+    table, split = in_level(table, split)
     cells = _lower(table).get("split")
     if cells is None:
         if split is not None:
@@ -67,6 +69,7 @@ def in_split(table: Table, split: str | None) -> Table:
 
 def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     """The texts of a table by canonical name, in either shape."""
+    table = as_text(table)
     columns = _lower(table)
     text = next((name for name in _TEXT if name in columns), None)
     found = _codes(table)
@@ -91,6 +94,7 @@ def one_text(table: Table, code: str) -> Text:
     Raises:
         CorpusError: No column is clearly the text, or the rows are of another language.
     """
+    table = as_text(table, alone=True)
     columns = _lower(table)
     header = next((name for name in _TEXT if name in columns), None) or _text_column(table, code)
     text = _text(table, Column(header, columns[header.lower()]))
@@ -103,7 +107,7 @@ def _text_column(table: Table, code: str) -> str:
     if len(own) == 1:
         return own[0].lower()
     # The first line of a CSV may be a sentence, if the file has no header: never guess there.
-    certain = Path(table.source).suffix.lower() not in {".csv", ".tsv"}
+    certain = suffix_of(Path(table.source)) not in {".csv", ".tsv"}
     columns = (Column(name, cells) for name, cells in table.columns.items())
     held = [each.header for each in columns if certain and each.holds == "sentences"]
     if len(held) != 1 or is_language(held[0]):
@@ -140,7 +144,7 @@ def _codes(table: Table) -> Sequence[object] | None:
     """The language code of every row, ``None`` where no column gives one."""
     columns = _lower(table)
     if "iso_639_3" not in columns or "iso_15924" not in columns:
-        return next((columns[name] for name in _LANGUAGE if name in columns), None)
+        return next((columns[name] for name in LANGUAGE if name in columns), None)
     parts = [columns[name] for name in ("iso_639_3", "iso_15924")]
     parts += [columns["glottocode"]] if "glottocode" in columns else []
     return ["_".join(str(p) for p in row if not is_missing(p)) for row in zip(*parts, strict=True)]

@@ -1,7 +1,7 @@
 """Labelled data of many languages, read from folders and tables.
 
 ====================================  ====================================================
-``dir/fra_Latn/train.tsv``            SIB-200: a folder a language, a file a split
+``dir/fra_Latn/train.tsv``            SIB-200, PAWS-X: a folder a language, a file a split
 ``dir/fra_Latn.jsonl``                Belebele, or any table of one language
 ``dir/dev/fra_Latn.tsv``              the same in a folder a split
 ``xnli.dev.tsv``                      one table with a column ``language`` (XNLI, ``dialect`` too)
@@ -17,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mechsteer.corpus.choice import asked, may_answer
-from mechsteer.corpus.codes import is_tag
-from mechsteer.corpus.folders import LanguageFile, is_split, language_files
+from mechsteer.corpus.columns import kind_of
+from mechsteer.corpus.folders import LanguageFile, language_files
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.parallel import ParallelCorpus
+from mechsteer.corpus.published import HYPOTHESIS, LANGUAGE, PREMISE
 from mechsteer.corpus.sources import existing
+from mechsteer.corpus.table_folders import files_of, in_rows, inside, is_table, read_tables
 from mechsteer.corpus.tables import in_split
-from mechsteer.corpus.task_layouts import LANGUAGE, Row, Told, examples
+from mechsteer.corpus.task_layouts import Row, Told, examples
 from mechsteer.corpus.tasks import Task, is_blank, one_label
 from mechsteer.corpus.text import entries
 from mechsteer.errors import CorpusError, CorpusWarning
@@ -68,19 +70,17 @@ def read_task(
 
 
 def _of_folder(path: Path, split: str | None) -> dict[str, Table]:
-    folders = [each for each in entries(path) if each.is_dir() and _is_language(each.name)]
-    if folders and not any(each.is_file() and _is_table(each) for each in entries(path)):
-        return {each.name: read_rows(_split_file(each, split)) for each in folders}
-    found = {name: files for name, files in language_files(path).items() if _are_tables(files)}
-    for folder in (each for each in entries(path) if each.is_dir()):
-        for files in language_files(folder).values():
-            if _are_tables(files):
-                found[folder.name] = files
-    if not found:
-        raise CorpusError(
-            f"{path} holds no labelled tables: expected LANG/SPLIT.tsv (SIB-200), or LANG.jsonl, "
-            ".tsv, .csv, .parquet"
-        )
+    path, split = inside(path, split)
+    if (found := _by_language(path)) is None:
+        tables = files_of(path, split)
+        if tables is None:
+            raise CorpusError(
+                f"{path} holds no labelled tables: expected LANG/SPLIT.tsv (SIB-200), or "
+                "LANG.jsonl, .tsv, .csv, .parquet"
+            )
+        if "" in tables:
+            return _languages_of(in_split(read_tables(tables[""]), in_rows(tables, split)), path)
+        return {code: read_tables(files) for code, files in tables.items()}
     if split is None and len(found) == 1:
         split = next(iter(found))
     if split not in found:
@@ -89,37 +89,32 @@ def _of_folder(path: Path, split: str | None) -> dict[str, Table]:
     return {file.code: read_rows(file.path) for file in found[split]}
 
 
-def _is_language(name: str) -> bool:
-    return is_tag(name) and not is_split(name)
+def _by_language(path: Path) -> dict[str, list[LanguageFile]] | None:
+    """Tables that are named by language, by split; None where there are none."""
+    found = {name: files for name, files in language_files(path).items() if _are_tables(files)}
+    for folder in (each for each in entries(path) if each.is_dir()):
+        for files in language_files(folder).values():
+            if _are_tables(files):
+                found[folder.name] = files
+    return found or None
 
 
 def _are_tables(files: Sequence[LanguageFile]) -> bool:
-    return bool(files) and all(_is_table(file.path) for file in files)
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
-
-
-def _split_file(folder: Path, split: str | None) -> Path:
-    """The file of a split in the folder of one language, ``train.tsv``."""
-    files = {each.stem: each for each in entries(folder) if each.is_file() and _is_table(each)}
-    if split is None and len(files) == 1:
-        return next(iter(files.values()))
-    if split is None or split not in files:
-        wrong = "several splits" if split is None and files else f"no table of {split or 'a split'}"
-        raise CorpusError(f"{folder} has {wrong}: choose one of {', '.join(files) or 'none'}")
-    return files[split]
+    return bool(files) and all(is_table(file.path) for file in files)
 
 
 def _of_table(path: Path, split: str | None) -> dict[str, Table]:
     """The rows of each language of one table."""
-    if not _is_table(path):
+    if not is_table(path):
         raise CorpusError(f"expected a folder, or a table ({', '.join(SUFFIXES)}), got {path}")
-    table = in_split(read_rows(path), split)
+    return _languages_of(in_split(read_rows(path), split), path)
+
+
+def _languages_of(table: Table, path: Path) -> dict[str, Table]:
     named = {str(name).strip().lower(): cells for name, cells in table.columns.items()}
     cells = next((named[name] for name in LANGUAGE if name in named), None)
     if cells is None:
+        _require_text(table, named)
         raise CorpusError(
             f"{path} has no column of languages ({', '.join(LANGUAGE)}), got "
             f"{', '.join(map(str, table.columns))}: or put a table of each language into a folder"
@@ -130,6 +125,17 @@ def _of_table(path: Path, split: str | None) -> dict[str, Table]:
             raise CorpusError(f"{path}:{table.lines[row]}: no language")
         rows.setdefault(str(cell).strip(), []).append(row)
     return {code: table.rows(numbers) for code, numbers in rows.items()}
+
+
+def _require_text(table: Table, named: Mapping[str, Sequence[object]]) -> None:
+    """Refuse columns that hold all languages in one cell, as one configuration of XNLI does."""
+    for name in (*PREMISE, *HYPOTHESIS):
+        cell = next(iter(named.get(name, ())), "")
+        if not isinstance(cell, str):
+            raise CorpusError(
+                f"{table.source}: column {name!r} holds {kind_of(cell)}, not text: give the tables "
+                "of single languages, as fr/test-00000-of-00001.parquet"
+            )
 
 
 def _asked(tables: Mapping[str, Table], codes: Sequence[str], path: Path) -> dict[str, Table]:

@@ -19,18 +19,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mechsteer.corpus.formats import Table
+from mechsteer.corpus.published import HYPOTHESIS, PREMISE
 from mechsteer.corpus.tasks import is_blank
 from mechsteer.errors import CorpusError
 
 _TEXT = ("text", "sentence")
 _LABEL = ("category", "label", "gold_label", "topic", "intent", "domain")
 _ID = ("index_id", "id", "pairid", "idx")
-_PREMISE = ("premise", "sentence1")
-_HYPOTHESIS = ("hypothesis", "sentence2", "hypo")
 _BELEBELE = ("flores_passage", "question", "correct_answer_num")
 _ANSWERS = ("mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4")
-LANGUAGE = ("language", "lang", "dialect")
-"""Columns that give the language of a row."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def examples(table: Table, told: Told) -> list[Row]:
     told_one = told.text or told.label
     if not told_one and all(name in columns for name in _BELEBELE):
         return list(_belebele(looked, told))
-    if not told.text and looked.one(_PREMISE) and looked.one(_HYPOTHESIS):
+    if not told.text and looked.one(PREMISE) and looked.one(HYPOTHESIS):
         return list(_pairs(looked, told))
     return list(_single(looked, told))
 
@@ -123,7 +120,7 @@ def _single(found: _Columns, told: Told) -> Iterator[Row]:
 
 def _pairs(found: _Columns, told: Told) -> Iterator[Row]:
     """Premise and hypothesis; three hypotheses of one premise stay together."""
-    first, second = (found.named(None, names, "text") for names in (_PREMISE, _HYPOTHESIS))
+    first, second = (found.named(None, names, "text") for names in (PREMISE, HYPOTHESIS))
     label = found.named(told.label, _LABEL, "labels")
     for row, value in found.labelled(label):
         premise = found.text(first, row)

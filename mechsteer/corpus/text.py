@@ -12,6 +12,7 @@ from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
+from mechsteer.corpus.packed import read_bytes
 from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
@@ -70,10 +71,7 @@ def read_lines(path: Path) -> list[str]:
         CorpusError: The file is missing, empty, not UTF-8 or holds NUL; with ``file:line``.
     """
     require_regular(path)
-    try:
-        data = path.read_bytes().removeprefix(_BOM)
-    except OSError as error:
-        raise CorpusError(f"cannot read {path}: {error.strerror}") from error
+    data = read_bytes(path).removeprefix(_BOM)
     if not data:
         raise CorpusError(f"{path} is empty: expected one sentence per line")
     if (nul := data.find(b"\0")) >= 0:

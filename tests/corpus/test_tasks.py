@@ -228,7 +228,7 @@ def test_what_is_asked_for_and_is_not_there_is_refused_by_name(tmp_path: Path) -
     folder = sib(tmp_path)
     with pytest.raises(CorpusError, match="no kor_Hang among"):
         read_task(folder, split="dev", languages=["fra_Latn", "kor_Hang"])
-    with pytest.raises(CorpusError, match="no table of test: choose one of dev, train"):
+    with pytest.raises(CorpusError, match="no split 'test': choose one of dev, train"):
         read_task(folder, split="test")
     with pytest.raises(CorpusError, match="expected a column 'genre', got index_id, category"):
         read_task(folder, split="dev", told=Told(label="genre"))
