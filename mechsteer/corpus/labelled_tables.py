@@ -15,6 +15,7 @@ from pathlib import Path
 from mechsteer.corpus.concepts import Concepts, require_told_apart
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.label_cells import Told, concepts_in, language_in, language_named, sentence_in
+from mechsteer.corpus.packed import suffix_of
 from mechsteer.corpus.tables import in_split
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError, CorpusWarning, shown
@@ -43,7 +44,7 @@ def read_labelled(
         CorpusError: What ``read_rows`` refuses, no such column, a cell that is no text or no label,
             fewer than two concepts, a language that is not there.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if suffix_of(path) not in SUFFIXES:
         raise CorpusError(
             f"labels stand in a column of a table ({', '.join(SUFFIXES)}), got {path}: leave the "
             "label out for a folder with a file per language"
