@@ -8,6 +8,7 @@ those, into the folder that ``-o`` names.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from experiments.linguistic_similarity import figures
 from experiments.linguistic_similarity.layers import of_model
 from experiments.linguistic_similarity.published_distances import agreement
 from experiments.linguistic_similarity.reanalysis import conclusions, reanalysis
+from mechsteer.errors import MechsteerError
 from mechsteer.typology import read_published_pairs
 from mechsteer.typology.folder import typology_folder
 
@@ -23,14 +25,22 @@ RESULTS = Path(__file__).parent / "results"
 PERMUTATIONS = 999
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write tables and figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("matrices", nargs="*", type=Path, help="folders of sents_layerN.tsv")
     parser.add_argument("--data", type=Path, help="the folder that holds typology/")
     parser.add_argument("--permutations", type=int, default=PERMUTATIONS)
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    try:
+        write(asked)
+    except MechsteerError as error:
+        parser.error(str(error))
+
+
+def write(asked: argparse.Namespace) -> None:
+    """Every table and figure that was asked for."""
     folder = typology_folder(asked.data)
     published = folder / "published"
     asked.out.mkdir(parents=True, exist_ok=True)

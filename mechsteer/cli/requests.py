@@ -164,8 +164,12 @@ class SimilarityRequest(Explaining):
         word("NAME=FILE.csv"), flag="--predictors", many="list", least=0,
     )  # fmt: skip
     responses: Sequence[str] = option(
-        (), "More to explain as NAME=FILE.csv (transfer, say).",
+        (), "More to explain as NAME=FILE.csv.",
         word("NAME=FILE.csv"), flag="--responses", many="list", least=0,
+    )  # fmt: skip
+    transfer: bool = option(
+        False, "Explain what `mechsteer transfer` found in this run too.", YES_OR_NO,
+        flag="--transfer",
     )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def fit(
         t=t,
         p=(1 + beaten) / (1 + permutations),
         p_all=(1 + all_beaten) / (1 + permutations),
-        f_all=nulls.free / len(t) * explained / np.maximum(1 - explained, np.finfo(float).tiny),
+        f_all=nulls.free / len(t) * explained / np.maximum(1 - explained, np.finfo(float).eps),
     )
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError, shown
+from mechsteer.typology.squares import EMPTY, read_lines, square
 
-_NAME = re.compile(r"(?P<what>.*?)[-_]?layer[-_]?(?P<layer>\d+)\.(?P<suffix>tsv|csv)")
-_DELIMITERS = {"tsv": "\t", "csv": ","}
-_EMPTY = frozenset({"", "-", "nan", "na", "none", "null"})
+_NAME = re.compile(
+    r"(?P<what>.*?)[-_]?layer[-_]?(?P<layer>\d+)\.(?P<suffix>tsv|csv)", re.IGNORECASE
+)
 _ROUNDING = 1e-6  # cosines of the same pair that differ by more are two measurements
 
 
@@ -46,7 +46,8 @@ def read_layers(folder: Path) -> LayerSimilarities:
 
     Raises:
         CorpusError: No such files or two sets of them; a cell that is no cosine, a code that is
-            unknown or there twice (the file and line are named); fewer than three languages.
+            unknown or there twice (the file and line are named), distances (the diagonal is 0);
+            fewer than three languages.
     """
     found = _files(folder)
     tables = {layer: _read(path) for layer, path in found.items()}
@@ -87,49 +88,25 @@ def _files(folder: Path) -> dict[int, Path]:
 
 
 def _read(path: Path) -> _Table:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"cannot read {path}: {error}") from None
-    rows = [line.split(_DELIMITERS[path.suffix[1:]]) for line in lines if line.strip()]
-    if len(rows) < 2:
-        raise CorpusError(f"{path}: expected a header of codes and a row for each")
-    across = _names(rows[0][1:], path)
-    down = _names([row[0] for row in rows[1:]], path)
-    languages = tuple(dict.fromkeys((*across, *down)))
-    at = {name: place for place, name in enumerate(languages)}
-    whole = np.full((len(languages), len(languages)), np.nan)
-    columns = [at[name] for name in across]
-    for line, (name, row) in enumerate(zip(down, rows[1:], strict=True), start=2):
-        if len(row) != len(across) + 1:
-            raise CorpusError(f"{path}:{line}: expected {len(across)} numbers, got {len(row) - 1}")
-        whole[at[name], columns] = [_number(cell, path, line) for cell in row[1:]]
+    languages, whole = square(read_lines(path), path, _cosine)
+    same = np.diag(whole)
+    if (same == 0).all() and np.nanmax(whole, initial=0.0) > 0:
+        raise CorpusError(
+            f"{path}: expected similarities, got distances (0 of each language to itself): write "
+            "1 - distance, or leave the diagonal empty"
+        )
     return _Table(path, languages, *_symmetric(whole))
 
 
-def _names(codes: Sequence[str], path: Path) -> tuple[str, ...]:
-    names: dict[str, str] = {}
-    for code in codes:
-        try:
-            name = canonical(code.strip().strip('"'))
-        except CorpusError as error:
-            raise CorpusError(f"{path}: {error}") from None
-        if name in names:
-            raise CorpusError(f"{path}: {names[name]} and {code} both mean {name}: keep one")
-        names[name] = code
-    return tuple(names)
-
-
-def _number(cell: str, path: Path, line: int) -> float:
-    text = cell.strip().strip('"')
-    if text.lower() in _EMPTY:
+def _cosine(text: str, where: str) -> float:
+    if text.lower() in EMPTY:
         return float("nan")
     try:
         number = float(text)
     except ValueError:
         number = float("inf")
     if not abs(number) <= 1 + _ROUNDING:
-        raise CorpusError(f"{path}:{line}: expected a cosine from -1 to 1, got {shown(text)}")
+        raise CorpusError(f"{where}: expected a cosine from -1 to 1, got {shown(text)}")
     return number
 
 

@@ -17,7 +17,14 @@ from mechsteer.cli import cli
 from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.cli.do.models import WEIGHTS, model_of
 from mechsteer.cli.entry import _run
-from mechsteer.cli.requests import CardsRequest, ProbeRequest, ScoreRequest, StudyRequest
+from mechsteer.cli.requests import (
+    CardsRequest,
+    ProbeRequest,
+    ScoreRequest,
+    SimilarityRequest,
+    StudyRequest,
+    TransferRequest,
+)
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.options import Options, arguments, options_of
@@ -145,18 +152,30 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
     "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,
-    "resamples": 50, "memory": "1.5 GiB",
+    "resamples": 50, "memory": "1.5 GiB", "kinds": ("script", "lexical"), "least_coverage": 0.5,
+    "permutations": 19, "predictors": ("a=b c.csv", "d=e.csv"), "responses": ("f=g.csv",),
+    "transfer": True, "layers": (0, 2), "held_out": 0.25, "inverse_penalty": 0.5,
+    "choose_penalty": True, "strength": -0.5, "labels": "l",
+    "test_split": "test", "column": "label", "group": "document",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("record", [ScoreRequest, StudyRequest, CardsRequest, ProbeRequest])
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(ScoreRequest, StudyRequest, CardsRequest, ProbeRequest),
+        *(SimilarityRequest, TransferRequest),
+    ],
+)
 def test_what_is_typed_for_any_options_means_those_options(
     record: type[Options], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mechsteer.cli.do import probe, report, score, study
+    from mechsteer.cli.do import probe, report, score, similarity, study, transfer
 
     seen: list[Options] = []
     for module, name in ((score, "score_command"), (study, "study_command")):
+        monkeypatch.setattr(module, name, lambda *args: _keep(seen, args))
+    for module, name in ((similarity, "similarity_command"), (transfer, "transfer_command")):
         monkeypatch.setattr(module, name, lambda *args: _keep(seen, args))
     monkeypatch.setattr(probe, "probe_command", lambda *args: _keep(seen, args))
     monkeypatch.setattr(report, "cards_command", lambda *args: _keep(seen, args))
@@ -165,6 +184,8 @@ def test_what_is_typed_for_any_options_means_those_options(
         StudyRequest: "study",
         CardsRequest: "cards",
         ProbeRequest: "probe",
+        SimilarityRequest: "similarity",
+        TransferRequest: "transfer",
     }[record]
     for asked in _each(record):
         words = arguments(asked) + (["-o", "RUN"] if command == "score" else [])

@@ -37,15 +37,15 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_layers_are_in_order_of_their_numbers_and_languages_of_their_names(write: Write) -> None:
-    for layer in (10, 2, 0, 1, *range(3, 10)):
-        write(layer, values=COSINES * layer / 10)
+    for layer in (10, 2, 0, 1, *range(3, 10), *range(12, 61)):
+        write(layer, values=COSINES * layer / 60)
     found = read_layers(write(11))
-    assert found.layers == tuple(range(12))
+    assert found.layers == tuple(range(61))
     assert found.languages == tuple(sorted(CODES))
     assert found.notes == ()
     order = [CODES.index(name) for name in found.languages]
     expected = np.where(np.eye(4), np.nan, COSINES)[np.ix_(order, order)]
-    np.testing.assert_allclose(found.values[10], expected)
+    np.testing.assert_allclose(found.values[10], expected / 6)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,45 @@ def test_published_matrices(data_root: Path, model: str, layers: int, languages:
     assert (len(found.layers), len(found.languages), found.notes) == (layers, languages, ())
     assert {"zho_Hans", "est_Latn"} & set(found.languages)
     assert np.isnan(found.values).sum() == layers * languages
+
+
+def test_rows_and_columns_may_stand_in_different_orders_and_miss_each_other(tmp_path: Path) -> None:
+    rows = ("deu_Latn", "est_Latn", "zho_Hans")
+    lines = ["," + ",".join(CODES)]
+    for code in rows:
+        values = [COSINES[CODES.index(code), at] for at in range(4)]
+        lines.append(",".join([code, *map(str, values)]))
+    (tmp_path / "layer0.CSV").write_text("\r\n".join(["\ufeff" + lines[0], *lines[1:], "", " , "]))
+    found = read_layers(tmp_path)
+    order = [CODES.index(name) for name in found.languages]
+    expected = np.where(np.eye(4), np.nan, COSINES)[np.ix_(order, order)]
+    np.testing.assert_allclose(found.values[0], expected)
+
+
+def test_a_header_without_a_name_for_the_codes_is_understood(write: Write, tmp_path: Path) -> None:
+    write(0)
+    path = tmp_path / "sents_layer0.tsv"
+    path.write_text(
+        "\n".join([path.read_text().split("\n")[0].lstrip("\t"), *path.read_text().split("\n")[1:]])
+    )
+    assert read_layers(tmp_path).languages == tuple(sorted(CODES))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected a header of codes"),
+        (",fr,de,et\n", "expected a header of codes"),
+        (',fr,de,et\nfr,"1,2,3\nde,1,2,3\n', "cannot read"),
+        (",fr,de,et\nfr,,0.1,0.2\nde,0.1,\net,0.2,0.3,\n", "csv:3: expected 3 numbers, got 2"),
+        (",fr,fr_FR,et\nfr,,0.1,0.2\n", "csv:1: fr and fr_FR both mean fra_Latn"),
+        (",fr,de,et\nfr,,0.1,0.2\nfra,,0.1,0.2\n", "fr and fra both mean fra_Latn"),
+        (",fr,de,et\nfr,0,0.1,0.2\nde,0.1,0,0.3\net,0.2,0.3,0\n", "got distances"),
+        (",fr,de,et\nfr,1,-1.5,0.2\n", "csv:2: expected a cosine from -1 to 1, got '-1.5'"),
+        (",fr,de,et\nfr,1,87%,0.2\n", "got '87%'"),
+    ],
+)
+def test_tables_of_other_kinds_are_refused_by_name(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "layer0.csv").write_text(text)
+    with pytest.raises(CorpusError, match=said):
+        read_layers(tmp_path)

@@ -9,7 +9,14 @@ from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.config import CONFIG, written
 from mechsteer.cli.do.models import asked_of
-from mechsteer.cli.requests import CardsRequest, ProbeRequest, StudyRequest, TransferRequest
+from mechsteer.cli.requests import (
+    CardsRequest,
+    ProbeRequest,
+    SimilarityRequest,
+    StudyRequest,
+    TransferRequest,
+)
+from mechsteer.crosslingual.similarities.files import is_current
 from mechsteer.options import Options, arguments, from_json
 
 
@@ -25,6 +32,8 @@ def asked_in(run: Run) -> dict[str, Options]:
         found["probe"] = from_json(ProbeRequest, run.stage("probe")["asked"])
     if "transfer" in stages:
         found["transfer"] = from_json(TransferRequest, run.stage("transfer")["asked"])
+    if is_current(run):
+        found["similarity"] = from_json(SimilarityRequest, run.stage("similarity")["asked"])
     return found
 
 

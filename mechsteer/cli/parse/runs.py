@@ -178,11 +178,11 @@ def transfer(run: Path, **options: Any) -> None:
 
     found = transfer_command(run, TransferRequest(**options))
     table = found.table()
-    best = table[table["layer"] == table["layer"].iloc[int(table["within"].to_numpy().argmax())]]
+    best = table[table["layer"] == found.best_layer]
     shown = ["kind", "edit", "language", "layer", "value", "ci_low", "ci_high", "within", "delta"]
     said = f"chance {found.chance:.3f}, majority {found.majority:.3f}"
     print_table(best[shown], f"accuracy in other languages and within ({said})")
-    click.echo("the layer shown is the one with the best accuracy within a language")
+    click.echo("the layer shown is the one with the best accuracy within a language, untouched")
     click.echo(f"transfer: {run / 'transfer.parquet'}, matrices in {run / 'transfer.csv'}")
 
 

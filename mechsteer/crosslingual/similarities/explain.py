@@ -9,18 +9,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mechsteer import typology
 from mechsteer.artifacts.runs import Run
 from mechsteer.crosslingual.similarities.found import Similarity
-from mechsteer.crosslingual.similarities.responses import Response, languages_of, responses_of
+from mechsteer.crosslingual.similarities.inputs import Inputs, Matrices, gathered
+from mechsteer.crosslingual.similarities.responses import Response
 from mechsteer.crosslingual.similarities.usable import usable
+from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.errors import MechsteerError
 from mechsteer.options.likeness import KINDS
 from mechsteer.pairwise import importance, mantel, mrm, predict_unseen
 from mechsteer.studies import Study
 from mechsteer.studies.files import load_study
-
-Matrices = Mapping[str, Float[np.ndarray, "language language"]]
 
 
 def similarity(
@@ -29,6 +28,7 @@ def similarity(
     kinds: Sequence[str] = KINDS,
     predictors: Matrices | None = None,
     responses: Matrices | None = None,
+    transfer: Transfer | None = None,
     least_coverage: float = 0.0,
     permutations: int = 999,
     seed: int = 0,
@@ -46,7 +46,8 @@ def similarity(
         kinds: Distances of ``ms.typology.distances``.
         predictors: More of them, [language, language] in the order of
             ``mechsteer.crosslingual.similarities.languages_of(study)``; NaN is unknown.
-        responses: More of them, likewise (transfer, say).
+        responses: More of them, likewise.
+        transfer: Of the same model: its accuracy of single pairs becomes responses too.
         least_coverage: Distances that stand on a smaller share of features are unknown.
         permutations: Of languages, for every p-value.
         seed: Of the permutations.
@@ -58,38 +59,16 @@ def similarity(
     """
     if not isinstance(study, Study):
         study = load_study(Run.open(Path(study)))
-    languages = languages_of(study)
-    if len(languages) < 5:
-        raise MechsteerError(
-            f"expected single pairs of five languages or more, got {len(languages)} "
-            f"({', '.join(languages)}): no test of fewer can tell anything"
-        )
-    known = _distances(languages, kinds, least_coverage, data) | dict(predictors or {})
-    given = [
-        Response("given", name, -1, "", np.asarray(m)) for name, m in (responses or {}).items()
-    ]
-    return _explained(
-        languages, [*responses_of(study), *given], known, permutations=permutations, seed=seed
-    )
+    inputs = gathered(
+        study, kinds=kinds, predictors=predictors, responses=responses, transfer=transfer,
+        least_coverage=least_coverage, data=data,
+    )  # fmt: skip
+    return explained(inputs, permutations=permutations, seed=seed)
 
 
-def _distances(
-    languages: tuple[str, ...], kinds: Sequence[str], least: float, data: Path | None
-) -> dict[str, Float[np.ndarray, "language language"]]:
-    if not kinds:
-        return {}
-    found = typology.distances(languages, kinds=kinds, data=data)
-    return dict(found.known(least).values if least else found.values)
-
-
-def _explained(
-    languages: tuple[str, ...],
-    responses: Sequence[Response],
-    predictors: Matrices,
-    *,
-    permutations: int,
-    seed: int,
-) -> Similarity:
+def explained(inputs: Inputs, *, permutations: int, seed: int) -> Similarity:
+    """``similarity`` of matrices that are gathered."""
+    languages, responses, predictors = inputs.languages, inputs.responses, inputs.predictors
     varied = [r for r in responses if len(np.unique(_off(r.values))) > 1]
     if not varied:
         raise MechsteerError(
@@ -119,6 +98,7 @@ def _explained(
     return Similarity(
         pd.concat(frames, ignore_index=True),
         _pairs(languages, varied, predictors),
+        _placed(languages, inputs.lineages),
         tuple(notes),
     )
 
@@ -175,3 +155,9 @@ def _pairs(
             frame[name] = matrix[source, target]
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
+
+
+def _placed(languages: tuple[str, ...], lineages: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """One row a language: its branches in Glottolog's tree, the family first."""
+    above = [" > ".join(lineages.get(code, ())) for code in languages]
+    return pd.DataFrame({"language": list(languages), "lineage": above})

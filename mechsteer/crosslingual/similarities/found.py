@@ -9,6 +9,7 @@ import pandas as pd
 from mechsteer.display import Displayed
 
 LEVEL = 0.05
+TABLES = ("effects", "pairs", "languages")
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,17 +25,20 @@ class Similarity(Displayed):
             ``n_languages``.
         pairs: One row an ordered pair and response: ``value``, and the distances (missing where not
             known).
+        languages: One row a ``language``, with its ``lineage`` in Glottolog's tree, the family
+            first, as ``A > B > C``; empty where it has none.
         notes: What was left out, and why.
     """
 
     effects: pd.DataFrame
     pairs: pd.DataFrame
+    languages: pd.DataFrame
     notes: tuple[str, ...]
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table by its name."""
-        return {"effects": self.effects, "pairs": self.pairs}
+        return {name: getattr(self, name) for name in TABLES}
 
     def answers(self) -> pd.DataFrame:
         """Which predictor explains most of each response, under four definitions of *explain*.

@@ -2,71 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError, shown
+from mechsteer.typology.squares import EMPTY, Lines, read_lines, square
 
-_LONG = {"source", "target", "value"}
+_LONG = ("source", "target", "value")
 
 
 def read_matrix(path: Path, languages: Sequence[str]) -> Float[np.ndarray, "language language"]:
-    """Values of pairs of languages from CSV, in the order of ``languages``; NaN where none is.
+    """Values of pairs of languages from CSV (or .tsv), in the order of ``languages``.
 
     Either a square table, codes in the first row and the first column (rows are sources), or one
     row a pair with the columns ``source``, ``target`` and ``value``. Codes in any convention;
-    languages that are not asked for are left out.
+    languages that are not asked for are left out. NaN where no value is.
 
     Raises:
         MechsteerError: no such file, a cell that is no number, a language or pair twice, an unknown
             code, or fewer than two of the languages.
     """
-    frame = _read(path)
-    long = set(frame.columns) >= _LONG
-    pairs = frame if long else _unpivoted(frame, path)
-    values = np.full((len(languages), len(languages)), np.nan)
-    place = {code: at for at, code in enumerate(languages)}
-    seen: set[tuple[str, str]] = set()
-    rows = zip(pairs["source"], pairs["target"], pairs["value"], strict=True)
-    for line, (source, target, value) in enumerate(rows, 2):
-        where = f"{path}:{line}" if long else f"{path}, {source} and {target}"
-        pair = _language(source, where), _language(target, where)
-        if pair in seen:
-            raise MechsteerError(f"{where}: expected each pair once, got {' '.join(pair)} again")
-        seen.add(pair)
-        if pair[0] in place and pair[1] in place:
-            values[place[pair[0]], place[pair[1]]] = _number(value, where)
+    try:
+        lines = read_lines(path)
+    except CorpusError as error:
+        raise MechsteerError(f"{error}; {_expected(path)}") from None
+    header = lines[0][1] if lines else []
+    if set(header) >= set(_LONG):
+        values = _long(lines, path, languages)
+    elif max((len(cells) for _, cells in lines[1:]), default=0) > 2:
+        named, whole = square(lines, path, _number)
+        values = _ordered(named, whole, languages)
+    else:
+        raise MechsteerError(f"{_expected(path)}, got columns {shown(header)}")
     known = np.isfinite(values) & ~np.eye(len(languages), dtype=bool)
     if not known.any():
         raise MechsteerError(f"{path} has no pair of {', '.join(languages)}")
     return values
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
-        raise MechsteerError(
-            f"expected a CSV of pairs of languages at {shown(str(path))}: a square table with "
-            "codes, or columns source, target and value"
-        ) from None
-
-
-def _unpivoted(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    if frame.shape[1] < 3:
-        raise MechsteerError(
-            f"{path}: expected a square table with codes in its first row and column, or the "
-            f"columns source, target and value, got columns {shown(list(frame.columns))}"
-        )
-    first = frame.columns[0]
-    return frame.melt(id_vars=first, var_name="target", value_name="value").rename(
-        columns={first: "source"}
+def _expected(path: Path) -> str:
+    return (
+        f"expected a CSV of pairs of languages at {shown(str(path))}: a square table with codes in "
+        "its first row and column, or the columns source, target and value"
     )
+
+
+def _ordered(
+    named: Sequence[str], whole: Float[np.ndarray, "row column"], languages: Sequence[str]
+) -> Float[np.ndarray, "language language"]:
+    values = np.full((len(languages), len(languages)), np.nan)
+    there = [place for place, code in enumerate(languages) if code in named]
+    at = [named.index(languages[place]) for place in there]
+    values[np.ix_(there, there)] = whole[np.ix_(at, at)]
+    return values
+
+
+def _long(
+    lines: Lines, path: Path, languages: Sequence[str]
+) -> Float[np.ndarray, "language language"]:
+    values = np.full((len(languages), len(languages)), np.nan)
+    place = {code: at for at, code in enumerate(languages)}
+    seen: set[tuple[str, str]] = set()
+    for where, source, target, value in _rows(lines, path):
+        pair = _language(source, where), _language(target, where)
+        if pair in seen:
+            others = [name for name in lines[0][1] if name and name not in _LONG]
+            told = f"; keep one {', '.join(others)}" if others else ""
+            raise MechsteerError(
+                f"{where}: expected each pair once, got {' '.join(pair)} again{told}"
+            )
+        seen.add(pair)
+        number = _number(value, where)
+        if pair[0] in place and pair[1] in place:
+            values[place[pair[0]], place[pair[1]]] = number
+    return values
+
+
+def _rows(lines: Lines, path: Path) -> Iterator[tuple[str, str, str, str]]:
+    header = lines[0][1]
+    columns = [header.index(name) for name in _LONG]
+    for line, cells in lines[1:]:
+        where = f"{path}:{line}"
+        if len(cells) != len(header):
+            raise MechsteerError(f"{where}: expected {len(header)} cells, got {len(cells)}")
+        source, target, value = (cells[column] for column in columns)
+        yield where, source, target, value
 
 
 def _language(code: str, where: str) -> str:
@@ -77,7 +101,7 @@ def _language(code: str, where: str) -> str:
 
 
 def _number(text: str, where: str) -> float:
-    if not text.strip():
+    if text.lower() in EMPTY:
         return float("nan")
     try:
         value = float(text)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.errors import MechsteerError
 from mechsteer.studies import Study
+from mechsteer.studies.conditions import BASE
+from mechsteer.studies.places import Place
 
 MEASURES = ("retrieval_top1", "retrieval_margin", "mexa")
 _STATE = ["kind", "edit", "language", "layer", "metric"]
@@ -61,8 +64,30 @@ def responses_of(study: Study) -> list[Response]:
     return list(_responses(rows, languages, {row: name for name, row in study.places.items()}))
 
 
+def responses_of_transfer(
+    found: Transfer, languages: tuple[str, ...], places: Mapping[Place, int]
+) -> list[Response]:
+    """Accuracy of a probe of one language in another, and its gain; ``transfer_accuracy``.
+
+    At the study's places that were probed, else at the best layer within languages.
+    """
+    rows = found.results
+    single = (rows["source"] != "*") & (rows["target"] != "*") & (rows["source"] != rows["target"])
+    base = rows["kind"] == BASE.kind
+    told = rows["metric"] == "accuracy"
+    layers = [row for row in places.values() if row in found.layers] or [found.best_layer]
+    kept = rows[single & rows["layer"].isin(layers) & (base & told | _is_gain(rows, base))]
+    named = {row: name for name, row in places.items()}
+    renamed = kept.assign(metric="transfer_" + kept["metric"].astype(str))
+    return list(_responses(renamed, languages, named))
+
+
+def _is_gain(rows: pd.DataFrame, base: pd.Series[bool]) -> pd.Series[bool]:
+    return ~base & (rows["metric"] == "accuracy.delta")
+
+
 def _responses(
-    rows: pd.DataFrame, languages: tuple[str, ...], places: dict[int, str]
+    rows: pd.DataFrame, languages: tuple[str, ...], places: Mapping[int, str]
 ) -> Iterator[Response]:
     for key, group in rows.groupby(_STATE, sort=False, observed=True):
         kind, edit, language, layer_name, metric = map(str, key)

@@ -44,6 +44,16 @@ class Transfer(Displayed):
         """Accuracy of guessing each class equally often."""
         return 1 / len(self.classes)
 
+    @property
+    def best_layer(self) -> int:
+        """The layer whose probes do best within their own language, untouched; the first of equals.
+
+        Chosen on the test sentences, so its accuracy is a little too good; paired changes are not.
+        """
+        rows = self._of(BASE).sort_values("layer", kind="stable")
+        rows = rows[(rows["metric"] == "accuracy.within") & (rows["source"] == "*")]
+        return int(rows["layer"].iloc[int(rows["value"].to_numpy().argmax())])
+
     def table(self, metric: str = "accuracy") -> pd.DataFrame:
         """Means over pairs of different languages and within languages, per condition and layer.
 
