@@ -11,8 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
 from mechsteer.corpus.choice import asked, choose
@@ -22,6 +21,9 @@ from mechsteer.corpus.naming import named
 from mechsteer.corpus.readable import Languages, Readable
 from mechsteer.corpus.text import Text, flaw
 from mechsteer.errors import CorpusError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["LabelledCorpus", "Languages"]
 

@@ -129,8 +129,11 @@ def _require_both(
 
 
 def _rows(table: Table, told: Told, languages: Sequence[str] | None) -> list[Row]:
-    texts = table.columns[_column(table, told.text, _TEXT, "sentences")]
-    labels = [table.columns[_column(table, name, (), "labels")] for name in told.label]
+    sentences = _column(table, told.text, _TEXT, "sentences")
+    columns = [_column(table, name, (), "labels") for name in told.label]
+    if sentences in columns:
+        raise CorpusError(f"{table.source}: column {sentences!r} is that of the sentences")
+    texts, labels = table.columns[sentences], [table.columns[name] for name in columns]
     spoken = told.language and table.columns[_column(table, told.language, (), "languages")]
     wanted = None if languages is None else [language_named(code) for code in languages]
     rows, without, blank = [], [], []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
 from mechsteer.corpus import sources
 from mechsteer.corpus.concepts import Concepts
@@ -17,6 +18,9 @@ from mechsteer.corpus.pairs import folder_of_pair, read_pair
 from mechsteer.corpus.tables import read_table
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Languages = Sequence[str] | str | None
 """Languages to read: a sequence of codes, codes with commas between them, or None for all."""

@@ -35,7 +35,7 @@ class LabelSets:
 
     languages: tuple[str, ...]
     member: Bool[Tensor, "concept sentence"]
-    parts: Mapping[str, Int[Tensor, " sentence"]]
+    parts: Mapping[str, Int[Tensor, "_"]]
     wanted: Mapping[Pooling, Mapping[str, str]]
 
     @property
@@ -99,7 +99,7 @@ def label_sets(
     return LabelSets(names, member, parts, wanted)
 
 
-def _parts(recording: Recording, concepts: Concepts) -> dict[str, Int[Tensor, " sentence"]]:
+def _parts(recording: Recording, concepts: Concepts) -> dict[str, Int[Tensor, "_"]]:
     everyone = torch.arange(len(recording.labels))
     if not concepts.languages:
         return {"the corpus": everyone}

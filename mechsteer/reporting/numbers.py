@@ -44,4 +44,4 @@ def top_experts(data: ReportData) -> Table:
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
     names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
-    return table(first[columns].rename(columns=names), caption="Top experts")
+    return table(data.told(first[columns]).rename(columns=names), caption="Top experts")

@@ -149,10 +149,9 @@ def study(run: Path, **options: Any) -> None:
 @flags(CardsRequest)
 def cards(run: Path, **options: Any) -> None:
     """Make neuron cards for the report: what fires a neuron, and what it writes."""
-    from mechsteer.cli.do.report import cards_command
+    from mechsteer.cli.do.report import made_cards
 
-    made = cards_command(run, CardsRequest(**options))
-    print_table(made.brief(), "neuron cards")
+    print_table(made_cards(run, CardsRequest(**options)), "neuron cards")
     click.echo("cards: in the report, once you run `mechsteer report` again")
 
 
@@ -191,7 +190,7 @@ def transfer(run: Path, **options: Any) -> None:
 @click.option("-o", "--output", type=Place(), help="Page; RUN/report.html by default.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(run: Path, output: Path | None, show: bool) -> None:
-    """Write the report of a studied run: one HTML file."""
+    """Write the report of a run, studied or scored: one HTML file."""
     from mechsteer.cli.do.report import report_command
 
     page = report_command(run, output)
