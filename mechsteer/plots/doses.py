@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,6 +20,7 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
+from mechsteer.plots.spots import tell, within
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, of_arm
@@ -31,7 +33,12 @@ WIDTHS = (0.8, 1.3, 1.8, 2.3)  # weakest to strongest
 
 
 def dose_response(
-    doses: pd.DataFrame | Study, *, edit: str, language: str, metric: str = "retrieval_top1"
+    doses: pd.DataFrame | Study,
+    *,
+    edit: str,
+    language: str,
+    metric: str = "retrieval_top1",
+    heading: str = "",
 ) -> list[Axes]:
     """What each dose of an edit gives, and below it what it costs in bits per byte.
 
@@ -45,6 +52,7 @@ def dose_response(
         edit: whose doses.
         language: the steered language.
         metric: what the upper panel shows.
+        heading: name of the panel; the language by default.
     """
     arm, doses = Arm("edit", edit), table_of(doses, "doses")
     rows = doses[doses["language"].isin(["", language])]
@@ -57,8 +65,9 @@ def dose_response(
         bottom = 0.42 + 1.6 * (len(metrics) - 1 - place)
         box = (0.62 / width, bottom / height, (width - 1.34) / width, 1.42 / height)
         ax = panel(figure.add_axes(box), size=(width, height), margins=(0, 0, 0, 0))
-        _dose_lines(ax, rows[rows["metric"] == name], arm)
         shown = metric_of(name)
+        form = percent if shown.percent else "{:.4g}".format
+        _dose_lines(ax, rows[rows["metric"] == name], arm, form)
         if shown.percent:
             ax.yaxis.set_major_formatter(FuncFormatter(percent))
         ax.set_ylabel(shown.title)
@@ -66,11 +75,11 @@ def dose_response(
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
         drawn.append(ax)
-    title(drawn[0], label(language))
+    title(drawn[0], label(heading or language, width=40))
     return drawn
 
 
-def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm) -> None:
+def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm, form: Callable[[float], str]) -> None:
     """Lines of one metric over the dose, named at their ends, and the level without an edit."""
     moved, base = rows[of_arm(rows, arm)], rows[of_arm(rows, NO_EDIT)]
     along, across = ("k", "strength") if moved["k"].nunique() > 1 else ("strength", "k")
@@ -83,6 +92,13 @@ def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm) -> None:
         ax.vlines(line[along], line["ci_low"], line["ci_high"], color=colour, alpha=0.4)
         ax.plot(line[along], line["value"], "o-", color=colour, linewidth=broad, markersize=3.5)
         name = f"λ = {level:g}" if across == "strength" else f"k = {level}"
+        ends_of = line[[along, "value", "ci_low", "ci_high"]].itertuples(index=False)
+        start = "k" if along == "k" else "λ"
+        told = [
+            f"{start} = {dose:g}, {name}: {within(*map(form, (value, low, high)))}"
+            for dose, value, low, high in ends_of
+        ]
+        tell(ax, line[along], line["value"], told)
         ends.append((float(line["value"].to_numpy()[-1]), name, colour))
     if along == "k":
         ax.set_xscale("log")

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from mechsteer import plots
+from mechsteer.plots.marks import effect_limits
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
@@ -34,6 +35,9 @@ class Figure:
     panels: tuple[Markup, ...]
     data: Mapping[str, str]
     width: str  # narrow | medium | wide | matrix: what a panel asks for
+    languages: tuple[str, ...] = ()  # whose each panel is, where panels are of languages
+    runs: tuple[str, ...] = ()  # whose each panel is, where panels are of runs
+    metric: str = ""  # what it draws, where it is one metric
 
 
 def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
@@ -41,9 +45,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
     if effects.empty:
         return None
     headings = {place: f"At {spoken(place)}" for place in ordered(effects["place"])}
-    ends = [0.0, *effects[["value", "low", "high"]].stack()]
-    air = 0.28 * (max(ends) - min(ends)) or 0.01
-    limits = (min(ends) - air, max(ends) + air)
+    limits = effect_limits([effects])
     panels = tuple(
         inline(
             plots.effects(effects[effects["place"] == place], heading=heading, limits=limits),
@@ -97,11 +99,12 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         key=metric,
         title=title,
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
-        f"range of seeds.{dotted} Vertical line: the best layer on dev. After the last "
-        f"block comes the final norm.{data.undrawn}",
+        f"range of seeds.{dotted} Vertical line: the best layer on dev.{data.undrawn}",
         panels=panels,
         data={metric: csv_text(pd.concat([_as_drawn(data.shown, c, metric) for c in data.drawn]))},
         width="medium",
+        languages=tuple(data.drawn),
+        metric=metric.removesuffix(".delta"),
     )
 
 
@@ -123,6 +126,8 @@ def distances_figure(data: ReportData) -> Figure:
         panels=tuple(panels),
         data={"distances": csv_text(pd.concat(tables))},
         width="medium",
+        languages=tuple(data.drawn),
+        metric="distances",
     )
 
 

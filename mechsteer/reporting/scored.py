@@ -104,6 +104,7 @@ def _render(scores: NeuronScores, data: ReportData) -> str:
     return assemble(
         title=f"{model}: experts of {brief(about)}",
         headline=said(scores),
+        n_layers=data.n_layers,
         measure=f"Average precision over {scores.n_sentences:,} sentences, each {data.kind} told "
         "from all others.",
         sections=[

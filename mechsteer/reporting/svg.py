@@ -13,8 +13,10 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from mechsteer.plots.panels import BLUE, GREEN, INK, VERMILLION
+from mechsteer.plots.spots import ARM, spots_of
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
 PAGE_COLOURS = {
@@ -32,6 +34,7 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 # what the page's style sheet says of every line, or what SVG assumes anyway
 _DEFAULTS = re.compile(r"stroke-(?:linecap: \w+|linejoin: \w+|dashoffset: 0)(?:; |$)")
 _INVISIBLE = ("fill: none", "fill: none; opacity: 0")
+_NEXT = "\u241e"  # the sign for a record separator: between the spots of a picture
 _LARGE = 4096  # bytes of an image from which fewer colours pay
 # the commonest styles, which the page's style sheet has under a short name
 CLASSES = {
@@ -61,13 +64,29 @@ def inline(axes: Axes, *, key: str, alt: str) -> Markup:
     for element in root.iter():
         _rewrite(element, key, used)
     width = figure.get_figwidth() * 96
+    told = _told(figure)
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
         "role": "img",
         "aria-label": alt,
         "style": f"max-width:{width:.0f}px",
+        **({"data-spots": told, "data-frame": _frame(figure)} if told else {}),
     }
     return Markup(ET.tostring(root, encoding="unicode"))
+
+
+def _told(figure: Figure) -> str:
+    """What points of a figure say: across, down and words of each, for the page's script."""
+    spots = (f"{x:.0f} {y:.0f} {text.replace(_NEXT, ' ')}" for x, y, text in spots_of(figure))
+    return _NEXT.join(spots)
+
+
+def _frame(figure: Figure) -> str:
+    """Left, top, right and bottom of all panels of a figure, for the page's script."""
+    box = Bbox.union([ax.get_position() for ax in figure.axes if ax.get_label() != "<colorbar>"])
+    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    ends = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
+    return " ".join(f"{end:.0f}" for end in ends)
 
 
 def _draw(figure: Figure) -> str:
@@ -89,7 +108,8 @@ def _prune(root: ET.Element) -> None:
                 parent.remove(child)
     for parent in reversed(list(root.iter())):
         for place, child in reversed(list(enumerate(parent))):
-            if _local(child.tag) == "g" and not set(child.keys()) - {"id"}:
+            named = child.get("id", "").startswith(ARM)
+            if _local(child.tag) == "g" and not named and not set(child.keys()) - {"id"}:
                 parent[place : place + 1] = list(child)
 
 
@@ -111,7 +131,10 @@ def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
     """One element for the page: without namespace, indentation and names that nothing refers to."""
     element.tag = _local(element.tag)
     attributes = {_local(name): value for name, value in element.items()}
-    if attributes.get("id") not in used:
+    own = attributes.get("id", "")
+    if own.startswith(ARM):
+        attributes["data-arm"] = own.removeprefix(ARM)
+    if own not in used:
         attributes.pop("id", None)
     element.attrib = {
         name: new for name, value in attributes.items() if (new := _of_page(name, value, key))

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import asked_text, read_text
-from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model
+from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.languages import canonical
@@ -25,6 +25,8 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
     Raises:
         MechsteerError: what the two would refuse before they run the model.
     """
+    if request.parallel == "model":
+        require_one_process(request.ranks)
     corpus = asked_text(request)
     names = {field.name for kind in (ScoreOptions, StudyOptions) for field in fields(kind)}
     options = {name: getattr(request, name) for name in sorted(names)}
@@ -50,7 +52,7 @@ def _source(model: str, request: PlanRequest) -> ModelLike:
     place = str(EMBEDDED_FOLDER) if model == EMBEDDED else model
     if request.gpu is not None or is_configuration(place):
         return place
-    return open_model(model, request.device, request.dtype)
+    return open_model(model, request.device, request.dtype, request.parallel)
 
 
 def _test(request: PlanRequest, corpus: LabelledCorpus) -> ParallelCorpus | None:

@@ -44,7 +44,7 @@ def probe_command(path: Path, request: ProbeRequest) -> pd.DataFrame:
             for name, table in zip(TABLES, (found.table, found.neurons), strict=True):
                 write_table(path / f"{name}.parquet", table)
             run.finish("probe", files=[f"{name}.parquet" for name in TABLES], asked=asked)
-            keep_config(run)
+        keep_config(run)
     return read_table(path / f"{TABLES[0]}.parquet")
 
 

@@ -66,9 +66,11 @@ def _score(
     if ranks.agreed("whether there is a run", (output / "manifest.json").is_file()):
         run = Run.create(output, inputs, languages=scored)  # or refuse, before a model is loaded
         if all(ranks.gather("whether it is scored", run.is_done("score"))):
+            if ranks.first:
+                keep_config(run)
             return run_scores(run)
     with ranks.together("loading the model"):
-        opened = open_model(inputs["model"], request.device, request.dtype)
+        opened = open_model(inputs["model"], request.device, request.dtype, request.parallel)
         find_site(opened, request.site)
     with ranks.in_turn("starting the run"):
         run = Run.create(output, inputs, languages=scored)

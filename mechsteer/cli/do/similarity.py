@@ -42,7 +42,7 @@ def similarity_command(path: Path, request: SimilarityRequest) -> Similarity:
             with run.timed(STAGE):
                 found = explained(inputs, permutations=request.permutations, seed=request.seed)
             save_similarity(run, found, asked, inputs.digest)
-            keep_config(run)
+        keep_config(run)
         return load_similarity(run)
 
 
