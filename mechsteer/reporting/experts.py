@@ -69,8 +69,8 @@ def overlap_figure(data: ReportData) -> Figure | None:
     if not (data.overlap.loc[apart, "jaccard"] > 0).any():
         return Figure(
             key="overlap",
-            title="Experts that languages share: none.",
-            caption=f"No neuron is among the experts of two of the {len(cells)} languages.",
+            title=f"Experts that {data.kinds} share: none.",
+            caption=f"No neuron is among the experts of two of the {len(cells)} {data.kinds}.",
             panels=(),
             data={"overlap": csv_text(_named(cells))},
             width="matrix",

@@ -105,6 +105,7 @@ def _render(scores: NeuronScores, data: ReportData) -> str:
         title=f"{model}: experts of {brief(about)}",
         headline=said(scores),
         n_layers=data.n_layers,
+        kinds=data.kinds.capitalize(),
         measure=f"Average precision over {scores.n_sentences:,} sentences, each {data.kind} told "
         "from all others.",
         sections=[
