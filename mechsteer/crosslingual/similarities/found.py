@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mechsteer.display import Displayed
+from mechsteer.display import Displayed, number
 
 LEVEL = 0.05
 TABLES = ("effects", "pairs", "languages")
@@ -66,7 +66,9 @@ class Similarity(Displayed):
         """One row a response: the share of each predictor, a star where it holds after Holm."""
         keys = ["state", "metric", "layer", "place"]
         held = self.effects["p_holm"] <= LEVEL
-        cells = self.effects["share"].map("{:.1%}".format) + held.map({True: "*", False: ""})
+        cells = self.effects["share"].map(lambda share: number(share, ".1%")) + held.map(
+            {True: "*", False: ""}
+        )
         wide = self.effects[keys].assign(predictor=self.effects["predictor"], cell=cells)
         table = wide.pivot_table(
             index=keys, columns="predictor", values="cell", aggfunc="first", sort=False
