@@ -174,6 +174,10 @@ class SimilarityRequest(Explaining):
         (), "More to explain as NAME=FILE.csv.",
         word("NAME=FILE.csv"), flag="--responses", many="list", least=0,
     )  # fmt: skip
+    characteristics: str | None = option(
+        None, "CSV with a column language and more columns, each a characteristic of languages.",
+        word("a file"), flag="--characteristics",
+    )  # fmt: skip
     transfer: bool = option(
         False, "Explain what `mechsteer transfer` found in this run too.", YES_OR_NO,
         flag="--transfer",

@@ -64,8 +64,8 @@ def change_figure(data: ReportData) -> Figure | None:
             ),
             key=f"change-{i}",
             alt=f"Change of top-1 retrieval by {called} of {code}, "
-            f"{row_name(layers[code], data.n_layers)}; mean {number(100 * _mean(cell), '+.1f')} percentage "
-            "points.",
+            f"{row_name(layers[code], data.n_layers)}; mean {number(100 * _mean(cell), '+.1f')} "
+            "percentage points.",
         )
         for i, (code, cell) in enumerate(moved.items())
     )

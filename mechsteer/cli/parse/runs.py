@@ -234,5 +234,9 @@ def similarity(run: Path, as_json: bool, **options: Any) -> None:
         return
     print_table(found.brief(), "share of the variance over pairs, and p after Holm")
     print_table(found.answers(), "what explains most, by four definitions")
+    if len(found.rankings):
+        print_table(found.best_sources(), "sources for a target: NDCG@3, a star where above chance")
+    if len(found.characteristics):
+        print_table(found.traits(), "a language's mean: share of its variance, and p after Holm")
     for sentence in found.sentences():
         click.echo(sentence)
