@@ -12,6 +12,7 @@ import pandas as pd
 
 from mechsteer import plots
 from mechsteer.cards import Cards
+from mechsteer.display import number
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
@@ -166,7 +167,7 @@ def _sentences(
             Sentence(
                 language=str(row.language),
                 tongue="" if data.label else tongue(str(row.language)),
-                value=minus(f"{row.value:.2f}"),
+                value=minus(number(row.value, ".2f")),
                 pieces=tuple(pieces(str(row.text), places, start, stop, largest=largest or 1.0)),
                 cut=len(str(row.text)) - (stop - start),
             )
@@ -206,7 +207,7 @@ def pieces(
         level = math.ceil(LEVELS * abs(value) / largest - 0.5)
         colour = f"{'p' if value > 0 else 'n'}{min(level, LEVELS)}" if level > 0 else ""
         named = level >= NAMED
-        found.append(Piece(text[first:last], colour, minus(f"{value:.2f}") if named else ""))
+        found.append(Piece(text[first:last], colour, minus(number(value, ".2f")) if named else ""))
         at = last
     if at < stop:
         found.append(Piece(text[at:stop], "", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from mechsteer.cli.parse.flags import flag, flags, number_of_neurons, within
 from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import EDIT_FILES, EDIT_NAMES
-from mechsteer.cli.show.terminal import print_table
+from mechsteer.cli.show.terminal import print_json, print_table
 from mechsteer.options import REQUIRED, Option
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole, word
@@ -120,7 +119,7 @@ def generate(
         options["temperature"] = 0.0
     pairs = generate_command(model, files, prompts, **options)
     if as_json:
-        click.echo(json.dumps([vars(pair) for pair in pairs], ensure_ascii=False))
+        print_json([vars(pair) for pair in pairs])
         return
     from rich.console import Console
 
@@ -154,6 +153,6 @@ def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **option
 
     table = cost_command(model, files, text, **options).table()
     if as_json:
-        click.echo(table.to_json(orient="records"))
+        print_json(table.to_dict("records"))
     else:
         print_table(table, f"{model}: {text}")
