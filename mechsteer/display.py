@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,8 @@ class Displayed:
         return f"{line}{rows}{more}"
 
 
-def _short(x: float) -> str:
-    return number(x, ".4g")
+def _short(x: SupportsFloat) -> str:
+    return number(float(x), ".4g")
 
 
 def number(x: float | None, form: str = ".3f") -> str:
