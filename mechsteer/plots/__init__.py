@@ -3,9 +3,12 @@
 from mechsteer.plots.doses import COST, dose_response
 from mechsteer.plots.experts import experts_per_layer, layer_ap, overlap
 from mechsteer.plots.heatmaps import retrieval_matrix
+from mechsteer.plots.likeness import importance, likeness
 from mechsteer.plots.lines import DISTANCES, curves, distances, effects
 from mechsteer.plots.neurons import activations, language_scores, precision_recall
 from mechsteer.plots.sentences import hubness, projection
+from mechsteer.plots.transfers import transfer_matrix
+from mechsteer.plots.trees import language_tree
 
 __all__ = [
     "COST",
@@ -17,10 +20,14 @@ __all__ = [
     "effects",
     "experts_per_layer",
     "hubness",
+    "importance",
     "language_scores",
+    "language_tree",
     "layer_ap",
+    "likeness",
     "overlap",
     "precision_recall",
     "projection",
     "retrieval_matrix",
+    "transfer_matrix",
 ]

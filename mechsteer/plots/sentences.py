@@ -80,7 +80,7 @@ def projection(
 def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
     """Write each language at the mean of its sentences, moved apart where names would touch."""
     means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
-    names = _short(means.index.astype(str))
+    names = short_names(means.index.astype(str))
     points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
     placed: list[tuple[float, float]] = []
     for (x, y), code, name in zip(points, means.index, names, strict=True):
@@ -96,10 +96,10 @@ def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
         )  # fmt: skip
 
 
-def _short(codes: Iterable[str]) -> list[str]:
+def short_names(codes: Iterable[str]) -> list[str]:
     """Languages without their script, where that leaves them distinct.
 
-    >>> _short(["fra_Latn", "zho_Hans", "zho_Hant"])
+    >>> short_names(["fra_Latn", "zho_Hans", "zho_Hant"])
     ['fra', 'zho_Hans', 'zho_Hant']
     """
     whole = [label(code, width=9) for code in codes]
