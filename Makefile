@@ -127,6 +127,7 @@ KILLS ?= 20
 
 kills: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills $(KILLS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.kills.ranks $$(( ($(KILLS) + 9) / 10 ))
 
 # The whole protocol of the paper, made small; the full one is in the experiment's README.
 protocol: install

@@ -53,6 +53,13 @@ class ScoreRequest(ScoreOptions):
     dtype: Literal["float32", "bfloat16", "float16"] | None = option(
         None, "Of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
     )
+    parallel: Literal["states", "model"] = option(
+        "states",
+        "What processes divide: batches and states, each with a whole model on a device of its "
+        "own; or nothing: one process spreads one model over all its devices.",
+        one_of("states", "model"),
+        flag="--parallel",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from mechsteer.ranks.group import ENDED, ONE, OtherRankError, Ranks
 TIMEOUT = "MECHSTEER_RANK_TIMEOUT"
 """Environment variable: seconds that ranks wait for each other, a day by default."""
 _DAY = 24 * 3600  # one rank may be busy while others wait; a dead one is noticed at once
-_TO_START = timedelta(minutes=10)
+_TO_START = timedelta(minutes=10)  # until they have met, nobody notices a dead one
 _ACTING: ContextVar[Ranks | None] = ContextVar("acting", default=None)
 
 
@@ -64,7 +64,7 @@ def claimed(what: str) -> bool:
     Where they cannot be asked it is the first two: one of them kept the count, and is gone.
     """
     try:
-        return int(_store()[0].add(f"mechsteer {what}", 1)) == 1
+        return int(_store().add(f"mechsteer {what}", 1)) == 1
     except Exception:  # the launcher is gone, or never was
         return os.environ.get("RANK", "0") in {"0", "1"}
 
@@ -81,36 +81,62 @@ def patience() -> timedelta:
     return timedelta(seconds=int(text))
 
 
+def _to_start() -> timedelta:
+    return min(_TO_START, patience())
+
+
 @functools.cache
-def _store() -> tuple[Any, int, int]:
-    """Where all ranks find each other, with the number of this one and how many there are."""
+def _rendezvous() -> tuple[Any, int, int] | MechsteerError:
+    """Where all ranks find each other, this one's number and how many there are; or why not.
+
+    Kept either way, so that a rank that met nobody does not wait again to say so.
+    """
     from torch.distributed.rendezvous import rendezvous
 
-    found: tuple[Any, int, int] = next(rendezvous("env://", timeout=_TO_START))
+    try:
+        found: tuple[Any, int, int] = next(rendezvous("env://", timeout=_to_start()))
+    except (KeyError, ValueError, RuntimeError) as error:
+        return _unmet(error)
     return found
+
+
+def _unmet(error: Exception) -> MechsteerError:
+    return MechsteerError(
+        f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the ranks do not meet ({error}): start "
+        "them with torchrun, or unset WORLD_SIZE"
+    )
+
+
+def _met() -> tuple[Any, int, int]:
+    found = _rendezvous()
+    if isinstance(found, MechsteerError):
+        raise found
+    return found
+
+
+def _store() -> Any:
+    return _met()[0]
 
 
 @functools.cache
 def _joined() -> Ranks:
     """Meet the others once; where the script has made a process group already, beside it."""
     import torch.distributed as dist
-    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
 
-    longest = patience()
+    longest, soon = patience(), _to_start()
     try:
         if dist.is_initialized():
-            group = dist.new_group(backend="gloo", timeout=longest)
+            group = dist.new_group(backend="gloo", timeout=soon)
             rank, size = dist.get_rank(), dist.get_world_size()
         else:
-            store, rank, size = _store()
+            store, rank, size = _met()
             own = PrefixStore("mechsteer", store)
-            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=longest)
+            dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=soon)
             group = None
     except (KeyError, ValueError, RuntimeError) as error:
-        raise MechsteerError(
-            f"WORLD_SIZE is {os.environ['WORLD_SIZE']}, but the ranks do not meet ({error}): start "
-            "them with torchrun, or unset WORLD_SIZE"
-        ) from error
+        raise _unmet(error) from error
+    _set_pg_timeout(longest, group)  # met: from here on a rank that ends closes its connections
 
     def exchange(value: object) -> list[Any]:
         found: list[Any] = [None] * size

@@ -48,10 +48,11 @@ def cases(wholes: Mapping[str, Whole], seed: int) -> Iterator[Case]:
     while True:
         for command, whole in wholes.items():
             starts = 1 + (draw.random() < 1 / 3)
-            yield Case(command, tuple(_moment(whole, draw) for _ in range(starts)))
+            yield Case(command, tuple(drawn(whole, draw) for _ in range(starts)))
 
 
-def _moment(whole: Whole, draw: random.Random) -> Moment:
+def drawn(whole: Whole, draw: random.Random) -> Moment:
+    """A third at any time, the others at a step, half of those that flush a file with it torn."""
     if draw.random() < 1 / 3:
         return Moment(seconds=draw.uniform(0, whole.seconds))
     step = draw.randrange(len(whole.steps))
@@ -70,7 +71,7 @@ def faults(case: Case, whole: Whole, folder: Path) -> Iterator[str]:
             time.sleep(moment.seconds)
             command.kill()
         command.wait()
-        yield from _torn(contents(folder), known)
+        yield from torn(contents(folder), known)
     ended = Command(COMMANDS[case.command], folder, log, Steps(folder, Moment())).wait()
     if ended.code:
         yield f"the same command ends with {ended.code}: {ended.output.strip()[-300:]}"
@@ -78,10 +79,10 @@ def faults(case: Case, whole: Whole, folder: Path) -> Iterator[str]:
     for name, before in times.items():
         if (folder / name).stat().st_mtime_ns != before:
             yield f"{name}, the user's, was touched"
-    yield from _locks(folder)
+    yield from locks(folder)
 
 
-def _torn(found: Mapping[str, bytes], known: list[dict[str, bytes]]) -> Iterator[str]:
+def torn(found: Mapping[str, bytes], known: list[dict[str, bytes]]) -> Iterator[str]:
     """Files that are neither as before nor as after, straight after a kill."""
     for name, data in found.items():
         if name.endswith(TEMPORARY) or Path(name).name in BETWEEN or data == b"folder":
@@ -90,7 +91,8 @@ def _torn(found: Mapping[str, bytes], known: list[dict[str, bytes]]) -> Iterator
             yield f"{name} is torn"
 
 
-def _locks(folder: Path) -> Iterator[str]:
+def locks(folder: Path) -> Iterator[str]:
+    """Locks that somebody still holds."""
     from mechsteer.artifacts.locks import locked
     from mechsteer.errors import ArtifactError
 

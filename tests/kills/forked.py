@@ -64,9 +64,14 @@ class Command:
         """Kill it outright, as nobody can prevent."""
         os.kill(self.process, signal.SIGKILL)
 
-    def wait(self) -> Ended:
-        """Wait until it ends."""
-        _, status = os.waitpid(self.process, 0)
+    def wait(self, longest: float = float("inf")) -> Ended:
+        """Wait until it ends; after ``longest`` seconds kill it."""
+        limit = time.monotonic() + longest
+        while not (found := os.waitpid(self.process, os.WNOHANG))[0]:
+            if time.monotonic() > limit:
+                self.kill()
+            time.sleep(0.002)
+        status = found[1]
         output = self._log.read_text(encoding="utf-8", errors="replace")
         seconds = time.monotonic() - self._start
         return Ended(os.waitstatus_to_exitcode(status), output, seconds)

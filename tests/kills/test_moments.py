@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mechsteer.artifacts import atomic
-from tests.kills.__main__ import _torn
+from tests.kills.__main__ import torn
 from tests.kills.moments import Moment, Steps
 
 OLD, NEW = b"old", b"new and longer"
@@ -51,7 +51,7 @@ def test_a_file_is_old_or_new_whenever_its_writer_is_killed(tmp_path: Path) -> N
 
 def test_what_is_neither_old_nor_new_is_told() -> None:
     known = [{"a": OLD}, {"a": NEW, "b": NEW}]
-    assert not list(_torn({"a": OLD}, known))
-    assert not list(_torn({"a": NEW, "b": NEW, ".a.mechsteer-part": b"n"}, known))
-    assert list(_torn({"a": NEW[:3], "b": NEW}, known)) == ["a is torn"]
-    assert list(_torn({"c": NEW}, known)) == ["c is torn"]
+    assert not list(torn({"a": OLD}, known))
+    assert not list(torn({"a": NEW, "b": NEW, ".a.mechsteer-part": b"n"}, known))
+    assert list(torn({"a": NEW[:3], "b": NEW}, known)) == ["a is torn"]
+    assert list(torn({"c": NEW}, known)) == ["c is torn"]

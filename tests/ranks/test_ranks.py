@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import ArtifactError, CorpusError, MechsteerError
 from mechsteer.ranks import OtherRankError, Ranks, alone, current, everywhere
-from mechsteer.ranks.current import TIMEOUT, patience
+from mechsteer.ranks.current import TIMEOUT, _rendezvous, claimed, patience
 from tests.ranks.threads import on_threads
 
 
@@ -152,3 +154,26 @@ def test_the_log_of_a_run_says_what_a_rank_did(tmp_path: Path) -> None:
     assert not [own for own in left if type(own).__module__.startswith("mechsteer")]
     (line,) = (tmp_path / "run.log").read_text().splitlines()
     assert line.endswith("\trank 0 of 2\trecorded 3 of 7 batches")
+
+
+def test_ranks_that_meet_nobody_say_so_without_waiting_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited = []
+
+    def nobody(*_: object, timeout: timedelta) -> None:
+        waited.append(timeout)
+        raise RuntimeError("nobody came")
+
+    monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", nobody)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", TIMEOUT: "7"}.items():
+        monkeypatch.setenv(name, value)
+    _rendezvous.cache_clear()
+    try:
+        for _ in range(2):
+            with pytest.raises(MechsteerError, match=r"the ranks do not meet \(nobody came\)"):
+                current()
+        assert claimed("why it ends")  # the second rank speaks: the first may be gone
+    finally:
+        _rendezvous.cache_clear()
+    assert waited == [timedelta(seconds=7)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -16,22 +17,45 @@ from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.options import from_json
+from mechsteer.ranks import current
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 WEIGHTS = "weights.json"  # the files of the checkpoint and their hash, which spares hashing again
 
 
-def open_model(source: str, device: str | None = None, dtype: str | None = None) -> Model:
-    """Load a model as the command line names it.
+def open_model(
+    source: str,
+    device: str | None = None,
+    dtype: str | None = None,
+    parallel: Literal["states", "model"] = "states",
+) -> Model:
+    """Load a model as the command line names it, on one device or spread over all of them.
 
     Raises:
-        MechsteerError: an unknown dtype, or what ``load_model`` refuses.
+        MechsteerError: an unknown dtype; one model for several processes; or what ``load_model``
+            refuses.
     """
     if dtype is not None and dtype not in DTYPES:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
-    name = None if source == EMBEDDED else source
-    return load_model(name, device=device, dtype=DTYPES.get(dtype or ""))
+    name, kind = (None if source == EMBEDDED else source), DTYPES.get(dtype or "")
+    if parallel == "states":
+        return load_model(name, device=device, dtype=kind)
+    require_one_process(current().size)
+    return load_model(name, device=device, device_map="auto", dtype=kind)
+
+
+def require_one_process(ranks: int) -> None:
+    """Refuse to spread one model over devices from several processes.
+
+    Raises:
+        MechsteerError: there are more than one.
+    """
+    if ranks > 1:
+        raise MechsteerError(
+            f"--parallel model: one process spreads the model over its devices, got {ranks}: start "
+            "mechsteer without torchrun, or give each process a model with --parallel states"
+        )
 
 
 def model_of(run: Run) -> Model:
@@ -42,7 +66,7 @@ def model_of(run: Run) -> Model:
         MechsteerError: it cannot be loaded any more.
     """
     asked = asked_of(run)
-    model = open_model(run.input("model"), asked.device, asked.dtype)
+    model = open_model(run.input("model"), asked.device, asked.dtype, asked.parallel)
     if model.origin is not None:
         with suppress(ArtifactError):  # missing or damaged: the files are hashed again
             model.origin.checkpoint.recall(read_signed(run.path / WEIGHTS))

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import read_text
-from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model
+from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.languages import canonical
@@ -25,6 +25,8 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
     Raises:
         MechsteerError: what the two would refuse before they run the model.
     """
+    if request.parallel == "model":
+        require_one_process(request.ranks)
     corpus = read_text(
         request.corpus, request.languages, request.split,
         labelled=request.labelled, rows=request.rows, limit=request.limit,
@@ -53,7 +55,7 @@ def _source(model: str, request: PlanRequest) -> ModelLike:
     place = str(EMBEDDED_FOLDER) if model == EMBEDDED else model
     if request.gpu is not None or is_configuration(place):
         return place
-    return open_model(model, request.device, request.dtype)
+    return open_model(model, request.device, request.dtype, request.parallel)
 
 
 def _test(request: PlanRequest, corpus: LabelledCorpus) -> ParallelCorpus | None:

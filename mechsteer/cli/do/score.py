@@ -67,7 +67,7 @@ def _score(
         if all(ranks.gather("whether it is scored", run.is_done("score"))):
             return run_scores(run)
     with ranks.together("loading the model"):
-        opened = open_model(inputs["model"], request.device, request.dtype)
+        opened = open_model(inputs["model"], request.device, request.dtype, request.parallel)
         find_site(opened, request.site)
     with ranks.in_turn("starting the run"):
         run = Run.create(output, inputs, languages=scored)
