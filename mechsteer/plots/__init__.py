@@ -3,12 +3,12 @@
 from mechsteer.plots.doses import COST, dose_response
 from mechsteer.plots.experts import experts_per_layer, layer_ap, overlap
 from mechsteer.plots.heatmaps import retrieval_matrix
-from mechsteer.plots.likeness import importance, likeness
 from mechsteer.plots.lines import DISTANCES, curves, distances, effects
 from mechsteer.plots.neurons import activations, language_scores, precision_recall
+from mechsteer.plots.pairs import importance, likeness
 from mechsteer.plots.sentences import hubness, projection
 from mechsteer.plots.transfers import transfer_matrix
-from mechsteer.plots.trees import language_tree
+from mechsteer.plots.trees import language_tree, similarity_of
 
 __all__ = [
     "COST",
@@ -29,5 +29,6 @@ __all__ = [
     "precision_recall",
     "projection",
     "retrieval_matrix",
+    "similarity_of",
     "transfer_matrix",
 ]

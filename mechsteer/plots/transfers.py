@@ -70,5 +70,7 @@ def transfer_matrix(
     if len(cells) <= CELLS_WITH_NUMBERS:
         number_cells(ax, image, values, form=signed_cell if delta else cell)
     colour_scale(ax, image, points if delta else percent)
-    title(ax, label(f"{condition.label if condition != BASE else 'no edit'}, layer {layer}", width=40))
+    title(
+        ax, label(f"{condition.label if condition != BASE else 'no edit'}, layer {layer}", width=40)
+    )
     return ax

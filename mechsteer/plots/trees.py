@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 
 from mechsteer.crosslingual import Similarity
 from mechsteer.plots.heatmaps import colour_scale
-from mechsteer.plots.likeness import measured, response_of
+from mechsteer.plots.pairs import measured, response_of
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, title
 from mechsteer.plots.sentences import short_names
 
@@ -53,7 +53,7 @@ class Branch:
 
 
 def families(lineages: Lineages, place: Mapping[str, float]) -> list[Branch]:
-    """Families with their branches; a branch with one part only is left out.
+    """Families with their branches; steps of one part only are left out.
 
     Parts stand in the order of the mean place of their languages.
 
@@ -79,7 +79,9 @@ def _grown(
         Branch(key, leaf=True) if leaf else _grown(key, own, lineages, level + 1, place)
         for (leaf, key), own in below.items()
     ]
-    if len(parts) == 1 and not parts[0].leaf:  # a step without a branching
+    if len(parts) == 1 and level > 1:  # a step without a branching
+        return parts[0]
+    if len(parts) == 1 and not parts[0].leaf:
         return Branch(name, parts=parts[0].parts)
     return Branch(name, parts=sorted(parts, key=lambda part: _mean(part, place)))
 

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import cast
 from xml.etree import ElementTree as ET
 
@@ -43,19 +44,25 @@ CLASSES = {
 _GEOMETRY = ("d", "x", "y", "width", "height", "transform", "points")
 
 
-def inline(axes: Axes, *, key: str, alt: str) -> Markup:
+def inline(
+    axes: Axes, *, key: str, alt: str, titles: Mapping[str, Sequence[str]] | None = None
+) -> Markup:
     """The figure of ``axes`` as an ``<svg role="img">`` without namespaces, fonts or metadata.
 
     Args:
         axes: any axes of the figure.
         key: prefix of the identifiers inside, unique on the page.
         alt: what the picture shows, for those who cannot see it.
+        titles: for groups of points, by their identifier (``gid``), what each point says when a
+            mouse rests on it.
     """
     figure = cast(Figure, axes.figure)
     root = ET.fromstring(_draw(figure))
     for parent in list(root.iter()):
         for child in [child for child in parent if _local(child.tag) in ("metadata", "style")]:
             parent.remove(child)
+    for name, texts in (titles or {}).items():
+        _tell(root, name, texts)
     _prune(root)
     used = {name for e in root.iter() for v in e.attrib.values() for name in _REFERENCE.findall(v)}
     for element in root.iter():
@@ -79,6 +86,21 @@ def _draw(figure: Figure) -> str:
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing")
         figure.savefig(stream, format="svg", dpi=144, metadata={"Date": None, "Creator": None})
     return stream.getvalue()
+
+
+def _tell(root: ET.Element, name: str, texts: Sequence[str]) -> None:
+    """Give each point of a group a title; points that became pixels have none."""
+    group = next((element for element in root.iter() if element.get("id") == name), None)
+    marks = [] if group is None else [e for e in group.iter() if _local(e.tag) == "use"]
+    if group is None or len(marks) != len(texts):
+        return
+    styles = {mark.get("style", "") for mark in marks}
+    for mark, text in zip(marks, texts, strict=True):
+        ET.SubElement(mark, "title").text = text
+        if len(styles) == 1:
+            mark.attrib.pop("style", None)
+    if len(styles) == 1:
+        group.set("style", styles.pop())
 
 
 def _prune(root: ET.Element) -> None:
@@ -119,7 +141,7 @@ def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
     if name := CLASSES.get(element.get("style", "")):
         del element.attrib["style"]
         element.set("class", name)
-    if element.tag != "text":
+    if element.tag not in ("text", "title"):
         element.text = None
     element.tail = None
 

@@ -290,4 +290,3 @@ def _given(found: Any) -> Similarity:
     if isinstance(found, Similarity):
         return found
     raise MechsteerError(f"expected what ms.similarity found, got {type(found).__name__}")
-
