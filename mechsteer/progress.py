@@ -1,21 +1,25 @@
 """One progress bar a stage, with unit and time left; silent where nobody watches.
 
-Of several ranks the first has bars.
+Of several ranks the first has bars. Every function that may show one takes ``progress=False``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from threading import Event, Thread
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
+Function = TypeVar("Function", bound=Callable[..., Any])
+_SHOWN: ContextVar[bool] = ContextVar("shown", default=True)
 log = logging.getLogger(__name__)
 SILENT = "MECHSTEER_QUIET"
 """Environment variable: where it is set to something, no bar is shown."""
@@ -25,8 +29,36 @@ _EVERY = 1.0  # seconds between two looks at the clock
 
 def hidden(*, show: bool = True) -> bool | None:
     """``disable`` of tqdm: None shows a bar where a terminal watches."""
-    show = show and os.environ.get("RANK", "0") == "0" and not os.environ.get(SILENT)
-    return None if show else True
+    said = _SHOWN.get() and os.environ.get("RANK", "0") == "0" and not os.environ.get(SILENT)
+    return None if show and said else True
+
+
+@contextmanager
+def bars(*, show: bool) -> Iterator[None]:
+    """Within the block bars are shown, unless an outer block hides them."""
+    token = _SHOWN.set(show and _SHOWN.get())
+    try:
+        yield
+    finally:
+        _SHOWN.reset(token)
+
+
+def with_bars(function: Function) -> Function:
+    """A function whose keyword ``progress`` says whether bars are shown while it runs.
+
+    >>> @with_bars
+    ... def asked(*, progress: bool = True) -> bool | None:
+    ...     return hidden()
+    >>> asked(), asked(progress=False)
+    (None, True)
+    """
+
+    @wraps(function)
+    def wrapped(*args: Any, progress: bool = True, **named: Any) -> Any:
+        with bars(show=progress):
+            return function(*args, progress=progress, **named)
+
+    return cast("Function", wrapped)
 
 
 def progress(items: Sequence[Item], what: str, unit: str) -> Iterable[Item]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stderr
+from inspect import signature
 from time import sleep
 from typing import Any
 
 import pytest
 
+import mechsteer as ms
 from mechsteer.model import load
-from mechsteer.progress import stage
+from mechsteer.progress import bars, hidden, stage
 
 
 class Terminal(io.StringIO):
@@ -43,3 +45,35 @@ def test_a_model_that_takes_long_to_load_says_so(
     with redirect_stderr(terminal):
         load.load_model(folder, device="cpu")
     assert f"loading {folder}" in terminal.getvalue()
+
+
+# whatever may show a bar; nothing else has the keyword
+VERBS: tuple[Any, ...] = (
+    *(ms.load_model, ms.record, ms.embed, ms.score, ms.study, ms.transfer, ms.plan, ms.self_test),
+    *(ms.cost, ms.perplexity, ms.costs.compare, ms.cards.make_cards, ms.exports.checkpoint),
+    *(ms.experts.score_recording, ms.experts.significance_of, ms.experts.by_significance),
+    *(ms.experts.survival, ms.experts.top_of_recording, ms.steering.embed_steered),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
+def test_whatever_takes_long_can_be_silent(verb: Any) -> None:
+    assert signature(verb).parameters["progress"].default is True
+
+
+def test_a_verb_that_is_silent_keeps_silent_all_that_it_calls(bridge: Any) -> None:
+    corpus = {"fra_Latn": ["le chat", "un chien"], "eng_Latn": ["the cat", "a dog"]}
+    for show in (True, False):
+        terminal = Terminal()
+        with redirect_stderr(terminal):
+            ms.score(bridge("llama"), corpus, progress=show)
+        assert ("recording" in terminal.getvalue(), "scoring" in terminal.getvalue()) == (
+            show,
+            show,
+        )
+
+
+def test_silence_is_kept_within_and_ends() -> None:
+    with bars(show=False), bars(show=True):
+        assert hidden() is True
+    assert hidden() is None

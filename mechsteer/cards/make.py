@@ -18,7 +18,8 @@ from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.sites import HookSite
 from mechsteer.model.wrap import ModelLike, as_model
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.recording.reading import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def named_subject(scores: NeuronScores, name: str) -> Subject:
     return Subject(flat, scores.languages[int(scores.ap[:, flat].argmax())])
 
 
+@with_bars
 def make_cards(
     model: ModelLike,
     corpus: Sentences,
@@ -89,6 +91,7 @@ def make_cards(
     *,
     reading: Reading = DEFAULT_READING,
     n_sentences: int = 5,
+    progress: bool = True,
 ) -> Cards:
     """Make the cards of some neurons.
 
@@ -103,13 +106,14 @@ def make_cards(
         subjects: a card each, in this order; repeated ones once.
         reading: how the sentences were read.
         n_sentences: top sentences of a card, by pooled activation, equal ones in corpus order.
+        progress: show bars where a terminal watches.
     """
     model, corpus = as_model(model), as_labelled(corpus)
     subjects = list(dict.fromkeys(subjects))
     tokenizer = model.plain_tokenizer
     tables: dict[str, list[pd.DataFrame]] = {}
     shown: list[Shown] = []
-    for card, subject in enumerate(progress(subjects, "making cards", "card")):
+    for card, subject in enumerate(bar(subjects, "making cards", "card")):
         point, neuron = _place(scores, subject)
         values = recording.activations(point)[:, neuron].float().cpu().numpy()
         positive = recording.labels.numpy() == recording.languages.index(subject.language)

@@ -17,12 +17,14 @@ from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL
 from mechsteer.model.wrap import ModelLike
 from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.ranks import Ranks, current
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
 
 
+@with_bars
 def score(
     model: ModelLike,
     corpus: Sentences,
@@ -35,6 +37,7 @@ def score(
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
     memory: int | str = USUAL_MEMORY,
+    progress: bool = True,
     **options: Unpack[ReadingOptions],
 ) -> NeuronScores:
     """Score every neuron of a site as a detector of every language, in one pass over the corpus.
@@ -54,6 +57,7 @@ def score(
         directory: where to stream the recording, to resume it; None keeps it in memory, or where it
             exceeds half of ``memory`` in a temporary file.
         memory: what values may take of it, see ``mechsteer.memory``; no number depends on it.
+        progress: show bars where a terminal watches.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Raises:
@@ -80,12 +84,14 @@ def score(
     )
 
 
+@with_bars
 def score_recording(
     recording: Recording,
     *,
     pooling: Pooling = "max",
     negative_only: Sequence[str] = (),
     memory: int = USUAL,
+    progress: bool = True,
 ) -> NeuronScores:
     """Score what was recorded, block by block of neurons, see ``mechsteer.experts.blocks``.
 
@@ -96,6 +102,7 @@ def score_recording(
         pooling: that neurons are scored by; of every other that was recorded the moments are kept.
         negative_only: languages that count as negatives but get no score of their own.
         memory: bytes that scoring may take; no number depends on it.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: an unknown language, or what cannot be scored; the layer is named.
@@ -115,7 +122,7 @@ def _scored(
     ends = [rank * len(blocks) // ranks.size for rank in range(ranks.size + 1)]
     own = blocks[ends[ranks.rank] : ends[ranks.rank + 1]]
     most = max(stop - start for start, stop in pairwise(ends))
-    for turn in progress(range(most), "scoring", "block"):
+    for turn in bar(range(most), "scoring", "block"):
         with ranks.together("scoring"):
             scored = [(neurons, scoring.block(neurons)) for neurons in own[turn : turn + 1]]
         for said in ranks.gather("scores", scored):

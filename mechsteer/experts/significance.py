@@ -20,7 +20,8 @@ from mechsteer.experts.among import Among, among, whom
 from mechsteer.experts.compiling import compiling
 from mechsteer.kernels import permutation_test
 from mechsteer.options.ranking import Criterion, Within
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Significance:
         return scores.take(self.language, ranking[kept[ranking]].tolist(), selection=selection)
 
 
+@with_bars
 def significance_of(
     recording: Recording,
     language: str,
@@ -97,6 +99,7 @@ def significance_of(
     correction: Correction = "bh",
     draws: int = 1000,
     seed: int = 0,
+    progress: bool = True,
 ) -> Significance:
     """Test every recorded neuron as a detector of a language, one layer in memory at a time.
 
@@ -118,6 +121,7 @@ def significance_of(
         draws: relabellings. With n neurons, no fewer than ``n / (level (1 + draws))`` can be
             significant together (times ``sum 1/i`` for ``"by"``).
         seed: of the relabellings.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: a language that was not recorded, a corpus that cannot be parallel, NaN or
@@ -155,12 +159,13 @@ def significance_of(
             )
         return found.p[0]
 
-    p = torch.cat([p_of(point) for point in progress(recording.site.points, "testing", "layer")])
+    p = torch.cat([p_of(point) for point in bar(recording.site.points, "testing", "layer")])
     q = torch.from_numpy(false_discovery_control(p.numpy(), method=correction))
     null = f"languages permuted {'freely' if ids is None else 'within each sentence'}"
     return Significance(language, recording.site, how, by, level, null, p, q, within)
 
 
+@with_bars
 def by_significance(
     recording: Recording,
     scores: NeuronScores,
@@ -174,6 +179,7 @@ def by_significance(
     correction: Correction = "bh",
     draws: int = 1000,
     seed: int = 0,
+    progress: bool = True,
 ) -> Experts:
     """Experts of a language that are significant and large enough: `NeuronScores.top` without a k.
 
@@ -189,6 +195,7 @@ def by_significance(
         correction: ``"bh"`` or ``"by"``.
         draws: relabellings.
         seed: of the relabellings.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: what `significance_of` or `Significance.experts` refuses.

@@ -31,12 +31,13 @@ from mechsteer.kernels import score as score_columns
 from mechsteer.model.wrap import ModelLike
 from mechsteer.options import records, takes
 from mechsteer.options.ranking import Probing
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.recording import Recording, record
 from mechsteer.recording.reading import DEFAULT_READING, Reading
 
 if TYPE_CHECKING:
-    from mechsteer.model.sites import Site
+    pass
 
 SEEDS = 5  # random controls of each set of experts
 
@@ -64,6 +65,7 @@ class Survival:
 
 
 @takes(Probing)
+@with_bars
 def survival(
     model: ModelLike,
     corpus: Sentences,
@@ -74,6 +76,7 @@ def survival(
     others: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Survival:
     """Put copies in the place of a language's sentences, score again, and count what is left.
@@ -93,6 +96,7 @@ def survival(
             the choice of sentences costs.
         reading: how the sentences were read.
         directory: where to stream the recordings of copies, to resume them.
+        progress: show bars where a terminal watches.
         **options: see ``mechsteer.options.ranking``.
 
     Raises:
@@ -110,7 +114,7 @@ def survival(
         for name, texts in _copies(corpus, language, probing, others or {}).items()
     ]
     parts = []
-    for language, name, texts in progress(asked, "probing", "copy"):
+    for language, name, texts in bar(asked, "probing", "copy"):
         copy = record(
             model,
             _text(language, name, texts),
@@ -121,11 +125,9 @@ def survival(
             progress=False,
         )
         swapped = recording.with_sentences(language, copy)
-        was = corpus.sentences[language]
+        was, parallel = corpus.sentences[language], isinstance(corpus, ParallelCorpus)
         changed = float(np.mean([a != b for a, b in zip(texts, was, strict=True)]))
-        parts.append(
-            _judged(scores, swapped, language, probing, isinstance(corpus, ParallelCorpus))
-        )
+        parts.append(_judged(scores, swapped, language, probing, parallel))
         for frame in parts[-1]:
             frame.insert(1, "copy", name)
         parts[-1][0].insert(5, "changed", changed)
@@ -229,9 +231,8 @@ def _bootstrap(
 
 def _columns(recording: Recording, experts: Experts) -> Tensor:
     """Pooled activations of the experts, ``[sentence, expert]``, in rank order."""
-    site: Site = recording.site
     found = torch.empty(len(experts), len(recording.labels))
-    for point, at in zip(site.points, site.offsets, strict=True):
+    for point, at in zip(recording.site.points, recording.site.offsets, strict=True):
         here = ((experts.index >= at) & (experts.index < at + point.width)).nonzero().flatten()
         if len(here):
             x = recording.activations(point, pooling=experts.pooling)

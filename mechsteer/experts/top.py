@@ -18,7 +18,8 @@ from mechsteer.experts.scores import PER_EXPERT, Experts, resolve_k
 from mechsteer.kernels import TopExperts, effect_size, top_experts
 from mechsteer.kernels import score as score_columns
 from mechsteer.options.ranking import Within
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.recording.finite import naming
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mechsteer.recording import Recording
 
 
+@with_bars
 def top_of_recording(
     recording: Recording,
     language: str,
@@ -33,6 +35,7 @@ def top_of_recording(
     *,
     pooling: Pooling = "max",
     within: Within = "all",
+    progress: bool = True,
 ) -> Experts:
     """The k neurons that detect ``language`` best, by average precision.
 
@@ -46,6 +49,7 @@ def top_of_recording(
         k: a number of neurons (int), or a fraction of all neurons (float below 1).
         pooling: ``"max"``, ``"mean"`` or ``"last"``; it must have been recorded.
         within: told from ``"all"`` other languages, or from those of its own ``"script"``.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: a language or pooling that was not recorded, k outside ``[0, neurons]``, an
@@ -65,7 +69,7 @@ def top_of_recording(
     judged = among(recording, language, within)
     positive = judged.labels == judged.languages.index(language)
     found: list[TopExperts] = []
-    for point in progress(recording.site.points, "searching", "layer"):
+    for point in bar(recording.site.points, "searching", "layer"):
         x = judged.pick(recording.activations(point, pooling=pooling))
         most = min(count, x.shape[1])
         with naming(point), compiling():

@@ -21,6 +21,7 @@ from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.progress import with_bars
 from mechsteer.steering import Positions, steer
 
 _LIMIT = 256.0  # roundings of the largest logit that deep models lose to another order of sums
@@ -47,6 +48,7 @@ class Checkpoint:
     ulps: float | None
 
 
+@with_bars
 def checkpoint(
     model: ModelLike,
     edits: Edit | Sequence[Edit],
@@ -56,6 +58,7 @@ def checkpoint(
     language: str | None = None,
     widen: bool = False,
     verify: bool = True,
+    progress: bool = True,
 ) -> Checkpoint:
     """Write a checkpoint folder of transformers whose weights do what the edits do.
 
@@ -73,6 +76,7 @@ def checkpoint(
             together are a constant (see ``mechsteer.exports.widening``): Gemma, Qwen 3, Phi 3, mT5.
         verify: load the folder with transformers and compare logits on a few tokens: another
             copy of the weights in memory.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: an edit that weights cannot carry, with the reason; the verification found

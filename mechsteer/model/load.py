@@ -34,11 +34,12 @@ from mechsteer.model.plain import PlainModel
 from mechsteer.model.reasons import local_folder, reason_of
 from mechsteer.model.views import bridged, keep, view_of
 from mechsteer.model.weights import origin
-from mechsteer.progress import stage
+from mechsteer.progress import stage, with_bars
 
 _SILENT = 2.0  # seconds of loading before a line says so
 
 
+@with_bars
 def load_model(
     name_or_path: str | Path | None = None,
     *,
@@ -47,6 +48,7 @@ def load_model(
     dtype: torch.dtype | None = None,
     revision: str | None = None,
     verify: bool = False,
+    progress: bool = True,
 ) -> Model:
     """Load a model in eval mode, without gradients, running no remote code.
 
@@ -66,6 +68,7 @@ def load_model(
         revision: branch, tag or commit of a published model.
         verify: load the weights once more and require that the bridge gives the plain model's
             logits.
+        progress: show bars where a terminal watches.
 
     Raises:
         ModelError: the model is missing, gated, damaged, or of an architecture whose neurons cannot

@@ -28,6 +28,7 @@ from mechsteer.planning.sizes import Sizes, declared_sizes, is_configuration, si
 from mechsteer.planning.stages import Means, stages_of
 from mechsteer.planning.states import given_states, states_of
 from mechsteer.planning.workload import Workload, counted, estimated, tokenizer_or_none
+from mechsteer.progress import with_bars
 from mechsteer.recording.batch_size import fitted
 from mechsteer.recording.batches import BatchPlan, plan_batches
 from mechsteer.recording.points import points_to_read, residual_rows
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 
 @takes(ScoreOptions, StudyOptions)
+@with_bars
 def plan(
     model: ModelLike,
     corpus: LabelledCorpus,
@@ -50,6 +52,7 @@ def plan(
     disk: int | str | None = None,
     directory: Path | None = None,
     dtype: torch.dtype | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Plan:
     """Tell what a run will take before it runs; nothing is written.
@@ -71,6 +74,7 @@ def plan(
             ``gpu`` names another machine.
         directory: where the run will be kept; the current folder by default.
         dtype: of the weights, where only a configuration is read.
+        progress: show bars where a terminal watches.
         **options: see ``mechsteer.studies.options``.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -19,6 +20,7 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
+from mechsteer.plots.spots import tell, within
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, of_arm
@@ -57,8 +59,9 @@ def dose_response(
         bottom = 0.42 + 1.6 * (len(metrics) - 1 - place)
         box = (0.62 / width, bottom / height, (width - 1.34) / width, 1.42 / height)
         ax = panel(figure.add_axes(box), size=(width, height), margins=(0, 0, 0, 0))
-        _dose_lines(ax, rows[rows["metric"] == name], arm)
         shown = metric_of(name)
+        form = percent if shown.percent else "{:.4g}".format
+        _dose_lines(ax, rows[rows["metric"] == name], arm, form)
         if shown.percent:
             ax.yaxis.set_major_formatter(FuncFormatter(percent))
         ax.set_ylabel(shown.title)
@@ -70,7 +73,7 @@ def dose_response(
     return drawn
 
 
-def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm) -> None:
+def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm, form: Callable[[float], str]) -> None:
     """Lines of one metric over the dose, named at their ends, and the level without an edit."""
     moved, base = rows[of_arm(rows, arm)], rows[of_arm(rows, NO_EDIT)]
     along, across = ("k", "strength") if moved["k"].nunique() > 1 else ("strength", "k")
@@ -83,6 +86,13 @@ def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm) -> None:
         ax.vlines(line[along], line["ci_low"], line["ci_high"], color=colour, alpha=0.4)
         ax.plot(line[along], line["value"], "o-", color=colour, linewidth=broad, markersize=3.5)
         name = f"λ = {level:g}" if across == "strength" else f"k = {level}"
+        ends_of = line[[along, "value", "ci_low", "ci_high"]].itertuples(index=False)
+        start = "k" if along == "k" else "λ"
+        told = [
+            f"{start} = {dose:g}, {name}: {within(*map(form, (value, low, high)))}"
+            for dose, value, low, high in ends_of
+        ]
+        tell(ax, line[along], line["value"], told)
         ends.append((float(line["value"].to_numpy()[-1]), name, colour))
     if along == "k":
         ax.set_xscale("log")

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from mechsteer.experts import Experts, NeuronScores
 from mechsteer.plots.given import counts_of, table_of
-from mechsteer.plots.heatmaps import CELLS_WITH_NUMBERS, colour_scale, number_cells
-from mechsteer.plots.panels import BLUE, VERMILLION, bars, label, panel, title
+from mechsteer.plots.heatmaps import CELLS_WITH_NUMBERS, colour_scale, number_cells, tell_pairs
+from mechsteer.plots.panels import BLUE, VERMILLION, bars, label, panel, percent, title
+from mechsteer.plots.spots import tell
 from mechsteer.studies import Study
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ def experts_per_layer(
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     step = -(-len(names) // 8)
     ax.set_xticks(layers[::step], names[::step])
-    ax.set(xlabel="layer", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
+    ax.set(xlabel="layer (from 0)", ylabel="experts", xlim=(-0.6, len(layers) - 0.4))
+    told = zip(names, height, expected, strict=True)
+    texts = [f"layer {at}: {n}, of random neurons {by_luck:.1f}" for at, n, by_luck in told]
+    tell(ax, layers, height.to_numpy() / 2, texts)
     title(ax, label(language))
     return ax
 
@@ -94,9 +98,12 @@ def layer_ap(
     ax.set_xticks(range(0, cells.shape[1], step), [names[int(at)] for at in cells.columns[::step]])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set(xlabel="layer")
+    ax.set(xlabel="layer (from 0)")
+    layers = [f"layer {names[int(at)]}" for at in cells.columns]
+    values = cells.to_numpy(dtype=float)
+    tell_pairs(ax, cells.index, layers, values, "{:.3f}".format, between=", ")
     if cells.shape[1] <= CELLS_WITH_NUMBERS:
-        number_cells(ax, image, cells.to_numpy(dtype=float), form=lambda value: f"{value:.2f}")
+        number_cells(ax, image, values, form=lambda value: f"{value:.2f}")
     colour_scale(ax, image, lambda value, _: f"{value:.1f}")
     shown = {"ap_max": "best neuron", "ap_p99": "99th percentile of neurons"}
     title(ax, f"average precision, {shown.get(column, label(column))}")
@@ -129,8 +136,12 @@ def overlap(table: pd.DataFrame | Study, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    tell_pairs(ax, wide.index[order], wide.index[order], cells, percent, between=" and ")
     if len(names) <= CELLS_WITH_NUMBERS:
-        number_cells(ax, image, cells, form=lambda value: f"{100 * value:.0f}")
+        decimals = 0 if top > 0.1 else 1
+        number_cells(
+            ax, image, cells, form=lambda value: f"{100 * value:.{decimals if value else 0}f}"
+        )
     colour_scale(ax, image, lambda value, _: f"{100 * value:.3g}%")
     title(ax, "shared experts (Jaccard index, %)")
     return ax

@@ -14,7 +14,8 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.plots.given import table_of
-from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, title
+from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, row_name, title
+from mechsteer.plots.spots import tell_cells
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, matrix
@@ -73,8 +74,10 @@ def retrieval_matrix(
         p = matrix(results, arm, layer=layer, language=language, metric=f"{metric}.p")
         _frame_cells(ax, p.reindex_like(cells).to_numpy(dtype=float) <= alpha)
     form = points if delta else percent
+    tell_pairs(ax, cells.index, cells.columns, values, form, between=" → ")
     colour_scale(ax, image, form)
-    title(ax, f"{label(language)}, layer {layer}" if arm != NO_EDIT else f"layer {layer}")
+    where = row_name(layer, int(results["layer"].max()) - 1)
+    title(ax, f"{label(language)}, {where}" if arm != NO_EDIT else where)
     return ax
 
 
@@ -124,6 +127,27 @@ def number_cells(
         if np.isfinite(value):
             colour = "#111111" if light[row, column] > 0.18 else "#ffffff"
             ax.text(column, row, form(value), color=colour, fontsize=7, ha="center", va="center")
+
+
+def tell_pairs(
+    ax: Axes,
+    rows: Iterable[object],
+    columns: Iterable[object],
+    values: np.ndarray,
+    form: Callable[[float], str],
+    *,
+    between: str,
+) -> None:
+    """Say what each cell of a matrix is that has a value: row, column, value."""
+    heads = [label(name) for name in columns]
+    texts = [
+        [
+            f"{label(name)}{between}{head}: {form(value)}" if np.isfinite(value) else ""
+            for head, value in zip(heads, line, strict=True)
+        ]
+        for name, line in zip(rows, values, strict=True)
+    ]
+    tell_cells(ax, texts)
 
 
 def cell(share: float) -> str:

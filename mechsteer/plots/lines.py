@@ -6,6 +6,8 @@ the axes and never shows anything; ``ax.figure`` displays it in a notebook.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +25,11 @@ from mechsteer.plots.panels import (
     panel,
     percent,
     points,
+    row_name,
     strokes,
     title,
 )
+from mechsteer.plots.spots import owner, tell, within
 from mechsteer.studies.conditions import names
 from mechsteer.studies.findings import Study
 from mechsteer.studies.results import arms_of, distance_rows, of_arm, series
@@ -69,11 +73,15 @@ def curves(
     name, is_share = metric_of(metric)
     is_change = metric.endswith(".delta")
     ax.set_ylim(*_span(rows, floor=0.0 if is_share and not is_change else None))
-    layer_axis(ax, int(results["layer"].max()) - 1)
+    n_layers = int(results["layer"].max()) - 1
+    layer_axis(ax, n_layers)
     ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
     if chosen is not None:
         ax.axvline(chosen, color=INK, alpha=0.35, linewidth=0.8)
-    ends = _lines(ax, rows, metric=metric, language=language, source=source, target=target)
+    form = points if is_change else percent if is_share else _three
+    words = partial(_words, form=form, n_layers=n_layers)
+    where = {"language": language, "source": source, "target": target}
+    ends = _lines(ax, rows, words, metric=metric, **where)
     if is_change:
         ax.axhline(0, color=INK, linewidth=0.9)
         ends.append((0.0, "none", INK))
@@ -82,31 +90,52 @@ def curves(
         ends.append((chance, "chance", INK))
     end_labels(ax, ends)
     if is_share:
-        ax.yaxis.set_major_formatter(FuncFormatter(points if is_change else percent))
+        ax.yaxis.set_major_formatter(FuncFormatter(form))
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    ax.set(xlabel="layer", ylabel=name)
+    ax.set_ylabel(name)
     title(ax, label(language))
     return ax
 
 
 def _lines(
-    ax: Axes, rows: pd.DataFrame, *, metric: str, language: str, source: str, target: str
+    ax: Axes,
+    rows: pd.DataFrame,
+    words: Callable[[pd.DataFrame, str], list[str]],
+    **which: str,
 ) -> list[tuple[float, str, str]]:
     """Draw every arm's line and band; return where and how each line ends."""
     ends = []
     arms = names(arms_of(rows))
     drawn = strokes(arms)
     for arm, name in arms.items():
-        line = series(rows, arm, language=language, metric=metric, source=source, target=target)
+        line = series(rows, arm, **which)
         if line.empty:
             continue
         colour, dashes, _ = drawn[arm]
+        own = owner(name)
         ax.fill_between(
-            line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0
+            line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0, gid=own
         )
-        ax.plot(line["layer"], line["value"], color=colour, linestyle=dashes, linewidth=1.5)
-        ends.append((float(line["value"].iloc[-1]), label(name, width=10), colour))
+        ax.plot(
+            line["layer"], line["value"], color=colour, linestyle=dashes, linewidth=1.5, gid=own
+        )
+        tell(ax, line["layer"], line["value"], words(line, name))
+        ends.append((float(line["value"].iloc[-1]), name, colour))
     return ends
+
+
+def _words(
+    line: pd.DataFrame, name: str, *, form: Callable[[float], str], n_layers: int
+) -> list[str]:
+    """What each point of a line says."""
+    return [
+        f"{label(name)}, {row_name(row, n_layers)}: {within(form(value), form(low), form(high))}"
+        for row, value, low, high in line[["layer", "value", "low", "high"]].itertuples(index=False)
+    ]
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _span(rows: pd.DataFrame, *, floor: float | None) -> tuple[float, float]:
@@ -165,8 +194,10 @@ def effects(
         rows = table[of_arm(table, arm)]
         colour, _, marker = drawn[arm]
         y = [languages.index(name) + offset for name in rows["language"]]
-        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5)
-        ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5)
+        own = owner(arms[arm])
+        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5, gid=own)
+        ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5, gid=own)
+        tell(ax, rows["value"], y, _changes(rows, arms[arm]))
         _name_mark(ax, rows.iloc[0], y=y[0], name=arms[arm], colour=colour)
     ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
     ax.tick_params(axis="y", length=0)
@@ -175,6 +206,15 @@ def effects(
     ax.set_xlabel("change against no edit (percentage points)")
     title(ax, label(heading, width=60))
     return ax
+
+
+def _changes(rows: pd.DataFrame, name: str) -> list[str]:
+    """What each mark of a panel of effects says."""
+    columns = ["language", "value", "low", "high"]
+    return [
+        f"{label(name)}, {label(language)}: {within(*map(points, change))} points"
+        for language, *change in rows[columns].itertuples(index=False)
+    ]
 
 
 def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: str) -> None:
@@ -190,4 +230,5 @@ def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: st
         va="center_baseline",
         fontsize=8.5,
         color=colour,
+        gid=owner(name),
     )

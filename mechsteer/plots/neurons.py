@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.plots.panels import BLUE, INK, VERMILLION, bars, label, panel, percent, title
+from mechsteer.plots.spots import tell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,17 +35,19 @@ def activations(
     for name, colour in (("negatives", INK), ("positives", VERMILLION)):
         bars(ax, table["low"], table[name], width=width, color=colour, alpha=0.55)
     top = float(table[["positives", "negatives"]].to_numpy().max())
-    ax.set(ylim=(0, 1.3 * top), xlabel="pooled activation", ylabel="sentences")
+    room = 1.3 if clamp is None else 1.6  # for the names above the bars and the line
+    ax.set(ylim=(0, room * top), xlabel="pooled activation", ylabel="sentences")
+    _tell_bins(ax, table, label(language) or "positives")
     low, high = float(table["low"].min()), float(table["high"].max())
     if clamp is not None:
         low, high = min(low, clamp), max(high, clamp)
-        ax.axvline(clamp, color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
+        ax.plot([clamp] * 2, [0, top], color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
     ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
     notes = [(label(language) or "positives", VERMILLION), ("all others", INK)]
     notes += [] if clamp is None else [(f"held at {clamp:.3g}", BLUE)]
     for place, (words, colour) in enumerate(notes):
         ax.text(
-            0.98, 0.98 - 0.13 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
+            0.98, 0.99 - 0.12 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
             transform=ax.transAxes,
         )  # fmt: skip
     ax.yaxis.set_major_formatter(FuncFormatter(percent))
@@ -52,6 +55,21 @@ def activations(
     ax.xaxis.set_major_locator(MaxNLocator(5))
     title(ax, "activations")
     return ax
+
+
+def _tell_bins(ax: Axes, table: pd.DataFrame, language: str) -> None:
+    """Say what each bin holds."""
+    columns = ["low", "high", "positives", "negatives"]
+    texts = [
+        f"{low:.3g} to {high:.3g}: {own:.1%} of {language}, {others:.1%} of all others"
+        for low, high, own, others in table[columns].itertuples(index=False)
+    ]
+    tell(
+        ax,
+        (table["low"] + table["high"]) / 2,
+        table[["positives", "negatives"]].max(axis=1) / 2,
+        texts,
+    )
 
 
 def precision_recall(
@@ -73,6 +91,8 @@ def precision_recall(
     ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
     ax.text(0.01, chance + 0.02, "chance", color=INK, fontsize=8.5)
     ax.set(xlim=(0, 1.01), ylim=(0, 1.04), xlabel="recall", ylabel="precision")
+    told = zip(recall, precision, strict=True)
+    tell(ax, recall, precision, [f"recall {r:.1%}, precision {p:.1%}" for r, p in told])
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(percent))
         axis.set_major_locator(MaxNLocator(4))
@@ -97,6 +117,9 @@ def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None 
         if here.any():
             height = rows["ap"].to_numpy()[here]
             bars(ax, places[here] - 0.4, height, width=0.8, color=colour, alpha=alpha)
+    told = rows[["language", "ap", "prevalence"]].itertuples(index=False)
+    texts = [f"{label(code)}: {ap:.3f}, chance {chance:.3f}" for code, ap, chance in told]
+    tell(ax, places, rows["ap"] / 2, texts)
     ends = np.append(places, len(places)) - 0.5
     ax.stairs(rows["prevalence"], ends, baseline=None, color=INK, linestyle=(0, (1, 2)))
     ax.set_xticks(places, [label(name, width=9) for name in names], rotation=60, ha="right")

@@ -32,13 +32,14 @@ from mechsteer.plots.panels import (
     title,
 )
 from mechsteer.plots.sentences import short_names
+from mechsteer.plots.spots import tell, within
+from mechsteer.studies.places import spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAMED = 7  # pairs that a scatter names: those farthest from its line
-DRAWN = 1500  # pairs that are points of their own in a vector file; more are pixels
-PAIRS = "pairs"  # identifier of the points in a vector file, in the order of ``pairs_of``
+DRAWN = 1500  # pairs that are points of their own in a vector file and say what they are
 PLACES = (VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY)
 _KEYS = ("state", "metric", "layer")
 
@@ -114,9 +115,11 @@ def likeness(
     """
     rows = pairs_of(found, predictor, state, metric, layer)
     told = response_of(found.effects, state, metric, layer).set_index("predictor").loc[predictor]
-    ax = panel(ax, size=(4.7, 3.7), margins=(0.62, 0.45, 0.12, 0.34))
+    ax = panel(ax, size=(3.9, 3.3), margins=(0.62, 0.45, 0.12, 0.34))
     x, y = _spread(rows["distance"].to_numpy(dtype=float)), rows["value"].to_numpy(dtype=float)
     _points(ax, x, y, rows, language)
+    if len(rows) <= DRAWN:
+        tell(ax, x, y, texts_of(rows, predictor, metric))
     residual = _line(ax, rows["distance"].to_numpy(dtype=float), y)
     change = metric.endswith(".delta")
     ax.yaxis.set_major_formatter(FuncFormatter(points if change else percent))
@@ -132,22 +135,31 @@ def likeness(
 
 
 def _points(ax: Axes, x: np.ndarray, y: np.ndarray, rows: pd.DataFrame, language: str) -> None:
-    """Three kinds of pairs, one identifier each: PAIRS, PAIRS-query, PAIRS-target."""
+    """Three kinds of pairs, a shape and colour each."""
     for name, chosen in kinds_of_pairs(rows, language).items():
         marker, colour, size = {
-            PAIRS: ("o", INK, 9), f"{PAIRS}-query": (">", VERMILLION, 20),
-            f"{PAIRS}-target": ("<", BLUE, 20),
+            "other": ("o", INK, 9), "query": (">", VERMILLION, 20), "target": ("<", BLUE, 20),
         }[name]  # fmt: skip
         ax.scatter(
             x[chosen], y[chosen], s=size, c=colour, marker=marker, alpha=0.6, linewidths=0,
-            rasterized=len(rows) > DRAWN, gid=name,
+            rasterized=len(rows) > DRAWN,
         )  # fmt: skip
 
 
 def kinds_of_pairs(rows: pd.DataFrame, language: str) -> dict[str, np.ndarray]:
     """Which pairs have a language as the query, as the one searched, or not at all."""
     query, target = (rows[name].to_numpy() == language for name in ("source", "target"))
-    return {PAIRS: ~(query | target), f"{PAIRS}-query": query, f"{PAIRS}-target": target}
+    return {"other": ~(query | target), "query": query, "target": target}
+
+
+def texts_of(rows: pd.DataFrame, predictor: str, metric: str) -> list[str]:
+    """What each pair says of itself: query, language searched, distance, what was measured."""
+    form = points if metric.endswith(".delta") else percent
+    unit = " points" if metric.endswith(".delta") else ""
+    return [
+        f"{row.source} → {row.target}: {predictor} {row.distance:.3g}, {form(row.value)}{unit}"
+        for row in rows.itertuples(index=False)
+    ]
 
 
 def _line(ax: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -222,6 +234,7 @@ def importance(
         colour = PLACES[turn % len(PLACES)]
         at = np.arange(len(names)) - 0.39 + step * (turn + 0.5)
         _bars(ax, at, own, colour=colour, thick=0.8 * step)
+        tell(ax, own["share"], at, _shares(own, layers[turn]))
     _key(ax, [place.replace("_", " ") or _row(layer) for layer, place in layers])
     ax.set_yticks(range(len(names)), [label(name, width=16) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -261,6 +274,16 @@ def _bars(ax: Axes, at: np.ndarray, rows: pd.DataFrame, *, colour: str, thick: f
     )  # fmt: skip
     ends = rows[["low", "high"]].to_numpy(dtype=float)
     ax.hlines(at, ends[:, 0], ends[:, 1], color=INK, linewidth=0.8)
+
+
+def _shares(rows: pd.DataFrame, where: tuple[int, str]) -> list[str]:
+    """What each bar says."""
+    place = spoken(where[1]) if where[1] else _row(where[0])
+    return [
+        f"{row.Index} at {place}: {within(*map(percent, (row.share, row.low, row.high)))}, "
+        f"{p_value(row.p_holm)} after Holm"
+        for row in rows.itertuples()
+    ]
 
 
 def measured(metric: str) -> str:

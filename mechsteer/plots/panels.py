@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from mechsteer.plots.spots import owner
 from mechsteer.studies.conditions import Arm, Kind, in_order
 
 if TYPE_CHECKING:
@@ -146,8 +147,18 @@ def points(value: float, _position: object = None) -> str:
     return "0" if text[1:] == "0" else text
 
 
+def row_name(row: int, n_layers: int) -> str:
+    """A row of the residual stream: how many layers it has passed.
+
+    >>> row_name(0, 6), row_name(1, 6), row_name(3, 6), row_name(7, 6)
+    ('embedding', 'after 1 layer', 'after 3 layers', 'final norm')
+    """
+    named = {0: "embedding", n_layers + 1: "final norm"}
+    return named.get(row, f"after {row} layer" + ("s" if row > 1 else ""))
+
+
 def layer_axis(ax: Axes, n_layers: int) -> None:
-    """Rows of the residual stream: 0 is the embedding, the one after the last layer the norm."""
+    """Rows of the residual stream by the layers passed: 0 is the embedding, the last the norm."""
     step = math.ceil((n_layers + 1) / 9)
     ticks = [*range(0, n_layers + 1, step)]
     if n_layers + 1 - ticks[-1] < step:
@@ -155,6 +166,7 @@ def layer_axis(ax: Axes, n_layers: int) -> None:
     names = ["emb." if tick == 0 else str(tick) for tick in ticks]
     ax.set_xticks([*ticks, n_layers + 1], [*names, "norm"])
     ax.set_xlim(-0.3, n_layers + 1.3)
+    ax.set_xlabel("layers passed")
 
 
 def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
@@ -168,4 +180,7 @@ def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     for i in reversed(range(len(at))):
         at[i] = min(at[i], 1 if i == len(at) - 1 else at[i + 1] - gap)
     for y, (_, text, colour) in zip(at, order, strict=True):
-        ax.text(1.02, y, text, color=colour, fontsize=8.5, va="center", transform=ax.transAxes)
+        ax.text(
+            1.02, y, label(text, width=10), color=colour, fontsize=8.5, va="center",
+            transform=ax.transAxes, gid=owner(text),
+        )  # fmt: skip

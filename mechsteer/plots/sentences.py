@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count, cycle
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from mechsteer.plots.panels import (
     strokes,
     title,
 )
+from mechsteer.plots.spots import owner, tell
 from mechsteer.studies.conditions import Arm, names
 from mechsteer.studies.findings import Study
 from mechsteer.studies.results import NO_EDIT, arms_of, of_arm
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK)
 MARKERS = "os^Dv"
 BINS = 24
+LINE = 8.5  # points: what names need between them
+TOGETHER = 2  # languages that are named where their means lie on one another
 
 
 def projection(
@@ -44,7 +47,8 @@ def projection(
 
     The axes are those of the untouched model, and the limits hold all of the table, so
     panels of one table compare: clusters that merge were moved by the edit, not by the picture.
-    Points are pixels even in a vector file; each language is named at its mean.
+    Points are pixels even in a vector file; each language is named at its mean, languages whose
+    means lie on one another together.
 
     Args:
         table: columns kind, edit, language (steered), source (the sentence's language), x, y and
@@ -63,6 +67,8 @@ def projection(
             here["x"], here["y"], s=7, c=colour, marker=marker, alpha=0.55, linewidths=0,
             rasterized=True,
         )  # fmt: skip
+        named = [f"{label(source)}, sentence {number}" for number in _numbers(here)]
+        tell(ax, here["x"], here["y"], named)
     for name, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
         low, high = table[name].min(), table[name].max()
         limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
@@ -78,22 +84,60 @@ def projection(
 
 
 def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
-    """Write each language at the mean of its sentences, moved apart where names would touch."""
+    """Write each language at the mean of its sentences.
+
+    Languages whose means lie on one another share a name there. A name that would touch another is
+    moved up or down, and a thin line leads from it to its mean.
+    """
     means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
-    names = short_names(means.index.astype(str))
+    names = dict(zip(means.index, short_names(means.index.astype(str)), strict=True))
     points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
-    placed: list[tuple[float, float]] = []
-    for (x, y), code, name in zip(points, means.index, names, strict=True):
-        reach = 4.6 * len(name) + 3
-        near = [b for a, b in placed if abs(x - a) < reach]
+    placed: list[tuple[float, float, float]] = []
+    for (x, y), codes in _together(dict(zip(means.index, points, strict=True))):
+        few = len(codes) <= TOGETHER
+        name = ", ".join(names[code] for code in codes) if few else f"{len(codes)} languages"
+        reach = 2.3 * len(name) + 1.5
+        near = [b for a, b, other in placed if abs(x - a) < reach + other]
         moves = (sign * step for step in count() for sign in (1, -1))
-        free = next(y + move for move in moves if all(abs(y + move - b) >= 8.5 for b in near))
-        placed.append((x, free))
-        colour, weight = (VERMILLION, "bold") if code == steered else (INK, "normal")
+        free = next(y + move for move in moves if all(abs(y + move - b) >= LINE for b in near))
+        placed.append((x, free, reach))
+        own = steered in codes and few
+        if abs(free - y) >= LINE:
+            ax.annotate(
+                "", (x, y), (x, free), xycoords="figure points", textcoords="figure points",
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6},
+            )  # fmt: skip
         ax.annotate(
-            name, (x, free), xycoords="figure points", ha="center", va="center",
-            fontsize=8, color=colour, fontweight=weight,
+            name, (x, free), xycoords="figure points", ha="center", va="center", fontsize=8,
+            color=VERMILLION if own else INK, fontweight="bold" if own else "normal",
         )  # fmt: skip
+
+
+def _together(
+    places: Mapping[str, np.ndarray],
+) -> list[tuple[tuple[float, float], list[str]]]:
+    """Languages whose means lie within one line of the first of them, at their common mean."""
+    groups: list[list[str]] = []
+    for code, place in places.items():
+        near = (g for g in groups if np.hypot(*(places[g[0]] - place)) < LINE)
+        group = next(near, None)
+        if group is None:
+            groups.append([code])
+        else:
+            group.append(code)
+    centres = [np.mean([places[code] for code in group], axis=0) for group in groups]
+    return [((float(c[0]), float(c[1])), g) for c, g in zip(centres, groups, strict=True)]
+
+
+def _numbers(rows: pd.DataFrame) -> list[int]:
+    """Sentences by their number, or by their order where a table has none."""
+    return [int(n) for n in (rows["sentence"] if "sentence" in rows else range(len(rows)))]
+
+
+def _bins(name: str, edges: np.ndarray, share: np.ndarray) -> list[str]:
+    """What each bin of a histogram of neighbours says."""
+    told = zip(edges[:-1], edges[1:], share, strict=True)
+    return [f"{label(name)}, {a:.0f} to {b:.0f} queries: {part:.2%}" for a, b, part in told]
 
 
 def short_names(codes: Iterable[str]) -> list[str]:
@@ -132,12 +176,19 @@ def hubness(table: pd.DataFrame | Study, *, language: str = "", ax: Axes | None 
         counts, _ = np.histogram(here["occurrence"], edges, weights=here["count"])
         colour, dashes, _ = drawn[arm]
         share = counts / counts.sum()
-        ax.stairs(share, edges, color=colour, linestyle=dashes, linewidth=1.4)
+        own = owner(name)
+        ax.stairs(share, edges, color=colour, linestyle=dashes, linewidth=1.4, gid=own)
+        tell(
+            ax,
+            (edges[1:] + edges[:-1]) / 2,
+            np.where(share > 0, share, np.nan),
+            _bins(name, edges, share),
+        )
         skew = here["skewness"].iat[0]
         words = label(name, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
         ax.text(
             0.99, 0.98 - 0.115 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
-            transform=ax.transAxes,
+            transform=ax.transAxes, gid=own,
         )  # fmt: skip
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(percent))

@@ -15,6 +15,7 @@ from mechsteer.plots.heatmaps import (
     name_cells,
     number_cells,
     signed_cell,
+    tell_pairs,
 )
 from mechsteer.plots.panels import label, panel, percent, points, title
 from mechsteer.studies.conditions import BASE, Condition
@@ -69,7 +70,9 @@ def transfer_matrix(
     name_cells(ax, cells.columns, steered=steered, across="tested in", down="trained in")
     if len(cells) <= CELLS_WITH_NUMBERS:
         number_cells(ax, image, values, form=signed_cell if delta else cell)
-    colour_scale(ax, image, points if delta else percent)
+    form = points if delta else percent
+    tell_pairs(ax, cells.index, cells.columns, values, form, between=" → ")
+    colour_scale(ax, image, form)
     title(
         ax, label(f"{condition.label if condition != BASE else 'no edit'}, layer {layer}", width=40)
     )

@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from mechsteer.crosslingual import Similarity
-from mechsteer.plots.heatmaps import colour_scale
+from mechsteer.plots.heatmaps import colour_scale, tell_pairs
 from mechsteer.plots.pairs import measured, response_of
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, title
 from mechsteer.plots.sentences import short_names
@@ -163,6 +163,7 @@ def language_tree(
     values = np.ma.masked_invalid(cells.loc[rows, columns].to_numpy(dtype=float))
     image = ax.imshow(values, cmap="cividis", interpolation="none", aspect="auto")
     _names(ax, rows, columns, set(languages), size=min(8.0, 62 * side / n))
+    tell_pairs(ax, rows, columns, values.filled(np.nan), percent, between=" and ")
     colour_scale(ax, image, percent)
     _clusters(ax, drawn, n)
     _families(ax, roots)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL, room
@@ -18,10 +22,11 @@ from mechsteer.model.sites import HookSite, Site
 from mechsteer.recording.firing import firing_point
 from mechsteer.recording.reading import USUAL_TOKENS
 from mechsteer.recording.store import Columns, Store, Swapped
+from mechsteer.recording.tables import named, side_by_side
 
 
-@dataclass(frozen=True)
-class Recording:
+@dataclass(frozen=True, repr=False)
+class Recording(Displayed):
     """Pooled activations of every sentence of a corpus, in the order of ``corpus.flatten()``.
 
     Attributes:
@@ -68,6 +73,25 @@ class Recording:
         how = self._pooled(pooling or self.pooling[0])
         return self._store.activations(self._recorded(point), how)
 
+    def to_numpy(self, *, pooling: Pooling | None = None) -> NDArray[np.float32]:
+        """All pooled activations, float32 ``[sentence, neuron]``, recorded points side by side.
+
+        Raises:
+            MechsteerError: they take more than half of the free memory.
+            ArtifactError: that pooling was not recorded, or a shard is missing or damaged.
+        """
+        n = len(self.labels)
+        return side_by_side(self.points, n, lambda p: self.activations(p, pooling=pooling))
+
+    def to_pandas(self, *, pooling: Pooling | None = None) -> pd.DataFrame:
+        """``to_numpy`` with rows named (language, sentence), columns (component, layer, neuron).
+
+        Raises:
+            MechsteerError: see ``to_numpy``.
+        """
+        values = self.to_numpy(pooling=pooling)
+        return named(values, self.points, self.languages, self.labels)
+
     def columns(
         self, neurons: range, poolings: Sequence[Pooling]
     ) -> dict[Pooling, list[Shaped[Tensor, "sentence neuron"]]]:
@@ -100,6 +124,18 @@ class Recording:
         if not self.firing:
             raise ArtifactError("how neurons fire was not recorded: record with firing=True")
         return self._store.activations(firing_point(self._recorded(point)), "mean")
+
+    def _line(self) -> str:
+        counts = count(len(self.labels), "sentence"), listed(self.languages)
+        width = sum(point.width for point in self.points)
+        what = f"{'+'.join(self.pooling)} of {count(width, 'neuron')} of {self.site.name}"
+        return f"{self.model.name}, {what}, {counts[0]}: {counts[1]}"
+
+    def _shown(self) -> pd.DataFrame:
+        numbers = self.labels.bincount(minlength=len(self.languages)).clamp(min=1)
+        tokens = self.labels.bincount(self.n_tokens, minlength=len(self.languages)) / numbers
+        shown = {"language": self.languages, "sentences": numbers, "tokens a sentence": tokens}
+        return pd.DataFrame(shown)
 
     def _pooled(self, how: Pooling) -> Pooling:
         if how not in self.pooling:

@@ -51,6 +51,7 @@ class Card:
     heading: str
     language: str
     rank: int
+    layer: int
     figure: Figure
     sentences: tuple[Sentence, ...]
     promoted: tuple[str, ...]
@@ -81,6 +82,7 @@ def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Car
         heading=heading,
         language=row.language,
         rank=row.rank,
+        layer=row.layer,
         figure=_figure(data, row, tables, heading=heading),
         sentences=_sentences(tables["sentences"], tables["tokens"]),
         promoted=words.get("promoted", ()),

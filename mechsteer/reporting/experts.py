@@ -31,6 +31,7 @@ def experts_figure(data: ReportData) -> Figure:
         panels=panels,
         data={"experts": csv_text(data.counts[drawn])},
         width="narrow",
+        languages=tuple(data.counts["language"].unique()),
     )
 
 
@@ -64,6 +65,16 @@ def overlap_figure(data: ReportData) -> Figure | None:
     cells = data.overlap.pivot_table(
         index="language", columns="other", values="jaccard", sort=False, observed=True
     )
+    apart = data.overlap["language"] != data.overlap["other"]
+    if not (data.overlap.loc[apart, "jaccard"] > 0).any():
+        return Figure(
+            key="overlap",
+            title="Experts that languages share: none.",
+            caption=f"No neuron is among the experts of two of the {len(cells)} languages.",
+            panels=(),
+            data={"overlap": csv_text(_named(cells))},
+            width="matrix",
+        )
     return Figure(
         key="overlap",
         title="Experts that languages share.",

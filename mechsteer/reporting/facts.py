@@ -7,6 +7,7 @@ from typing import Any
 
 import langcodes
 
+from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import ReportData
 
 
@@ -29,10 +30,22 @@ def facts(data: ReportData) -> dict[str, str]:
         "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))),
         "Strength λ": ", ".join(f"{s:g}" for s in sorted(moved["strength"].unique())),
         "Random seeds": ", ".join(map(str, seeds)) or "none",
-        "Best layer on dev": str(next(iter(layers.values())))
+        "Best layer on dev": row_name(next(iter(layers.values())), data.n_layers)
         if same
-        else ", ".join(f"{layer} for {code}" for code, layer in layers.items()),
+        else ", ".join(
+            f"{row_name(layer, data.n_layers)} for {code}" for code, layer in layers.items()
+        ),
+        "Layers": _convention(data.n_layers),
     }
+
+
+def _convention(n_layers: int) -> str:
+    """How layers are counted on the page: one number for neurons, one for embeddings."""
+    last = n_layers - 1
+    return (
+        f"neurons by their layer, 0 to {last}; embeddings by the layers passed, 1 to {n_layers}: "
+        f"layer {last} writes into the embedding after {n_layers}"
+    )
 
 
 def spelled(code: str) -> str:

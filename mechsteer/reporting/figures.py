@@ -34,6 +34,8 @@ class Figure:
     panels: tuple[Markup, ...]
     data: Mapping[str, str]
     width: str  # narrow | medium | wide | matrix: what a panel asks for
+    languages: tuple[str, ...] = ()  # whose each panel is, where panels are of languages
+    metric: str = ""  # what it draws, where it is one metric
 
 
 def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
@@ -97,11 +99,12 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         key=metric,
         title=title,
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
-        f"range of seeds.{dotted} Vertical line: the best layer on dev. After the last "
-        f"block comes the final norm.{data.undrawn}",
+        f"range of seeds.{dotted} Vertical line: the best layer on dev.{data.undrawn}",
         panels=panels,
         data={metric: csv_text(pd.concat([_as_drawn(data.shown, c, metric) for c in data.drawn]))},
         width="medium",
+        languages=tuple(data.drawn),
+        metric=metric.removesuffix(".delta"),
     )
 
 
@@ -123,6 +126,8 @@ def distances_figure(data: ReportData) -> Figure:
         panels=tuple(panels),
         data={"distances": csv_text(pd.concat(tables))},
         width="medium",
+        languages=tuple(data.drawn),
+        metric="distances",
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from mechsteer import plots
 from mechsteer.crosslingual import Similarity
 from mechsteer.crosslingual.similarities.inputs import FEWEST
-from mechsteer.plots.pairs import kinds_of_pairs, measured, pairs_of, response_of
+from mechsteer.plots.pairs import measured, response_of
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.likeness_words import HEAD, edited, has, random_of, sentences
@@ -99,7 +99,6 @@ def _scatter(data: ReportData, found: Similarity) -> list[Figure]:
             key=f"likeness-{i}",
             alt=f"{measured(metric)} of every ordered pair of {len(found.languages)} languages "
             f"over {name} distance, {'without an edit' if state == 'none' else state}.",
-            titles=_titles(found, name, state, metric, language),
         )
         for i, (name, state, metric) in enumerate(asked)
     )
@@ -116,26 +115,9 @@ def _scatter(data: ReportData, found: Similarity) -> list[Figure]:
             f"p: Mantel test, languages permuted.{left}",
             panels=panels,
             data={"likeness": csv_text(wide)},
-            width="wide",
+            width="medium",
         )
     ]
-
-
-def _titles(
-    found: Similarity, name: str, state: str, metric: str, language: str
-) -> dict[str, list[str]]:
-    """Name and numbers of each point."""
-    rows = pairs_of(found, name, state, metric)
-    change = metric.endswith(".delta")
-    texts = [
-        f"{row.source} → {row.target}: {name} {row.distance:.3g}, "
-        + (f"{100 * row.value:+.1f} points" if change else f"{row.value:.1%}")
-        for row in rows.itertuples(index=False)
-    ]
-    return {
-        key: [text for text, here in zip(texts, chosen, strict=True) if here]
-        for key, chosen in kinds_of_pairs(rows, language).items()
-    }
 
 
 def _wide(found: Similarity, asked: Sequence[tuple[str, str, str]]) -> tuple[pd.DataFrame, str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mechsteer import plots
+from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
@@ -27,8 +28,8 @@ def base_figure(data: ReportData) -> Figure | None:
         inline(
             plots.retrieval_matrix(data.shown, layer=layer, language=data.steered[0]),
             key=f"matrix-{layer}",
-            alt=f"Top-1 retrieval of {len(cells[layer])} by {len(cells[layer])} languages at layer "
-            f"{layer} without an edit; mean {_mean(cells[layer]):.1%}.",
+            alt=f"Top-1 retrieval of {len(cells[layer])} by {len(cells[layer])} languages, "
+            f"{row_name(layer, data.n_layers)}, without an edit; mean {_mean(cells[layer]):.1%}.",
         )
         for layer in layers
     )
@@ -50,17 +51,22 @@ def change_figure(data: ReportData) -> Figure | None:
     cells = {code: _change(data, arm, code, layer) for code, layer in layers.items()}
     if not cells:
         return None
-    limit = max(float(np.nanmax(np.abs(cell), initial=0.0)) for cell in cells.values())
+    sizes = {code: float(np.nanmax(np.abs(cell), initial=0.0)) for code, cell in cells.items()}
+    limit = max(sizes.values())
+    moved = {code: cell for code, cell in cells.items() if sizes[code]}
+    still = ", ".join(code for code in cells if code not in moved)
+    unmoved = f" Not one pair changed for {still}." if still else ""
     panels = tuple(
         inline(
             plots.retrieval_matrix(
                 data.shown, arm, layer=layers[code], language=code, delta=True, limit=limit
             ),
             key=f"change-{i}",
-            alt=f"Change of top-1 retrieval by {called} of {code} at layer {layers[code]}; mean "
-            f"{100 * _mean(cell):+.1f} percentage points.",
+            alt=f"Change of top-1 retrieval by {called} of {code}, "
+            f"{row_name(layers[code], data.n_layers)}; mean {100 * _mean(cell):+.1f} percentage "
+            "points.",
         )
-        for i, (code, cell) in enumerate(cells.items())
+        for i, (code, cell) in enumerate(moved.items())
     )
     rows = [_rows(cell, steered=code, layer=layers[code]) for code, cell in cells.items()]
     chances = [
@@ -74,11 +80,15 @@ def change_figure(data: ReportData) -> Figure | None:
         key="change",
         title=f"Change of top-1 retrieval by {called}, pair by pair.",
         caption="Red is better, blue is worse, in percentage points; one scale for all panels. "
-        f"The steered language is named in colour.{framed}{data.undrawn}",
+        f"The steered language is named in colour.{framed}{unmoved}{data.undrawn}"
+        if moved
+        else unmoved.strip(),
         panels=panels,
         data={"change": csv_text(pd.concat(rows))}
         | ({"change-p": csv_text(pd.concat(chances))} if chances else {}),
         width="matrix",
+        languages=tuple(moved),
+        metric=HEADLINE,
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
+from mechsteer.reporting.cards import CARDS_ON_PAGE
 from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.tables import Table, table
@@ -44,4 +47,16 @@ def top_experts(data: ReportData) -> Table:
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
     names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
-    return table(first[columns].rename(columns=names), caption="Top experts")
+    shown = table(first[columns].rename(columns=names), caption="Top experts")
+    return replace(shown, links=_cards_of(data, first))
+
+
+def _cards_of(data: ReportData, experts: pd.DataFrame) -> dict[int, str]:
+    """The card that each expert leads to, by its row; most have none."""
+    if data.cards is None:
+        return {}
+    keys = [name for name in ("component", "layer", "neuron") if name in experts]
+    shown = data.cards.neurons.head(CARDS_ON_PAGE)
+    cards = {tuple(row[keys]): f"#card-{row['card']}" for _, row in shown.iterrows()}
+    named = [tuple(row[keys]) for _, row in experts.iterrows()]
+    return {place: cards[name] for place, name in enumerate(named) if name in cards}

@@ -22,7 +22,7 @@ from mechsteer.reporting.svg import CLASSES
 
 __all__ = ["ReportData", "render", "write_report"]
 
-SCRIPTS = ("tables",)  # templates/NAME.js, one after the other
+SCRIPTS = ("tables", "filters", "pictures")  # templates/NAME.js, one after the other
 
 
 def render(data: ReportData) -> str:
@@ -37,6 +37,7 @@ def render(data: ReportData) -> str:
         title=f"{brief(name_of(data.manifest.get('model', 'a model')))}: steering language experts",
         headline=headline(data.edits, main),
         measure=measure(data.confidence, main),
+        n_layers=data.n_layers,
         sections=[
             (section, fill(f"sections/{section.key}.html", **made))
             for section in SECTIONS

@@ -47,7 +47,9 @@ def _verdict(data: ReportData) -> Made:
     return {
         "verdict": sentences(data, main),
         "effect": figures.effect_figure(data, main),
-        "numbers": table(numbers(data), caption="All effects"),
+        "numbers": table(
+            numbers(data).rename(columns={"layer": "layers passed"}), caption="All effects"
+        ),
         "confidence": f"{data.confidence:.0%}",
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mechsteer import plots
+from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
@@ -43,15 +44,21 @@ def projection_figure(data: ReportData) -> Figure | None:
     )
     return Figure(
         key="plane",
-        title=f"Sentences at layer {table['layer'].iloc[0]}, before and after, on one plane.",
+        title=f"Sentences before and after, on one plane ({_row(data, table)}).",
         caption="The axes are the first two principal components of the model without an edit, "
         "fitted on dev, and are the same in every panel; points are the first "
         f"{table['sentence'].nunique()} test sentences of each language, which has a colour and a "
-        "shape; names stand at its mean.",
+        "shape; names stand at its mean, that of languages whose means coincide.",
         panels=panels,
         data={"plane": csv_text(_wide(table, shown, called))},
         width="medium",
+        languages=tuple(language for _, language in shown),
     )
+
+
+def _row(data: ReportData, table: pd.DataFrame) -> str:
+    """Where a table of one row of the residual stream was read."""
+    return row_name(int(table["layer"].iloc[0]), data.n_layers)
 
 
 def _wide(
@@ -90,11 +97,12 @@ def hubness_figure(data: ReportData) -> Figure | None:
         key="hubs",
         title="Hubs: how often a sentence is among the ten nearest of a query.",
         caption="The mean is 10 in every state; hubs make a long tail and a large skewness, and "
-        "hide other sentences from retrieval. All ordered pairs of languages at layer "
-        f"{table['layer'].iloc[0]}; of random neurons the first seed.{data.undrawn}",
+        "hide other sentences from retrieval. All ordered pairs of languages, "
+        f"{_row(data, table)}; of random neurons the first seed.{data.undrawn}",
         panels=panels,
         data={"hubs": csv_text(table.loc[drawn & (table["seed"] == first), columns])},
         width="medium",
+        languages=tuple(data.drawn),
     )
 
 
@@ -119,10 +127,11 @@ def dose_figure(data: ReportData) -> Figure | None:
     return Figure(
         key="dose",
         title="Dose and response on dev.",
-        caption=f"Mean over all ordered pairs at layer {data.doses['layer'].iloc[0]}, with "
+        caption=f"Mean over all ordered pairs, {_row(data, data.doses)}, with "
         f"{data.confidence:.0%} confidence intervals; the level line is no edit.{cost} The dose "
         f"for the test sentences was chosen here.{data.undrawn}",
         panels=panels,
         data={"dose": csv_text(data.doses[columns])},
         width="medium",
+        languages=tuple(data.drawn),
     )

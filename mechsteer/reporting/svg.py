@@ -6,7 +6,6 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import cast
 from xml.etree import ElementTree as ET
 
@@ -14,8 +13,10 @@ import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from mechsteer.plots.panels import BLUE, GREEN, INK, VERMILLION
+from mechsteer.plots.spots import ARM, spots_of
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
 PAGE_COLOURS = {
@@ -33,6 +34,7 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 # what the page's style sheet says of every line, or what SVG assumes anyway
 _DEFAULTS = re.compile(r"stroke-(?:linecap: \w+|linejoin: \w+|dashoffset: 0)(?:; |$)")
 _INVISIBLE = ("fill: none", "fill: none; opacity: 0")
+_NEXT = "\u241e"  # the sign for a record separator: between the spots of a picture
 _LARGE = 4096  # bytes of an image from which fewer colours pay
 # the commonest styles, which the page's style sheet has under a short name
 CLASSES = {
@@ -44,37 +46,47 @@ CLASSES = {
 _GEOMETRY = ("d", "x", "y", "width", "height", "transform", "points")
 
 
-def inline(
-    axes: Axes, *, key: str, alt: str, titles: Mapping[str, Sequence[str]] | None = None
-) -> Markup:
+def inline(axes: Axes, *, key: str, alt: str) -> Markup:
     """The figure of ``axes`` as an ``<svg role="img">`` without namespaces, fonts or metadata.
 
     Args:
         axes: any axes of the figure.
         key: prefix of the identifiers inside, unique on the page.
         alt: what the picture shows, for those who cannot see it.
-        titles: for groups of points, by their identifier (``gid``), what each point says when a
-            mouse rests on it.
     """
     figure = cast(Figure, axes.figure)
     root = ET.fromstring(_draw(figure))
     for parent in list(root.iter()):
         for child in [child for child in parent if _local(child.tag) in ("metadata", "style")]:
             parent.remove(child)
-    for name, texts in (titles or {}).items():
-        _tell(root, name, texts)
     _prune(root)
     used = {name for e in root.iter() for v in e.attrib.values() for name in _REFERENCE.findall(v)}
     for element in root.iter():
         _rewrite(element, key, used)
     width = figure.get_figwidth() * 96
+    told = _told(figure)
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
         "role": "img",
         "aria-label": alt,
         "style": f"max-width:{width:.0f}px",
+        **({"data-spots": told, "data-frame": _frame(figure)} if told else {}),
     }
     return Markup(ET.tostring(root, encoding="unicode"))
+
+
+def _told(figure: Figure) -> str:
+    """What points of a figure say: across, down and words of each, for the page's script."""
+    spots = (f"{x:.0f} {y:.0f} {text.replace(_NEXT, ' ')}" for x, y, text in spots_of(figure))
+    return _NEXT.join(spots)
+
+
+def _frame(figure: Figure) -> str:
+    """Left, top, right and bottom of all panels of a figure, for the page's script."""
+    box = Bbox.union([ax.get_position() for ax in figure.axes if ax.get_label() != "<colorbar>"])
+    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    ends = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
+    return " ".join(f"{end:.0f}" for end in ends)
 
 
 def _draw(figure: Figure) -> str:
@@ -88,21 +100,6 @@ def _draw(figure: Figure) -> str:
     return stream.getvalue()
 
 
-def _tell(root: ET.Element, name: str, texts: Sequence[str]) -> None:
-    """Give each point of a group a title; points that became pixels have none."""
-    group = next((element for element in root.iter() if element.get("id") == name), None)
-    marks = [] if group is None else [e for e in group.iter() if _local(e.tag) == "use"]
-    if group is None or len(marks) != len(texts):
-        return
-    styles = {mark.get("style", "") for mark in marks}
-    for mark, text in zip(marks, texts, strict=True):
-        ET.SubElement(mark, "title").text = text
-        if len(styles) == 1:
-            mark.attrib.pop("style", None)
-    if len(styles) == 1:
-        group.set("style", styles.pop())
-
-
 def _prune(root: ET.Element) -> None:
     """Take away what draws nothing: invisible shapes, definitions of nothing, bare groups."""
     for parent in list(root.iter()):
@@ -111,7 +108,8 @@ def _prune(root: ET.Element) -> None:
                 parent.remove(child)
     for parent in reversed(list(root.iter())):
         for place, child in reversed(list(enumerate(parent))):
-            if _local(child.tag) == "g" and not set(child.keys()) - {"id"}:
+            named = child.get("id", "").startswith(ARM)
+            if _local(child.tag) == "g" and not named and not set(child.keys()) - {"id"}:
                 parent[place : place + 1] = list(child)
 
 
@@ -133,7 +131,10 @@ def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
     """One element for the page: without namespace, indentation and names that nothing refers to."""
     element.tag = _local(element.tag)
     attributes = {_local(name): value for name, value in element.items()}
-    if attributes.get("id") not in used:
+    own = attributes.get("id", "")
+    if own.startswith(ARM):
+        attributes["data-arm"] = own.removeprefix(ARM)
+    if own not in used:
         attributes.pop("id", None)
     element.attrib = {
         name: new for name, value in attributes.items() if (new := _of_page(name, value, key))
@@ -141,7 +142,7 @@ def _rewrite(element: ET.Element, key: str, used: set[str]) -> None:
     if name := CLASSES.get(element.get("style", "")):
         del element.attrib["style"]
         element.set("class", name)
-    if element.tag not in ("text", "title"):
+    if element.tag != "text":
         element.text = None
     element.tail = None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -20,12 +21,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text, ready for the template to escape, and the address of the same as CSV."""
+    """Cells as text, ready for the template to escape, and the address of the same as CSV.
+
+    ``links`` has the addresses that the neurons of some rows lead to.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     csv: str
+    links: Mapping[int, str] = field(default_factory=dict)
 
 
 def table(frame: pd.DataFrame, *, caption: str) -> Table:

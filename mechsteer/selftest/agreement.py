@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mechsteer.model.sites import Site, require_once, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
+from mechsteer.selftest.derived import PlainDerived, plain_derived
 from mechsteer.selftest.plain import Plain, plain_point
 from mechsteer.selftest.reference import LOGITS, Reference
 from mechsteer.selftest.subject import Subject, activations
@@ -18,7 +19,7 @@ _INSIDE = (
     "they lie inside one module; its output was compared with the experts' own code when the site "
     "was found"
 )
-_DERIVED = "they are computed from another activation, and nothing of the plain model holds them"
+_DERIVED = "what they are computed from lies inside one module of the plain model"
 
 
 def agreement(subject: Subject, plain: Plain) -> Iterator[Check]:
@@ -47,7 +48,11 @@ def _hooks(subject: Subject, reference: Reference, site: Site) -> Check:
     if not hooks:
         return not_applicable(name, compared, _why_not(site))
     gaps = [reference.gap(subject.activations[hook], hook) for hook in hooks]
-    return _check(name, compared, gaps, reference)
+    return _check(name, _some(compared, len(hooks), len(site.points)), gaps, reference)
+
+
+def _some(compared: str, n: int, of: int) -> str:
+    return compared if n == of else f"{compared} ({n} of {of}: no module has the others alone)"
 
 
 def _why_not(site: Site) -> str:
@@ -84,8 +89,11 @@ def _in_place(subject: Subject, plain: Plain, site: Site) -> Check:
     kept: dict[str, Tensor] = {}
     with ExitStack() as scope:
         for point in site.points:
-            if (place := plain_point(subject.model, plain, point)) is not None:
-                scope.enter_context(place.reading(partial(kept.__setitem__, point.hook)))
+            made = plain_derived(subject.model, plain, point)
+            place = made.place if made else plain_point(subject.model, plain, point)
+            if place is not None:
+                keep = partial(kept.__setitem__, point.hook)
+                scope.enter_context(place.reading(_reading(made, keep)))
         subject.logits()
     if not kept:
         return not_applicable(name, compared, _why_not(site))
@@ -94,4 +102,9 @@ def _in_place(subject: Subject, plain: Plain, site: Site) -> Check:
         Gap(relative(found[hook][real], z.reshape(found[hook].shape)[real]), 0.0)
         for hook, z in kept.items()
     ]
-    return measured(name, compared, gaps)
+    return measured(name, _some(compared, len(kept), len(site.points)), gaps)
+
+
+def _reading(made: PlainDerived | None, keep: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+    """Keep what passes, or the neurons that are computed from it."""
+    return keep if made is None else lambda h: keep(made.read(h))

@@ -10,7 +10,7 @@ backend of torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ from mechsteer.interventions import NeuronEdit
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site, find_site, residual_points
 from mechsteer.selftest.check import Check, Gap, measured, not_applicable, relative
+from mechsteer.selftest.derived import base_of
 from mechsteer.selftest.plain import linear_module
 from mechsteer.selftest.subject import Subject, activations
 from mechsteer.steering import steer
@@ -74,24 +75,38 @@ def shifted(subject: Subject, site: Site, point: HookSite, neuron: int) -> Neuro
 
 def locality(subject: Subject) -> Iterator[Check]:
     """What comes before, at, and after an edited neuron, and what the scope leaves behind."""
-    before = _everything(subject)
-    earlier, alone, reached, written = [], [], [], []
-    for trial in _trials(subject, before):
-        earlier.append(trial.earlier())
-        alone.append(trial.alone())
-        reached += trial.reached()
-        written += _written(subject, trial)
+    earlier, alone, reached, written, left = [], [], [], [], []
+    for sites in apart(subject.model, subject.sites):
+        before = _everything(subject, sites)
+        for trial in _trials(subject, sites, before):
+            earlier.append(trial.earlier())
+            alone.append(trial.alone())
+            reached += trial.reached()
+            written += _written(subject, trial)
+        left.append(_same(list(before.items()), _everything(subject, sites)))
     yield measured("edit: before", "what fires before the edited neuron keeps its bits", earlier)
     yield measured("edit: there", "z + shift at the neuron, z at all others", alone)
     yield measured("edit: after", "edits that change nothing that fires later", reached)
     yield _down_projection(written)
-    left = _same(list(before.items()), _everything(subject))
-    yield measured("edit: left behind", "every activation before the scopes and after", [left])
+    yield measured("edit: left behind", "every activation before the scopes and after", left)
 
 
-def _trials(subject: Subject, before: Snapshot) -> Iterator[Trial]:
+def apart(model: Model, sites: Iterable[Site]) -> list[list[Site]]:
+    """Sites in groups, none with two that are computed from one activation: neither is before."""
+    groups: list[tuple[list[Site], set[str]]] = []
+    for site in sites:
+        bases = {base_of(model, point.hook) for point in site.points}
+        group = next((g for g in groups if not g[1] & bases), None)
+        if group is None:
+            groups.append(group := ([], set()))
+        group[0].append(site)
+        group[1].update(bases)
+    return [found for found, _ in groups]
+
+
+def _trials(subject: Subject, sites: list[Site], before: Snapshot) -> Iterator[Trial]:
     """First, middle and last layer of each component, an active neuron of another third in each."""
-    for site in subject.sites:
+    for site in sites:
         for component in dict.fromkeys(point.component for point in site.points):
             points = [point for point in site.points if point.component == component]
             layers = sorted({0, len(points) // 2, len(points) - 1})
@@ -100,7 +115,7 @@ def _trials(subject: Subject, before: Snapshot) -> Iterator[Trial]:
                 neuron = _active(subject, point, number, len(layers))
                 edit = shifted(subject, site, point, neuron)
                 with steer(subject.model, edit, tokenizer=subject.tokenizer):
-                    under = _everything(subject)
+                    under = _everything(subject, sites)
                 yield Trial(point, neuron, float(edit.b), before, under, subject.real)
 
 
@@ -111,9 +126,10 @@ def _active(subject: Subject, point: HookSite, part: int, parts: int) -> int:
     return start + int(z.abs().amax(0).argmax())
 
 
-def _everything(subject: Subject) -> Snapshot:
-    """Activations of all neurons, of all down-projections, and of the residual stream."""
-    points = (*subject.points, *_outputs(subject.model), *residual_points(subject.model))
+def _everything(subject: Subject, sites: list[Site]) -> Snapshot:
+    """Activations of some sites' neurons, of all down-projections, and of the residual stream."""
+    neurons = [point for site in sites for point in site.points]
+    points = (*neurons, *_outputs(subject.model), *residual_points(subject.model))
     hooks = dict.fromkeys(point.hook for point in points)
     return activations(subject.model, hooks, subject.ids, subject.mask)
 

@@ -142,14 +142,23 @@ def plain_point(model: Model, plain: Plain, point: HookSite) -> PlainPoint | Non
     if module is None:
         return None
     _, before = _PLACES[point.kind]
+    if (there := module_there(model, plain, module)) is not None:
+        return PlainPoint(there, before)
+    found = None if plain.copy is None else _fused(plain.copy, module)
+    if found is None and point.kind not in PROJECTIONS:  # theirs may be interleaved by head
+        raise SiteError(f"{point.hook} has no counterpart in the plain model")
+    return found
+
+
+def module_there(model: Model, plain: Plain, module: Any) -> nn.Module | None:
+    """A module of the model in what it is compared with, by name; None where that has none."""
     if plain.copy is None:
-        return PlainPoint(module, before)
-    names = {id(part): name for name, part in model.original_model.named_modules()}
+        same: nn.Module = module
+        return same
     modules = dict(plain.copy.named_modules())
-    name = names.get(id(module), "").replace(_WRAPPED, "")
-    if name in modules:
-        return PlainPoint(modules[name], before)
-    return None if point.kind in PROJECTIONS else _fused(modules, module, point)
+    parts = model.original_model.named_modules(remove_duplicate=False)
+    names = (name.replace(_WRAPPED, "") for name, part in parts if part is module)
+    return next((modules[name] for name in names if name in modules), None)
 
 
 def rebuilt(
@@ -188,18 +197,28 @@ def _same_weights(copy: nn.Module, wrapped: HuggingFaceModel, *, leave_out: set[
     )
 
 
-def _fused(modules: Mapping[str, nn.Module], part: nn.Module, point: HookSite) -> PlainPoint:
+def _fused(copy: nn.Module, part: nn.Module) -> PlainPoint | None:
     """The columns of a wider module's output whose weights are those of ``part``."""
-    weight: Tensor = part.weight  # type: ignore[assignment]
-    for module in modules.values():
-        whole = getattr(module, "weight", None)
-        if whole is None or whole.ndim != 2 or whole.shape[1] != weight.shape[1]:
+    weight = _rows(part)
+    if weight is None:
+        return None
+    for module in copy.modules():
+        whole = _rows(module)
+        if whole is None or whole.shape[1] != weight.shape[1]:
             continue
         for start in range(0, len(whole) - len(weight) + 1, len(weight)):
             columns = start, start + len(weight)
             if torch.equal(whole[slice(*columns)], weight):
                 return PlainPoint(module, before=False, columns=columns)
-    raise SiteError(f"{point.hook} has no counterpart in the plain model")
+    return None
+
+
+def _rows(module: nn.Module) -> Tensor | None:
+    """A weight with a row for each number that its module gives; None where it has none."""
+    weight: Tensor | None = getattr(module, "weight", None)
+    if weight is None or weight.ndim != 2:
+        return None
+    return weight.T if hasattr(module, "nf") else weight
 
 
 def _fired(modules: Mapping[str, nn.Module], run: Callable[[], Any]) -> set[str]:

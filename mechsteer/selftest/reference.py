@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, residual_points
 from mechsteer.selftest.check import Gap, relative
+from mechsteer.selftest.derived import plain_derived
 from mechsteer.selftest.plain import Plain, PlainPoint, plain_point, rebuilt
 from mechsteer.selftest.subject import Subject
 
@@ -37,13 +38,17 @@ class Reference:
         self.plain = plain
         self.subject = subject
         self._copy: nn.Module = plain.copy
-        found = {p.hook: plain_point(subject.model, plain, p) for p in subject.points}
-        self._taps = {hook: place for hook, place in found.items() if place is not None}
+        model, points = subject.model, subject.points
+        made = {p.hook: plain_derived(model, plain, p) for p in points}
+        self._made = {hook: part for hook, part in made.items() if part is not None}
+        found = {p.hook: plain_point(model, plain, p) for p in points if p.hook not in self._made}
+        bases = {part.base: part.place for part in self._made.values()}
+        self._taps = {k: place for k, place in (found | bases).items() if place is not None}
 
     @cached_property
     def values(self) -> dict[str, Tensor]:
         """What the copy computes in its own precision."""
-        return _read(self._copy, self._taps, self.subject.inputs, _rows(self.subject.model))
+        return self._computed(self._copy)
 
     @cached_property
     def rebuilt(self) -> tuple[str, ...]:
@@ -55,13 +60,11 @@ class Reference:
     def exact(self) -> dict[str, Tensor]:
         """What it computes in float64; the copy stays in float64."""
         _ = self.values, self.rebuilt  # these need it as it was
-        return _read(
-            self._copy.double(), self._taps, self.subject.inputs, _rows(self.subject.model)
-        )
+        return self._computed(self._copy.double())
 
     def reads(self, hook: str) -> bool:
-        """Whether a module of the plain model takes or gives what passes a hook point."""
-        return hook in self._taps
+        """Whether the plain model holds what passes a hook point, or what it is computed from."""
+        return hook in self.values
 
     def gap(self, found: Tensor, name: str) -> Gap:
         """How far a value is from the plain model's at real tokens, and how far it may be."""
@@ -71,6 +74,12 @@ class Reference:
             return Gap(difference, 0.0)
         error = relative(plain, self._real(self.exact, name))
         return Gap(difference, _ROUNDINGS * max(error, torch.finfo(self.subject.dtype).eps / 2))
+
+    def _computed(self, copy: nn.Module) -> dict[str, Tensor]:
+        """What some copy computes, and the neurons that are computed from that."""
+        values = _read(copy, self._taps, self.subject.inputs, _rows(self.subject.model))
+        parts = [(hook, part) for hook, part in self._made.items() if part.base in values]
+        return values | {hook: part.read(values[part.base]) for hook, part in parts}
 
     def _real(self, values: Mapping[str, Tensor], name: str) -> Tensor:
         """Its values at real tokens; all, where it has one row a sentence (a classifier)."""
@@ -102,6 +111,6 @@ def _read(
         )
         out = copy(**inputs, **stateless, output_hidden_states=True)
     hidden = getattr(out, "encoder_hidden_states", None) or out.hidden_states
-    values |= {row.hook: h.cpu() for row, h in zip(rows, hidden, strict=True)}
+    values = {row.hook: h.cpu() for row, h in zip(rows, hidden, strict=True)} | values
     logits = getattr(out, "logits", None)
     return values if logits is None else {**values, LOGITS: logits.cpu()}

@@ -16,6 +16,7 @@ from mechsteer.model.sites import (
     site_table,
 )
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.progress import with_bars
 from mechsteer.selftest.agreement import agreement
 from mechsteer.selftest.check import Check, Gap, measured
 from mechsteer.selftest.generation import generation
@@ -25,8 +26,13 @@ from mechsteer.selftest.plain import plain_model
 from mechsteer.selftest.subject import Subject, subject
 
 
+@with_bars
 def self_test(
-    model: ModelLike, *, sites: Sequence[str] = ("post", "linear"), tokenizer: Any = None
+    model: ModelLike,
+    *,
+    sites: Sequence[str] = ("post", "linear"),
+    tokenizer: Any = None,
+    progress: bool = True,
 ) -> tuple[Check, ...]:
     """Check on a model itself that what mechsteer says about it is true; seconds, a few sentences.
 
@@ -46,6 +52,7 @@ def self_test(
         model: in eval mode, whatever ``mechsteer.wrap`` takes.
         sites: which of ``mechsteer.model.sites.SITES``.
         tokenizer: the model's plain one by default.
+        progress: show bars where a terminal watches.
 
     Returns:
         All checks; a site that cannot be read gives a refused one, and the rest goes on without it.

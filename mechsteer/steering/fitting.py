@@ -16,7 +16,8 @@ from mechsteer.kernels import Pooling
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import Site, find_site
 from mechsteer.model.wrap import ModelLike, as_model
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.recording import Recording, record
 from mechsteer.recording.points import points_of, residual_rows
 from mechsteer.recording.reading import DEFAULT_READING, Reading, ReadingOptions
@@ -26,6 +27,7 @@ from mechsteer.steering import steer
 Make = Callable[[Recording, int], Edit]
 
 
+@with_bars
 def fit(
     model: ModelLike,
     corpus: Sentences,
@@ -38,6 +40,7 @@ def fit(
     pooling: Pooling | tuple[Pooling, ...] = "mean",
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
+    progress: bool = True,
     **options: Unpack[ReadingOptions],
 ) -> Edit:
     """Make the edit of each layer from what the layer does on a corpus, and merge them into one.
@@ -62,6 +65,7 @@ def fit(
         pooling: what is recorded of them.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
+        progress: show bars where a terminal watches.
         options: fields of ``reading`` one by one, such as ``truncate=True``.
 
     Source: Rodriguez et al. 2025 (2410.23054), who call the two ``incr`` and ``atonce``.
@@ -87,7 +91,7 @@ def fit(
         _require_one_stack(find_site(model, site))
     at_once = None if incremental else _recorded(recorder, steps, residual=residual)
     made: list[Edit] = []
-    for layer in progress(steps, "fitting", "layer"):
+    for layer in bar(steps, "fitting", "layer"):
         if at_once is None:
             with steer(model, *compose(*made)):
                 recording = _recorded(recorder, [layer], residual=residual)

@@ -16,6 +16,7 @@ from mechsteer.interventions import Edit, ResidualEdit, clamp
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
 from mechsteer.options.memory import USUAL_MEMORY, memory_bytes
+from mechsteer.progress import with_bars
 from mechsteer.recording import DEFAULT_READING, Reading, Recording, embed, record
 from mechsteer.steering import embed_steered, steer
 from mechsteer.studies import protocol
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 @takes(ScoreOptions, StudyOptions)
+@with_bars
 def study(
     model: ModelLike,
     *,
@@ -40,6 +42,7 @@ def study(
     reading: Reading = DEFAULT_READING,
     text: LabelledCorpus | None = None,
     directory: Path | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Study:
     """Steer a model to each target language and measure what that does, beside the controls.
@@ -62,6 +65,7 @@ def study(
         text: held-out text in the targets' languages, whose bits per byte under every dose join
             ``doses``: what an edit costs the model itself.
         directory: folder that makes the study resumable; None keeps everything in memory.
+        progress: show bars where a terminal watches.
         **options: see ``mechsteer.studies.options``.
 
     Raises:

@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from mechsteer.errors import MechsteerError
-from mechsteer.progress import progress
+from mechsteer.progress import progress as bar
+from mechsteer.progress import with_bars
 from mechsteer.throughput import cases
 from mechsteer.throughput.measure import Case, Device, Floors, Result, measure, measured_floors
 
@@ -40,7 +41,10 @@ FULL = Size(3000, 16_000, 200, (16, 64, 14_336), (4096, 1024), 1 << 26, 5)
 QUICK = Size(500, 400, 20, (4, 16, 512), (256, 64), 1 << 22, 3)
 
 
-def bench(*, quick: bool = False, device: Device | None = None) -> tuple[Floors, list[Result]]:
+@with_bars
+def bench(
+    *, quick: bool = False, device: Device | None = None, progress: bool = True
+) -> tuple[Floors, list[Result]]:
     """Check and time every kernel on all threads that torch uses, or on the GPU where there is one.
 
     Raises:
@@ -52,7 +56,7 @@ def bench(*, quick: bool = False, device: Device | None = None) -> tuple[Floors,
     size, threads = (QUICK if quick else FULL), torch.get_num_threads()
     floors = measured_floors(place, threads=threads, elements=size.copied)
     results: list[Result] = []
-    for group in progress(groups(size, place, threads), "bench", "kernel"):
+    for group in bar(groups(size, place, threads), "bench", "kernel"):
         results += measure(group(), floors, repeats=size.repeats)
     return floors, results
 

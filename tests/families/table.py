@@ -17,11 +17,12 @@ from mechsteer.model.sites import find_site
 from mechsteer.progress import progress
 from mechsteer.selftest import Check, self_test
 from tests.families.checkpoints import save_checkpoint
+from tests.families.other_sites import COLUMNS, cells, checks_of
 from tests.families.roster import FAMILIES, Family
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "families.md"
 BEGIN, END = "<!-- families: made by `make families` -->\n", "<!-- end of families -->\n"
-HEADS = ("family", "for example", "read by", "sites", "neurons against plain hooks")
+HEADS = ("family", "for example", "read by", "sites", "neurons against plain hooks", *COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Outcome:
     adapter: str = ""
     checks: tuple[Check, ...] = ()
     refusal: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -42,11 +44,13 @@ class Outcome:
     def row(self) -> tuple[str, ...]:
         """The family's row of the table."""
         if self.refusal:
-            return self.family.title, self.family.examples, "refused", "", self.refusal
+            nothing = ("",) * len(COLUMNS)
+            return self.family.title, self.family.examples, "refused", "", self.refusal, *nothing
         if not self.passed:
             raise MechsteerError(f"{self.family.title}: the self-test does not pass")
         sites = ", ".join(f"`{name}`" for name in self.family.sites)
-        return self.family.title, self.family.examples, self.adapter, sites, self._agreement()
+        titles = self.family.title, self.family.examples
+        return *titles, self.adapter, sites, self._agreement(), *self.others
 
     def _agreement(self) -> str:
         found = [c.difference for c in self.checks if c.name.startswith("hooks: ")]
@@ -59,8 +63,11 @@ class Outcome:
         return f"dense layers {agreement}, {experts}" if known else experts
 
 
-def outcome_of(family: Family, folder: Path) -> Outcome:
-    """Make a family's tiny checkpoint in a folder, load it and test it."""
+def outcome_of(family: Family, folder: Path, *, others: bool = True) -> Outcome:
+    """Make a family's tiny checkpoint in a folder, load it and test it.
+
+    ``others``: sites beside the neurons of MLPs too.
+    """
     save_checkpoint(family.key, folder)
     try:
         model = load_model(folder, device="cpu")
@@ -69,7 +76,11 @@ def outcome_of(family: Family, folder: Path) -> Outcome:
     except MechsteerError as error:
         return Outcome(family, refusal=_reason(str(error)))
     adapter = "own hooks" if isinstance(model, PlainModel) else "bridge"
-    return Outcome(family, adapter, self_test(model, sites=family.sites))
+    checks = self_test(model, sites=family.sites)
+    if not others:
+        return Outcome(family, adapter, checks)
+    found = checks_of(model, folder / "autoencoder")
+    return Outcome(family, adapter, checks, others=cells(found, rebuilt=family.rebuilt))
 
 
 def _reason(message: str) -> str:
@@ -80,8 +91,8 @@ def _reason(message: str) -> str:
 
 def lines(rows: list[tuple[str, ...]], heads: tuple[str, ...] = HEADS) -> Iterator[str]:
     """The table in Markdown."""
-    for cells in (heads, ("---",) * len(heads), *rows):
-        yield f"| {' | '.join(cells)} |\n"
+    for row in (heads, ("---",) * len(heads), *rows):
+        yield f"| {' | '.join(row)} |\n"
 
 
 def main() -> None:

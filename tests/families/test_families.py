@@ -37,7 +37,10 @@ Outcomes = dict[str, tuple[Outcome, Path]]
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     root = tmp_path_factory.mktemp("families")
-    return {key: (outcome_of(family, root / key), root / key) for key, family in TESTED.items()}
+    return {
+        key: (outcome_of(family, root / key, others=False), root / key)
+        for key, family in TESTED.items()
+    }
 
 
 @pytest.mark.parametrize("key", SUPPORTED)
@@ -137,7 +140,9 @@ def test_the_documentations_table_says_what_the_self_tests_say(outcomes: Outcome
     rows = (written.strip() + "\n").splitlines(keepends=True)
     heads, tested = 2, list(lines([found.row() for found, _ in outcomes.values()]))
     assert rows[:heads] == tested[:heads]
-    assert [row for row in rows if row in tested] == tested  # in the roster's order
+    start = tuple(row.removesuffix(" |\n") for row in tested[heads:])
+    found = [row for row in rows if row.startswith(start)]
+    assert [a.startswith(b) for a, b in zip(found, start, strict=True)] == [True] * len(start)
     titles = [f"| {family.title} |" for family in FAMILIES.values()]
     assert all(row.startswith(title) for row, title in zip(rows[heads:], titles, strict=True))
 

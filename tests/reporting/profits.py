@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mechsteer.crosslingual import Similarity, Transfer
+from mechsteer.crosslingual.similarities.found import TABLES
 from mechsteer.studies.conditions import BASE, CENTRING, Condition
 from mechsteer.studies.results import COLUMNS
 
@@ -55,10 +56,13 @@ def similarity(languages: tuple[str, ...], edit: str = "clamp fra_Latn") -> Simi
     lineages = pd.DataFrame({"language": languages}).assign(
         lineage=[FAMILIES.get(code, "") for code in languages]
     )
-    return Similarity(
-        effects=pd.DataFrame(effects), pairs=pd.concat(values, ignore_index=True),
-        languages=lineages, notes=("Left out: family: another says it all.",),
-    )  # fmt: skip
+    given = {
+        "effects": pd.DataFrame(effects),
+        "pairs": pd.concat(values, ignore_index=True),
+        "languages": lineages,
+    }
+    none = {name: pd.DataFrame() for name in TABLES if name not in given}
+    return Similarity(**given, **none, notes=("Left out: family: another says it all.",))
 
 
 def transfer(languages: tuple[str, ...]) -> Transfer:

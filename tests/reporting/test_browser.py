@@ -69,10 +69,21 @@ def path(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(whole, tmp_path_factory.mktemp("browser") / "report.html")
 
 
-@pytest.fixture(params=[(w, s) for w in WIDTHS for s in SCHEMES], ids=lambda p: f"{p[1]} {p[0]}")
+LOOKS = [(w, s) for w in WIDTHS for s in SCHEMES]
+
+
+@pytest.fixture(scope="module", params=LOOKS, ids=lambda p: f"{p[1]} {p[0]}")
 def opened(browser: Any, path: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
     width, scheme = request.param
     watched = Watched(browser, path, width=width, scheme=scheme)
+    yield watched
+    watched.context.close()
+
+
+@pytest.fixture(scope="module")
+def still(browser: Any, path: Path) -> Iterator[Watched]:
+    """A page that tests only look at."""
+    watched = Watched(browser, path, width=1440, scheme="light")
     yield watched
     watched.context.close()
 
@@ -85,8 +96,13 @@ def wide(browser: Any, path: Path) -> Iterator[Watched]:
 
 
 def open_all(page: Any) -> None:
-    page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+    page.eval_on_selector_all("main details", "all => all.forEach(one => one.open = true)")
     page.wait_for_function("!document.querySelector('pre.csv')")
+
+
+def test_the_page_is_not_endless(opened: Watched) -> None:
+    height = opened.page.evaluate("document.documentElement.scrollHeight")
+    assert height < 18_000  # of a study of 12 languages, 3 of them steered
 
 
 def test_the_page_opens_without_a_word_and_asks_for_nothing(opened: Watched) -> None:
@@ -121,11 +137,11 @@ def test_every_figure_is_drawn(opened: Watched) -> None:
         assert shapes > 2
 
 
-def test_pictures_of_points_and_cells_are_decoded(wide: Watched) -> None:
+def test_pictures_of_points_and_cells_are_decoded(still: Watched) -> None:
     waits = """async () => Promise.all([...document.querySelectorAll("svg image")].map(image => {
         const probe = new Image(); probe.src = image.href.baseVal;
         return probe.decode().then(() => probe.naturalWidth); }))"""
-    sizes = wide.page.evaluate(waits)
+    sizes = still.page.evaluate(waits)
     assert len(sizes) >= 1 + 1 + 1 + 3 + 3  # AP, overlap, pairs, changes, planes
     assert min(sizes) > 5
 
@@ -194,14 +210,19 @@ def test_without_scripts_everything_is_still_there(browser: Any, path: Path) -> 
     bare.page.locator("#experts summary").click()
     assert "language,layer,count" in bare.page.locator("#data-experts").inner_text()
     assert bare.page.locator("#verdict table tbody tr").count() > 10
+    bare.page.locator("#card-1 > summary").click()
+    assert bare.page.locator("#card-1 .texts p").first.is_visible()
+    assert bare.page.locator("button:visible").count() == 18  # heads of columns alone
+    assert bare.page.locator("input, output, #filters").count() == 0
     bare.context.close()
 
 
-def test_right_to_left_and_cjk_sentences_stay_whole(wide: Watched) -> None:
-    arabic = wide.page.locator("#card-2 .texts p").first
+def test_right_to_left_and_cjk_sentences_stay_whole(still: Watched) -> None:
+    open_all(still.page)
+    arabic = still.page.locator("#card-2 .texts p").first
     assert arabic.inner_text() == "مرحبا بالعالم"
     assert arabic.evaluate("p => getComputedStyle(p).direction") == "rtl"
-    japanese = wide.page.locator("#card-1 .texts p").first
+    japanese = still.page.locator("#card-1 .texts p").first
     assert japanese.inner_text() == "地球そのものが大きな磁石です。"
     assert japanese.get_attribute("lang") == "ja"
 
@@ -231,8 +252,9 @@ def test_hostile_text_is_only_text(browser: Any, data: ReportData, tmp_path: Pat
 
 def test_the_accessibility_check_finds_nothing_serious(opened: Watched) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
-    for name in ("experts", "card-0-figure"):  # a few tables speak for all, which are made alike
-        opened.page.locator(f"#{name} summary").click()
+    closed = "figure:not(#experts, #card-0-figure) details.data"  # a few tables speak for all
+    opened.page.eval_on_selector_all(closed, "all => all.forEach(one => one.remove())")
+    opened.page.evaluate("document.querySelector('#filters').open = true")
     found = axe.Axe().run(opened.page).response["violations"]
     assert [
         (rule["id"], rule["impact"], rule["nodes"][0]["html"][:200])
@@ -241,5 +263,83 @@ def test_the_accessibility_check_finds_nothing_serious(opened: Watched) -> None:
     ] == []
 
 
-def test_the_page_prints(wide: Watched) -> None:
-    assert wide.page.pdf(format="A4").startswith(b"%PDF")
+def visible_rows(page: Any, section: str) -> list[str]:
+    return page.locator(f"#{section} table.sortable tbody tr:visible").all_inner_texts()
+
+
+def test_languages_edits_metrics_and_layers_are_filtered_in_place(wide: Watched) -> None:
+    page = wide.page
+    page.locator("#filters > summary").click()
+    every = len(visible_rows(page, "verdict"))
+    for value in ("jpn_Jpan", "centring", "mexa"):
+        page.locator(f"#filters input[value={value}]").uncheck()
+    page.locator("input[name=passed-from]").fill("4")
+    left = visible_rows(page, "verdict")
+    assert 0 < len(left) < every
+    for row in left:
+        metric, _, language, place, passed, edit, *_ = row.split("\t")
+        assert (metric, language) != ("mexa", "jpn_Jpan") and metric == "retrieval_top1"
+        assert language != "jpn_Jpan" and edit != "centring" and int(passed) >= 4, place
+    assert page.locator("#mexa").is_hidden()
+    assert page.locator('#retrieval_top1 .panel[data-language="jpn_Jpan"]').is_hidden()
+    assert page.locator('#retrieval_top1 [data-arm="centring"]:visible').count() == 0
+    assert page.locator('#retrieval_top1 [data-arm="clamp"]:visible').count() > 0
+    assert page.locator("#retrieval_top1 .panel:visible .veil").count() == 2 * 4  # rows 0 to 3
+    assert page.locator("#card-1").is_hidden()
+    page.get_by_role("button", name="Languages: all").click()
+    assert page.locator("#card-1").is_visible()
+
+
+def test_a_point_says_its_value_under_the_mouse(wide: Watched) -> None:
+    picture = wide.page.locator("#matrix svg").first
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    wide.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    tip = wide.page.locator("#tip")
+    assert " → " in tip.inner_text() and tip.inner_text().endswith("%")
+    wide.page.keyboard.press("Escape")
+    assert tip.is_hidden()
+
+
+def test_tables_and_cards_are_searched_and_the_rows_shown_are_saved(
+    wide: Watched, tmp_path: Path
+) -> None:
+    page, scores = wide.page, wide.page.locator("#verdict")
+    scores.get_by_label("Search").fill("SWH_latn")
+    rows = visible_rows(page, "verdict")
+    assert rows and all("swh_Latn" in row for row in rows)
+    assert scores.locator("output").inner_text().startswith(f"{len(rows)} of ")
+    with page.expect_download() as saved:
+        scores.get_by_role("button", name="Save rows shown").click()
+    saved.value.save_as(tmp_path / "shown.csv")
+    head, *lines = csv.reader((tmp_path / "shown.csv").open(encoding="utf-8", newline=""))
+    assert len(lines) == len(rows) and {line[2] for line in lines} == {"swh_Latn"}
+    assert all(float(line[head.index("change")]) < 100 for line in lines)
+    page.get_by_label("Search cards").fill("地球")
+    assert page.locator("details.card:visible").count() == 1
+    assert page.locator("#card-count").inner_text() == "1 of 3 cards"
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("SVG", b"<svg"), ("PNG", b"\x89PNG")])
+def test_figures_are_saved(wide: Watched, tmp_path: Path, kind: str, begins: bytes) -> None:
+    with wide.page.expect_download() as saved:
+        wide.page.get_by_role("button", name=f"Save as {kind}").first.click()
+    saved.value.save_as(tmp_path / "picture")
+    found = (tmp_path / "picture").read_bytes()
+    assert saved.value.suggested_filename == f"effect.{kind.lower()}"
+    assert found.startswith(begins) and len(found) > 5000
+    assert b"var(--" not in found
+    assert wide.said == [] and wide.requests == []
+
+
+def test_a_link_to_a_folded_card_opens_it(wide: Watched) -> None:
+    card = wide.page.locator("#card-2")
+    assert card.get_attribute("open") is None
+    wide.page.evaluate("location.hash = 'card-2'")
+    card.locator(".texts p").first.wait_for(state="visible")
+    wide.page.locator("#layers h2 a").click()
+    assert wide.page.url.endswith("#layers")
+
+
+def test_the_page_prints(still: Watched) -> None:
+    assert still.page.pdf(format="A4").startswith(b"%PDF")

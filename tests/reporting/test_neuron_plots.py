@@ -102,12 +102,34 @@ def test_planes_of_one_table_share_axes_and_draw_all_points(data: ReportData) ->
 
 
 def test_names_on_a_plane_never_touch(data: ReportData) -> None:
-    ax = plots.projection(data.projection, Arm("centring"))
-    places = np.array([text.xy for text in ax.texts])
+    ax = plots.projection(data.projection, Arm("base"))
+    places = np.array([text.xy for text in ax.texts if text.get_text()])
     assert len(places) == 12
     for i, (x, y) in enumerate(places):
         for a, b in places[:i]:
             assert abs(x - a) > 12 or abs(y - b) >= 8.4
+
+
+@pytest.mark.parametrize("apart", [0.0, 2.0, 40.0])
+def test_names_on_a_plane_stand_at_their_means_or_lead_there(apart: float) -> None:
+    rows = [
+        ("base", "", "", source, i * apart + at, at, 0.5, 0.5)
+        for i, source in enumerate(("fra_Latn", "jpn_Jpan", "swh_Latn"))
+        for at in (-100.0, 100.0)
+    ]
+    columns = ["kind", "edit", "language", "source", "x", "y", "x_share", "y_share"]
+    ax = plots.projection(pd.DataFrame(rows, columns=columns))
+    names = {text.get_text(): text for text in ax.texts if text.get_text()}
+    if apart < 40:
+        assert [*names] == ["3 languages"]
+    else:
+        assert {*names} == {"fra", "jpn", "swh"}
+    for name, text in names.items():
+        mean = {"fra": 0, "jpn": apart, "swh": 2 * apart}.get(name, apart)
+        x, y = 72 / ax.figure.dpi * ax.transData.transform((mean, 0.0))
+        assert text.xy[0] == pytest.approx(x)
+        leads = [a for a in ax.texts if not a.get_text() and a.xy == pytest.approx((x, y))]
+        assert text.xy[1] == pytest.approx(y) or len(leads) == 1
 
 
 def test_the_steered_language_has_the_colour_of_the_edit(data: ReportData) -> None:
@@ -150,6 +172,15 @@ def test_the_clamp_value_is_marked_even_beyond_the_activations() -> None:
     assert to_hex(line.get_color()) == BLUE
     assert line.get_xdata()[0] == 99.0 <= ax.get_xlim()[1]
     assert not plots.activations(histogram).lines
+
+
+@pytest.mark.parametrize("clamp", [-9.0, 1.0, 6.0])
+def test_the_line_of_a_clamp_stays_below_the_names(clamp: float) -> None:
+    ax = plots.activations(activation_histogram(VALUES, POSITIVE), language="fra", clamp=clamp)
+    (line,) = ax.lines
+    top = ax.transData.transform((clamp, max(line.get_ydata())))[1]
+    assert len(ax.texts) == 3
+    assert top < min(text.get_window_extent().y0 for text in ax.texts)
 
 
 def test_significant_cells_are_framed(data: ReportData) -> None:

@@ -21,6 +21,8 @@ import pytest
 from mechsteer.cards import Cards
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting import ReportData, render, write_report
+from mechsteer.reporting.data import checked
+from mechsteer.reporting.numbers import top_experts
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = [
@@ -201,7 +203,9 @@ def test_every_figure_is_drawn_described_and_captioned(html: str, page: Page):
         assert len(attributes["aria-label"]) > 20
         assert drawing.count("<path") + drawing.count("<image") > 2
         assert drawing.count("<text") > 3
-    assert len(page.all("figure")) == len(page.all("figcaption")) == len(page.all("details")) == 17
+    assert len(page.all("figure")) == len(page.all("figcaption")) == 17
+    folded = [a.get("class") for a in page.all("details")]  # with definitions and manifest
+    assert (folded.count("data"), folded.count("card"), folded.count(None)) == (17, 3, 2)
 
 
 def test_headings_and_landmarks_structure_the_page(page: Page):
@@ -281,6 +285,30 @@ def test_the_whole_manifest_is_provenance(page: Page):
 def test_the_distances_come_with_a_warning(page: Page):
     warning = page.text.index("Adding the same offset")
     assert warning < page.text.index("The three cosine distances")
+
+
+def test_experts_with_a_card_lead_to_it(small: ReportData):
+    here = small.experts.index[[2, 7]]
+    experts = small.experts.assign(layer=0, neuron=0)
+    experts.loc[here, ["layer", "neuron"]] = (1, 7)  # the neuron of the card
+    assert top_experts(checked(replace(small, experts=experts))).links == {
+        2: "#card-0",
+        7: "#card-0",
+    }
+    assert top_experts(checked(replace(small, experts=experts, cards=None))).links == {}
+
+
+def test_the_headline_comes_first_then_the_figure_then_the_sentences(html: str, page: Page):
+    parts = ["<h1>", 'id="effect"', 'class="verdict"', "All effects"]
+    places = [html.index(part) for part in parts]
+    assert places == sorted(places)
+    assert re.search("<h1>Clamping .*; centring (gained|lost|did)", html)
+
+
+def test_sections_figures_and_cards_have_links_of_their_own(page: Page):
+    wanted = [a["id"] for tag in ("section", "figure") for a in page.all(tag)]
+    links = {a.get("href") for a in page.all("a") if a.get("class") == "here"}
+    assert links == {f"#{key}" for key in wanted}
 
 
 def test_sentences_of_cards_are_whole_and_coloured(html: str):

@@ -22,6 +22,7 @@ from mechsteer.model.interface import Model
 from mechsteer.model.sites import residual_points
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.options import records, takes
+from mechsteer.progress import with_bars
 from mechsteer.recording import DEFAULT_READING, Reading
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.edit_factory import EditFactory, Studied
@@ -29,6 +30,7 @@ from mechsteer.studies.run import model_functions
 
 
 @takes(TransferOptions)
+@with_bars
 def transfer(
     model: ModelLike,
     task: Task,
@@ -38,6 +40,7 @@ def transfer(
     scores: NeuronScores | None = None,
     reading: Reading = DEFAULT_READING,
     directory: Path | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Transfer:
     """Train a linear probe in each language and test it in all, before and after edits.
@@ -55,6 +58,7 @@ def transfer(
         scores: of every neuron, where an edit is made from experts.
         reading: how sentences are read.
         directory: folder that makes it resumable; None keeps everything in memory.
+        progress: show bars where a terminal watches.
         **options: see ``mechsteer.crosslingual.transfers.options``.
 
     Raises:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from mechsteer.model.derived.autoencoder import WORD
 from mechsteer.model.derived.heads import FLAT, MEANS, NORMS, of_word
 from mechsteer.model.derived.load import autoencoder_of
-from mechsteer.model.derived.point import DerivedPoint, Whole
+from mechsteer.model.derived.point import Derivation, DerivedPoint, Whole
 from mechsteer.model.interface import Model
 from mechsteer.model.mixtures import MIXED, ExpertPoint
 
@@ -46,16 +46,25 @@ def _open(model: Model, hook: str) -> None:
         model.facts.opened[hook].scopes += 1
 
 
-def _made(model: Model, hook: str) -> DerivedPoint | ExpertPoint:
+def derivation_of(model: Model, hook: str) -> tuple[str, Derivation] | None:
+    """The point whose activation a made one is computed from, and how; None of any other.
+
+    Raises:
+        SiteError: an autoencoder's folder holds another one by now.
+    """
     if f".{WORD}:" in hook:
-        base, _, _ = hook.partition(f".{WORD}:")
-        return DerivedPoint(model, hook, base, autoencoder_of(model, hook))
-    if hook.endswith(".dims"):
-        return DerivedPoint(model, hook, hook.removesuffix(".dims"), Whole())
+        return hook.partition(f".{WORD}:")[0], autoencoder_of(model, hook)
     base, _, word = hook.rpartition(".")
+    if word == "dims":
+        return base, Whole()
     if word.partition(":")[0] in {FLAT, NORMS, MEANS}:
-        return DerivedPoint(model, hook, base, of_word(word))
-    return ExpertPoint(model, hook)
+        return base, of_word(word)
+    return None
+
+
+def _made(model: Model, hook: str) -> DerivedPoint | ExpertPoint:
+    found = derivation_of(model, hook)
+    return ExpertPoint(model, hook) if found is None else DerivedPoint(model, hook, *found)
 
 
 def _close(model: Model, hook: str) -> None:

@@ -1,8 +1,5 @@
-// A click, or Enter, on a column head sorts its table; numbers by value, missing ones last.
-const value = (row, column, numeric) => {
-  const text = row.cells[column].textContent;
-  return numeric ? Number(text.replace("\u2212", "-").replace("\u2013", "NaN")) : text;
-};
+// Tables sort by a click, or Enter, on a column head; numbers by value, missing ones last.
+const number = (text) => Number(text.replace("\u2212", "-").replace("\u2013", "NaN"));
 const compare = (a, b) => (a < b ? -1 : Number(a > b));
 function sort(head) {
   const table = head.closest("table");
@@ -11,7 +8,8 @@ function sort(head) {
   const other = numeric ? "ascending" : "descending";
   const order = head.getAttribute("aria-sort") === first ? other : first;
   const sign = order === "ascending" ? 1 : -1;
-  const keyed = [...table.tBodies[0].rows].map((row) => [value(row, head.cellIndex, numeric), row]);
+  const text = (row) => row.cells[head.cellIndex].textContent;
+  const keyed = [...table.tBodies[0].rows].map((row) => [numeric ? number(text(row)) : text(row), row]);
   const missing = keyed.filter(([key]) => Number.isNaN(key));
   const known = keyed.filter(([key]) => !Number.isNaN(key));
   known.sort(([a], [b]) => sign * compare(a, b));
@@ -23,6 +21,19 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("table.sortable th button");
   if (button) sort(button.parentElement);
 });
+
+function make(name, parent, text, properties) {
+  const element = Object.assign(document.createElement(name), properties);
+  if (text !== undefined) element.textContent = text;
+  parent?.append(element);
+  return element;
+}
+function save(name, blob) {
+  const link = make("a", null, "", { download: name, href: URL.createObjectURL(blob) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
 // The data of a figure are comma-separated text; opened, they become a table and a file to save.
 function parse(text) {
   const rows = [[]];
@@ -33,48 +44,60 @@ function parse(text) {
   }
   return rows.filter((row) => row.length > 1 || row[0] !== "");
 }
-function make(name, parent, text) {
-  const element = document.createElement(name);
-  if (text !== undefined) element.textContent = text;
-  parent.append(element);
-  return element;
-}
 function tabulate(pre) {
   const [names, ...rows] = parse(pre.textContent);
   const numeric = names.map((_, i) => rows.every((row) => row[i] === "" || !isNaN(row[i])));
-  const table = document.createElement("table");
-  table.className = "sortable";
+  const table = make("table", null, undefined, { className: "sortable" });
   make("caption", table, pre.id);
   const head = make("tr", make("thead", table));
   names.forEach((name, i) => {
-    const cell = make("th", head);
-    cell.scope = "col";
-    cell.className = numeric[i] ? "n" : "";
-    make("button", cell, name).type = "button";
+    const cell = make("th", head, undefined, { scope: "col", className: numeric[i] ? "n" : "" });
+    make("button", cell, name, { type: "button" });
   });
   const body = make("tbody", table);
   for (const row of rows) {
     const line = make("tr", body);
     row.forEach((value, i) => {
-      const cell = make("td", line);
-      cell.className = numeric[i] ? "n" : "";
+      const cell = make("td", line, undefined, { className: numeric[i] ? "n" : "" });
       if (numeric[i]) cell.textContent = value === "" ? "\u2013" : value.replace("-", "\u2212");
       else make("bdi", cell, value);
     });
   }
   const file = `${pre.id.replace("data-", "")}.csv`;
-  const link = make("a", document.createElement("p"), file);
-  link.parentElement.className = "download";
-  link.download = file;
-  link.href = URL.createObjectURL(new Blob([pre.textContent], { type: "text/csv" }));
-  const region = document.createElement("div");
-  region.className = "scroll";
-  region.tabIndex = 0;
+  const href = URL.createObjectURL(new Blob([pre.textContent], { type: "text/csv" }));
+  const line = make("p", null, undefined, { className: "download" });
+  make("a", line, file, { download: file, href });
+  const region = make("div", null, undefined, { className: "scroll", tabIndex: 0 });
   region.setAttribute("role", "region");
   region.setAttribute("aria-label", file);
   region.append(table);
-  pre.replaceWith(link.parentElement, region);
+  pre.replaceWith(line, region);
+  equip(region, file);
+  filter(table);
 }
-for (const details of document.querySelectorAll("details.data")) {
-  details.addEventListener("toggle", () => details.querySelectorAll("pre.csv").forEach(tabulate));
+
+// Every table can be searched, and what is shown of it saved.
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+function shownAsCsv(table) {
+  const rows = [...table.rows].filter((row) => !row.hidden);
+  const plain = (cell) =>
+    cell.classList.contains("n") && cell.tagName === "TD"
+      ? cell.textContent.replace("\u2212", "-").replace("\u2013", "")
+      : cell.textContent;
+  return rows.map((row) => [...row.cells].map(plain).map(quoted).join(",")).join("\n") + "\n";
+}
+function equip(region, file) {
+  const table = region.querySelector("table");
+  const tools = region.previousElementSibling;
+  const label = make("label", tools, "Search ");
+  const input = make("input", label, undefined, { type: "search" });
+  input.addEventListener("input", () => {
+    table.dataset.search = input.value.toLowerCase();
+    filter(table);
+  });
+  make("output", tools);
+  const button = make("button", tools, "Save rows shown", { type: "button" });
+  button.addEventListener("click", () =>
+    save(file.replace(".csv", "-shown.csv"), new Blob([shownAsCsv(table)], { type: "text/csv" }))
+  );
 }
