@@ -5,8 +5,9 @@ from mechsteer.plots.experts import experts_per_layer, layer_ap, overlap
 from mechsteer.plots.heatmaps import retrieval_matrix
 from mechsteer.plots.lines import DISTANCES, curves, distances, effects
 from mechsteer.plots.neurons import activations, language_scores, precision_recall
-from mechsteer.plots.pairs import importance, likeness
+from mechsteer.plots.pairs import likeness
 from mechsteer.plots.sentences import hubness, projection
+from mechsteer.plots.shares import importance
 from mechsteer.plots.transfers import transfer_matrix
 from mechsteer.plots.trees import language_tree, similarity_of
 

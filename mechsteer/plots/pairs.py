@@ -1,12 +1,11 @@
-"""Pairs of languages beside their distances: the pairs themselves, and what each distance explains.
+"""Pairs of languages beside their distances.
 
-Each function takes what ``ms.similarity`` found, and one response of it: what was done to the model
+Functions take what ``ms.similarity`` found, and one response of it: what was done to the model
 (``state``), what was measured (``metric``), and where (``layer``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +13,10 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.crosslingual import Similarity
-from mechsteer.crosslingual.similarities.found import LEVEL
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.plots.panels import (
     BLUE,
-    GREEN,
     INK,
-    ORANGE,
-    PURPLE,
-    SKY,
     VERMILLION,
     label,
     metric_of,
@@ -32,15 +26,13 @@ from mechsteer.plots.panels import (
     title,
 )
 from mechsteer.plots.sentences import short_names
-from mechsteer.plots.spots import tell, within
-from mechsteer.studies.places import spoken
+from mechsteer.plots.spots import tell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAMED = 7  # pairs that a scatter names: those farthest from its line
 DRAWN = 1500  # pairs that are points of their own in a vector file and say what they are
-PLACES = (VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY)
 _KEYS = ("state", "metric", "layer")
 
 
@@ -76,7 +68,7 @@ def pairs_of(
     Raises:
         MechsteerError: no such response or distance.
     """
-    rows = response_of(_given(found).pairs, state, metric, layer)
+    rows = response_of(given(found).pairs, state, metric, layer)
     if predictor not in rows or predictor not in set(found.effects["predictor"]):
         known = ", ".join(dict.fromkeys(found.effects["predictor"]))
         raise MechsteerError(f"no distance {shown(predictor)}: expected one of {known}")
@@ -114,7 +106,8 @@ def likeness(
         MechsteerError: no such response or distance.
     """
     rows = pairs_of(found, predictor, state, metric, layer)
-    told = response_of(found.effects, state, metric, layer).set_index("predictor").loc[predictor]
+    told = response_of(found.effects, state, metric, layer)
+    r, p = told.loc[told["predictor"] == predictor, ["r", "p"]].to_numpy(dtype=float)[0]
     ax = panel(ax, size=(3.9, 3.3), margins=(0.62, 0.45, 0.12, 0.34))
     x, y = _spread(rows["distance"].to_numpy(dtype=float)), rows["value"].to_numpy(dtype=float)
     _points(ax, x, y, rows, language)
@@ -128,7 +121,7 @@ def likeness(
         ax.set_xticks([0, 1], ["the same", "another"])
     ax.set_xlabel(label(f"{predictor} distance", width=40))
     ax.set_ylabel(measured(metric) + (", points" if change else ""))
-    fit = f"r = {_number(told['r'])}, {p_value(told['p'])}"
+    fit = f"r = {_number(float(r))}, {p_value(float(p))}"
     title(ax, fit if state == "none" else f"{label(state, width=26)}: {fit}")
     _name(ax, x, y, residual, rows)
     return ax
@@ -156,9 +149,12 @@ def texts_of(rows: pd.DataFrame, predictor: str, metric: str) -> list[str]:
     """What each pair says of itself: query, language searched, distance, what was measured."""
     form = points if metric.endswith(".delta") else percent
     unit = " points" if metric.endswith(".delta") else ""
+    columns = (rows["distance"].astype(float), rows["value"].astype(float))
     return [
-        f"{row.source} → {row.target}: {predictor} {row.distance:.3g}, {form(row.value)}{unit}"
-        for row in rows.itertuples(index=False)
+        f"{source} → {target}: {predictor} {distance:.3g}, {form(value)}{unit}"
+        for source, target, distance, value in zip(
+            rows["source"], rows["target"], *columns, strict=True
+        )
     ]
 
 
@@ -168,14 +164,14 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     ends = np.array([x.min(), x.max()])
     ax.plot(ends, start + slope * ends, color=INK, linewidth=1.2)
     residual = y - (start + slope * x)
-    return residual / (residual.std() or 1.0)
+    return np.asarray(residual / (residual.std() or 1.0))
 
 
 def _spread(x: np.ndarray) -> np.ndarray:
     """Sideways places of points whose distances are but 0 and 1: by turns, the same every time."""
     if not _is_binary(x):
         return x
-    return x + 0.5 * ((np.arange(len(x)) * 0.61803398875) % 1 - 0.5)
+    return np.asarray(x + 0.5 * ((np.arange(len(x)) * 0.61803398875) % 1 - 0.5))
 
 
 def _is_binary(values: Any) -> bool:
@@ -191,7 +187,7 @@ def _name(ax: Axes, x: np.ndarray, y: np.ndarray, residual: np.ndarray, rows: pd
     taken: list[tuple[float, float, float]] = []
     for at in np.argsort(-np.abs(residual), kind="stable")[: 6 * NAMED]:
         text = f"{short[rows['source'].iat[at]]}→{short[rows['target'].iat[at]]}"
-        across, up, reach = *where[at], 4.4 * len(text)
+        across, up, reach = float(where[at, 0]), float(where[at, 1]), 4.4 * len(text)
         left = across - reach - 4 if across + reach + 4 > right else across + 4
         free = all(abs(up - b) > 9 or left > a + c or left + reach < a for a, b, c in taken)
         if free and len(taken) < NAMED:
@@ -199,91 +195,6 @@ def _name(ax: Axes, x: np.ndarray, y: np.ndarray, residual: np.ndarray, rows: pd
             ax.annotate(
                 text, (left, up), xycoords="figure points", va="center", fontsize=7.5, color=INK
             )
-
-
-def importance(
-    found: Similarity,
-    *,
-    state: str = "none",
-    metric: str = "retrieval_top1",
-    ax: Axes | None = None,
-) -> Axes:
-    """The share of the variance over pairs that each distance explains, one bar a layer.
-
-    Whiskers are 95 % intervals from leaving languages out. A filled bar holds beside the other
-    distances (p at most 5 % after Holm over them), an empty one does not.
-
-    Args:
-        found: of ``ms.similarity``.
-        state: what was done: ``none``, or ``clamp fra_Latn``, say.
-        metric: what was measured.
-        ax: where to draw; a new figure by default.
-
-    Raises:
-        MechsteerError: no such response.
-    """
-    response_of(_given(found).effects, state, metric)
-    rows = found.effects[(found.effects["state"] == state) & (found.effects["metric"] == metric)]
-    layers = list(rows.drop_duplicates("layer")[["layer", "place"]].itertuples(index=False))
-    names = list(dict.fromkeys(rows["predictor"]))
-    height = 0.92 + len(names) * max(0.3, 0.11 * len(layers) + 0.09)
-    ax = panel(ax, size=(4.1, height), margins=(1.02, 0.42, 0.12, 0.5))
-    step = 0.78 / len(layers)
-    for turn, (layer, _) in enumerate(layers):
-        own = rows[rows["layer"] == layer].set_index("predictor").reindex(names)
-        colour = PLACES[turn % len(PLACES)]
-        at = np.arange(len(names)) - 0.39 + step * (turn + 0.5)
-        _bars(ax, at, own, colour=colour, thick=0.8 * step)
-        tell(ax, own["share"], at, _shares(own, layers[turn]))
-    _key(ax, [place.replace("_", " ") or _row(layer) for layer, place in layers])
-    ax.set_yticks(range(len(names)), [label(name, width=16) for name in names])
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlim(0, None)
-    ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_formatter(FuncFormatter(percent))
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.set_xlabel("share of the variance over pairs")
-    title(ax, label(measured(metric) if state == "none" else state, width=44), pad=18)
-    return ax
-
-
-def _row(layer: int) -> str:
-    return "given" if layer < 0 else f"layer {layer}"
-
-
-def _key(ax: Axes, names: Sequence[str]) -> None:
-    """What the colours of bars mean, in a line between title and bars."""
-    at = 0.0
-    inch = 1 / (ax.bbox.width / ax.figure.dpi)
-    for turn, name in enumerate(names):
-        colour = PLACES[turn % len(PLACES)]
-        ax.annotate(
-            name, (at, 1), xytext=(0, 4), xycoords="axes fraction", textcoords="offset points",
-            fontsize=8, color=colour,
-        )  # fmt: skip
-        at += (0.065 * len(name) + 0.14) * inch
-
-
-def _bars(ax: Axes, at: np.ndarray, rows: pd.DataFrame, *, colour: str, thick: float) -> None:
-    """Bars with whiskers; empty where nothing holds."""
-    share = rows["share"].to_numpy(dtype=float)
-    holds = (rows["p_holm"] <= LEVEL).to_numpy()
-    ax.barh(
-        at, share, height=thick, edgecolor=colour, linewidth=0.8,
-        color=[colour if sure else "none" for sure in holds],
-    )  # fmt: skip
-    ends = rows[["low", "high"]].to_numpy(dtype=float)
-    ax.hlines(at, ends[:, 0], ends[:, 1], color=INK, linewidth=0.8)
-
-
-def _shares(rows: pd.DataFrame, where: tuple[int, str]) -> list[str]:
-    """What each bar says."""
-    place = spoken(where[1]) if where[1] else _row(where[0])
-    return [
-        f"{row.Index} at {place}: {within(*map(percent, (row.share, row.low, row.high)))}, "
-        f"{p_value(row.p_holm)} after Holm"
-        for row in rows.itertuples()
-    ]
 
 
 def measured(metric: str) -> str:
@@ -309,7 +220,12 @@ def p_value(p: float) -> str:
     return f"p = {p:.3g}" if p < 0.1 else f"p = {p:.3f}".rstrip("0")
 
 
-def _given(found: Any) -> Similarity:
+def given(found: Any) -> Similarity:
+    """What ``ms.similarity`` found, or a refusal.
+
+    Raises:
+        MechsteerError: it is something else.
+    """
     if isinstance(found, Similarity):
         return found
     raise MechsteerError(f"expected what ms.similarity found, got {type(found).__name__}")

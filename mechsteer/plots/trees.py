@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -186,7 +186,7 @@ def _names(
     ax.spines[:].set_visible(False)
 
 
-def _clusters(ax: Axes, drawn: Mapping[str, list], n: int) -> None:
+def _clusters(ax: Axes, drawn: Mapping[str, Any], n: int) -> None:
     """The dendrogram above the columns."""
     inset = _beside(ax, 0.0, 1.015, 1.0, 0.5 / (ax.bbox.height / ax.figure.dpi))
     x = (np.array(drawn["icoord"], dtype=float) - 5) / 10

@@ -73,7 +73,7 @@ def shortened(found: Similarity) -> Similarity:
 def _leading(found: Similarity, state: str, metric: str) -> str:
     """The distance with the largest share."""
     rows = response_of(found.effects, state, metric)
-    return str(rows.loc[rows["share"].idxmax(), "predictor"])
+    return str(rows["predictor"].iloc[int(rows["share"].to_numpy().argmax())])
 
 
 def _steered(found: Similarity, state: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -94,11 +95,11 @@ def _what(state: str, metric: str, rows: pd.DataFrame) -> str:
     return f"the gain in {measured(metric.removesuffix('.delta'))} under {isolated(state)}{at}"
 
 
-def _share(row: pd.Series) -> str:  # type: ignore[type-arg]
+def _share(row: pd.Series[Any]) -> str:
     return f"{row['share']:.0%} ({max(row['low'], 0):.0%} to {row['high']:.0%})"
 
 
-def _unseen(row: pd.Series) -> str:  # type: ignore[type-arg]
+def _unseen(row: pd.Series[Any]) -> str:
     """How much all distances together explain, here and between languages not seen."""
     elsewhere = (
         f"{row['r2_unseen']:.0%}" if row["r2_unseen"] > 0 else "nothing (less than their mean does)"

@@ -64,17 +64,20 @@ def edits_of(found: Transfer) -> list[Condition]:
 
 
 def _conditions(found: Transfer) -> list[Condition]:
-    return [
-        Condition(
-            kind=row.kind,
-            edit=row.edit or None,
-            language=row.language or None,
-            k=int(row.k) or None,
-            strength=None if row.kind not in ("edit", "random") else float(row.strength),
-            seed=None if row.seed < 0 else int(row.seed),
-        )
-        for row in found.conditions.itertuples(index=False)
-    ]
+    return [_condition(cells) for cells in found.conditions.to_dict("records")]
+
+
+def _condition(cells: Mapping[Any, Any]) -> Condition:
+    """What a row of the tidy table is about, the opposite of ``Condition.columns``."""
+    dosed = cells["kind"] in ("edit", "random")
+    return Condition(
+        kind=cells["kind"],
+        edit=cells["edit"] or None,
+        language=cells["language"] or None,
+        k=int(cells["k"]) or None,
+        strength=float(cells["strength"]) if dosed else None,
+        seed=None if cells["seed"] < 0 else int(cells["seed"]),
+    )
 
 
 def _at_best(found: Transfer) -> pd.DataFrame:
@@ -82,13 +85,13 @@ def _at_best(found: Transfer) -> pd.DataFrame:
     return rows[rows["layer"] == found.best_layer]
 
 
-def _row(table: pd.DataFrame, condition: Condition) -> pd.Series:  # type: ignore[type-arg]
+def _row(table: pd.DataFrame, condition: Condition) -> pd.Series[Any]:
     told = condition.columns()
     here = np.logical_and.reduce([table[name] == told[name] for name in conditions.COLUMNS])
     return table[here].iloc[0]
 
 
-def _change(row: pd.Series) -> str:  # type: ignore[type-arg]
+def _change(row: pd.Series[Any]) -> str:
     return (
         f"{signed(row['delta'])} points ({signed(row['delta_low'])} to {signed(row['delta_high'])})"
     )
