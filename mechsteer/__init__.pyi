@@ -7,6 +7,7 @@ from . import costs as costs
 from . import crosslingual as crosslingual
 from . import experts as experts
 from . import exports as exports
+from . import integrations as integrations
 from . import interventions as interventions
 from . import kernels as kernels
 from . import model as model

@@ -3,6 +3,7 @@
 from mechsteer.cli.entry import main
 from mechsteer.cli.parse import (  # noqa: F401 - they add their commands
     checks,
+    compare,
     edits,
     exports,
     languages,

@@ -3,7 +3,8 @@
 from mechsteer.plots.doses import COST, dose_response
 from mechsteer.plots.experts import experts_per_layer, layer_ap, overlap
 from mechsteer.plots.heatmaps import retrieval_matrix
-from mechsteer.plots.lines import DISTANCES, curves, distances, effects
+from mechsteer.plots.lines import DISTANCES, curves, distances
+from mechsteer.plots.marks import effects
 from mechsteer.plots.neurons import activations, language_scores, precision_recall
 from mechsteer.plots.pairs import likeness
 from mechsteer.plots.sentences import hubness, projection

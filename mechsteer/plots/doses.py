@@ -33,7 +33,12 @@ WIDTHS = (0.8, 1.3, 1.8, 2.3)  # weakest to strongest
 
 
 def dose_response(
-    doses: pd.DataFrame | Study, *, edit: str, language: str, metric: str = "retrieval_top1"
+    doses: pd.DataFrame | Study,
+    *,
+    edit: str,
+    language: str,
+    metric: str = "retrieval_top1",
+    heading: str = "",
 ) -> list[Axes]:
     """What each dose of an edit gives, and below it what it costs in bits per byte.
 
@@ -47,6 +52,7 @@ def dose_response(
         edit: whose doses.
         language: the steered language.
         metric: what the upper panel shows.
+        heading: name of the panel; the language by default.
     """
     arm, doses = Arm("edit", edit), table_of(doses, "doses")
     rows = doses[doses["language"].isin(["", language])]
@@ -69,7 +75,7 @@ def dose_response(
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
         drawn.append(ax)
-    title(drawn[0], label(language))
+    title(drawn[0], label(heading or language, width=40))
     return drawn
 
 

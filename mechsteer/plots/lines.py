@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from mechsteer.plots.panels import (
 from mechsteer.plots.spots import owner, tell, within
 from mechsteer.studies.conditions import names
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import arms_of, distance_rows, of_arm, series
+from mechsteer.studies.results import arms_of, distance_rows, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +50,7 @@ def curves(
     chosen: int | None = None,
     source: str = "*",
     target: str = "*",
+    heading: str = "",
 ) -> Axes:
     """One metric in every layer for one steered language: base, edits and controls.
 
@@ -65,6 +66,7 @@ def curves(
         chosen: layer to mark: the one chosen on dev.
         source: rows to draw: ``*`` is the mean over all ordered pairs.
         target: likewise.
+        heading: name of the panel; the language by default.
     """
     results = table_of(results, "results")
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
@@ -93,7 +95,7 @@ def curves(
         ax.yaxis.set_major_formatter(FuncFormatter(form))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     ax.set_ylabel(name)
-    title(ax, label(language))
+    title(ax, label(heading or language, width=40))
     return ax
 
 
@@ -169,66 +171,3 @@ def distances(results: pd.DataFrame | Study, *, language: str) -> list[Axes]:
             ax.tick_params(labelbottom=False)
         drawn.append(ax)
     return drawn
-
-
-def effects(
-    table: pd.DataFrame, *, heading: str = "", limits: tuple[float, float] | None = None
-) -> Axes:
-    """Change of a share against no edit: one row a steered language, edits and controls in it.
-
-    Args:
-        table: columns language, kind, edit, value, low, high (the interval, or the range of seeds).
-        heading: name of the panel.
-        limits: ends of the value axis, to share one between panels.
-    """
-    languages = list(dict.fromkeys(table["language"]))
-    arms = names(arms_of(table))
-    height = len(languages) * (0.12 + 0.15 * len(arms))
-    ax = panel(None, size=(4.4, height + 0.95), margins=(0.85, 0.55, 0.15, 0.4))
-    ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits)
-    ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
-    ax.axvline(0, color=INK, linewidth=0.9)
-    drawn = strokes(arms)
-    reach = 0.36 * (1 - 1 / len(arms))
-    for offset, arm in zip(np.linspace(-reach, reach, len(arms)), arms, strict=True):
-        rows = table[of_arm(table, arm)]
-        colour, _, marker = drawn[arm]
-        y = [languages.index(name) + offset for name in rows["language"]]
-        own = owner(arms[arm])
-        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=2, alpha=0.5, gid=own)
-        ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5, gid=own)
-        tell(ax, rows["value"], y, _changes(rows, arms[arm]))
-        _name_mark(ax, rows.iloc[0], y=y[0], name=arms[arm], colour=colour)
-    ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
-    ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_locator(MaxNLocator(6))
-    ax.xaxis.set_major_formatter(FuncFormatter(points))
-    ax.set_xlabel("change against no edit (percentage points)")
-    title(ax, label(heading, width=60))
-    return ax
-
-
-def _changes(rows: pd.DataFrame, name: str) -> list[str]:
-    """What each mark of a panel of effects says."""
-    columns = ["language", "value", "low", "high"]
-    return [
-        f"{label(name)}, {label(language)}: {within(*map(points, change))} points"
-        for language, *change in rows[columns].itertuples(index=False)
-    ]
-
-
-def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: str) -> None:
-    """Write what it is beside its first mark, away from the line at zero."""
-    ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
-    right = row["value"] > 0
-    ax.annotate(
-        label(name),
-        (max(ends) if right else min(ends), y),
-        xytext=(6 if right else -6, 0),
-        textcoords="offset points",
-        ha="left" if right else "right",
-        va="center_baseline",
-        fontsize=8.5,
-        color=colour,
-        gid=owner(name),
-    )

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from mechsteer import plots
+from mechsteer.plots.marks import effect_limits
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
@@ -35,6 +36,7 @@ class Figure:
     data: Mapping[str, str]
     width: str  # narrow | medium | wide | matrix: what a panel asks for
     languages: tuple[str, ...] = ()  # whose each panel is, where panels are of languages
+    runs: tuple[str, ...] = ()  # whose each panel is, where panels are of runs
     metric: str = ""  # what it draws, where it is one metric
 
 
@@ -43,9 +45,7 @@ def effect_figure(data: ReportData, effects: pd.DataFrame) -> Figure | None:
     if effects.empty:
         return None
     headings = {place: f"At {spoken(place)}" for place in ordered(effects["place"])}
-    ends = [0.0, *effects[["value", "low", "high"]].stack()]
-    air = 0.28 * (max(ends) - min(ends)) or 0.01
-    limits = (min(ends) - air, max(ends) + air)
+    limits = effect_limits([effects])
     panels = tuple(
         inline(
             plots.effects(effects[effects["place"] == place], heading=heading, limits=limits),

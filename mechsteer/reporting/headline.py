@@ -32,9 +32,9 @@ def headline(edits: Sequence[str], table: pd.DataFrame) -> str:
     drawn = rows[of_arm(rows, Arm("random", edit))]
     did = outcome(own)
     if not did:
-        return f"{_named(edit)} was not measured"
+        return f"{named(edit)} was not measured"
     luck = _as_random(own, drawn)
-    first = f"{_named(edit)} {did}{luck}"
+    first = f"{named(edit)} {did}{luck}"
     if centred:
         return f"{first}; {_beside(did, 'centring', centred)}"
     if drawn.empty:
@@ -70,11 +70,11 @@ def outcome(rows: pd.DataFrame) -> str:
         return ""
     known = rows.dropna(subset=["low", "high"])
     if known.empty:
-        return f"moved {_points(rows['value'], sign=True)}, without an interval"
+        return f"moved {points(rows['value'], sign=True)}, without an interval"
     up, down = int((known["low"] > 0).sum()), int((known["high"] < 0).sum())
     for verb, count in (("gained", up), ("lost", down)):
         if count == len(known):
-            return f"{verb} {_points(known['value'])}"
+            return f"{verb} {points(known['value'])}"
     some = f"gained for {up}" + (f" and lost for {down}" if down else "")
     unmoved = ((known["low"] == 0) & (known["high"] == 0)).all()
     return f"{some} of {len(known)} languages" if up else "changed nothing" if unmoved else NOT
@@ -97,11 +97,12 @@ def _as_random(own: pd.DataFrame, drawn: pd.DataFrame) -> str:
     return ", no more than random neurons" + ("" if alike == len(gained) else f" for {alike}")
 
 
-def _named(edit: str) -> str:
+def named(edit: str) -> str:
+    """What an edit is called at the beginning of a sentence."""
     return "Clamping" if edit == "clamp" else f"“{edit}”"
 
 
-def _points(shares: pd.Series[float], *, sign: bool = False) -> str:
+def points(shares: pd.Series[float], *, sign: bool = False) -> str:
     """Smallest to largest, in percentage points."""
     sizes = [100 * (share if sign else abs(share)) for share in shares]
     ends = dict.fromkeys(_one(size, sign=sign) for size in (min(sizes), max(sizes)))

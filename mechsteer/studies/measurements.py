@@ -69,6 +69,21 @@ class Measurements:
         except (ArtifactError, TypeError):
             return None  # damaged: measure again
 
+    @classmethod
+    def read(cls, path: Path) -> Measurements:
+        """Read what ``save`` wrote, whatever it was measured from.
+
+        Raises:
+            ArtifactError: it is damaged.
+        """
+        tensors, metadata = read_tensors(path)
+        try:
+            if metadata.get("content") == _digest(tensors):
+                return cls(**tensors)
+        except TypeError:
+            pass  # other tensors than these
+        raise ArtifactError(f"{path} is damaged: study again")
+
 
 def measure(
     embeddings: LayerEmbeddings,

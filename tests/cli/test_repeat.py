@@ -14,6 +14,7 @@ import pytest
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli import cli
+from mechsteer.cli.config import CONFIG
 from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.cli.do.models import WEIGHTS, model_of
 from mechsteer.cli.entry import _run
@@ -101,6 +102,18 @@ def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
     assert first == second
 
 
+def test_a_command_killed_before_its_file_of_flags_writes_it_when_it_finds_its_work_done(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    file = place / "first" / CONFIG
+    before = file.read_bytes()
+    file.unlink()
+    score = as_a_shell_reads(how_to_repeat(Run.open(place / "first")))[0]
+    mechsteer(*["first" if word == "RUN" else word for word in score])
+    assert file.read_bytes() == before
+
+
 WRITERS = [
     ["score", "embedded", "--corpus", "embedded", "--split", "dev", "-o", "first"],
     ["select", "first", "--language", "fra_Latn", "--k", "3"],
@@ -146,7 +159,8 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "limit": 7, "negative_only": ("deu_Latn",), "site": "linear", "pooling": "last",
     "also_pooling": ("max",),
     "batch_tokens": 9, "truncate": True, "skip_first": True, "prefix": "query: ",
-    "device": "cuda:1", "dtype": "bfloat16", "targets": ("fra_Latn",), "ks": (3, 0.001),
+    "device": "cuda:1", "dtype": "bfloat16", "parallel": "model",
+    "targets": ("fra_Latn",), "ks": (3, 0.001),
     "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
     "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",

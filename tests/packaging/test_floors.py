@@ -21,7 +21,7 @@ FLOORS = (
     {"interventions"},
     {"steering"},
     {"costs", "cards", "selftest"},
-    {"studies", "exports"},
+    {"studies", "exports", "integrations"},
     {"crosslingual"},
     {"plots"},
     {"reporting"},

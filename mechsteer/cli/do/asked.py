@@ -51,7 +51,12 @@ def how_to_repeat(run: Run) -> str:
 
 
 def keep_config(run: Run) -> None:
-    """Write ``RUN/config.yaml``, from which each command that has finished repeats what it did."""
+    """Write ``RUN/config.yaml``, from which each command that has finished repeats what it did.
+
+    For a command to call when it finds its work done, too: one that was killed after that has none.
+    """
     given: Mapping[str, Mapping[str, str]] = {"score": {"model": run.input("model")}}
     asked = {name: (given.get(name, {}), options) for name, options in asked_in(run).items()}
-    write_bytes(run.path / CONFIG, written(asked).encode())
+    path, text = run.path / CONFIG, written(asked).encode()
+    if not path.is_file() or path.read_bytes() != text:
+        write_bytes(path, text)

@@ -46,6 +46,7 @@ def transfer_command(path: Path, request: TransferRequest) -> Transfer:
     asked = request.as_json() | {"task": division.task.fingerprint}
     with locked(path):
         if run.is_done("transfer", asked=asked):
+            keep_config(run)
             return load_transfer(run)
         model, _, recording = recorded(run)
         edits = _edits(run, request, scores, recording)

@@ -92,6 +92,17 @@ function veil(svg) {
   }
 }
 
+// Rows of panels take the keyboard's focus only where they scroll: on narrow screens.
+function focusable() {
+  for (const row of document.querySelectorAll(".panels")) {
+    if (row.scrollWidth > row.clientWidth) row.tabIndex = 0;
+    else row.removeAttribute("tabindex");
+  }
+}
+focusable();
+addEventListener("resize", focusable);
+document.addEventListener("toggle", focusable, true);
+
 // A figure as one picture: its panels as they stand, in the colours of the page.
 function picture(figure) {
   const style = getComputedStyle(figure);

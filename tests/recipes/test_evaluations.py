@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
 import mechsteer as ms
+from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.scores import NeuronScores
+from mechsteer.integrations import bitext, harness
+from mechsteer.integrations.needed import needed
 from mechsteer.model.load import load_model
 
-RECIPES = Path(__file__).parents[2] / "experiments" / "recipes"
-pytestmark = pytest.mark.slow
 
-
-def recipe(name: str, needs: str) -> ModuleType:
-    pytest.importorskip(needs, reason=f"needs {needs}: pip install 'mechsteer[eval]'")
-    spec = importlib.util.spec_from_file_location(f"recipe_{name}", RECIPES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def with_library(name: str) -> Any:
+    """Skipped where a library is not installed, before anything is loaded."""
+    return pytest.mark.skipif(find_spec(name) is None, reason="make recipes installs it")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +34,11 @@ def scores(model: Any) -> NeuronScores:
     return ms.score(model, corpus.head(48))
 
 
+@with_library("lm_eval")
+@pytest.mark.slow
 def test_the_harness_runs_a_task_and_sees_the_edit(
     model: Any, scores: NeuronScores, tmp_path: Path
 ) -> None:
-    harness = recipe("harness", "lm_eval")
     french = ms.ParallelCorpus.embedded("test").sentences["fra_Latn"]
     rows = [
         {"start": a[: len(a) // 2], "choices": [a[len(a) // 2 :], b[len(b) // 2 :]], "gold": 0}
@@ -78,8 +72,7 @@ def test_the_harness_runs_a_task_and_sees_the_edit(
 
 @torch.inference_mode()
 def test_a_continuation_is_scored_as_written_out_and_text_is_cut_at_a_stop(model: Any) -> None:
-    harness = recipe("harness", "lm_eval")
-    bridge = harness.Bridge(model)
+    bridge = harness.Answers(model)
     words = model.plain_tokenizer
     before, after = "The king gave", " the shepherd a ring"
     start, ids = (words(text)["input_ids"] for text in (before, before + after))
@@ -92,8 +85,9 @@ def test_a_continuation_is_scored_as_written_out_and_text_is_cut_at_a_stop(model
     assert cut == whole[: whole.index(stop)]
 
 
+@with_library("mteb")
+@pytest.mark.slow
 def test_mteb_runs_a_bitext_task_and_sees_the_edit(model: Any, scores: NeuronScores) -> None:
-    bitext = recipe("bitext", "mteb")
     names = ("eng_Latn", "fra_Latn", "jpn_Jpan")
     corpus = ms.ParallelCorpus.embedded("test", languages=names).head(24)
     task = bitext.local_task(corpus, [("eng_Latn", "fra_Latn"), ("jpn_Jpan", "eng_Latn")])
@@ -108,3 +102,12 @@ def test_mteb_runs_a_bitext_task_and_sees_the_edit(model: Any, scores: NeuronSco
         assert found["accuracy"] == pytest.approx(hits.float().mean().item(), abs=1e-6)
     assert set(plain) == {"eng_Latn-fra_Latn", "jpn_Jpan-eng_Latn"}
     assert steered != plain
+
+
+def test_what_is_not_installed_or_not_there_is_said_in_a_line() -> None:
+    with pytest.raises(MechsteerError, match=r"needs no_such_library .*mechsteer\[eval\]"):
+        needed("no_such_library.part", "eval")
+    with pytest.raises(MechsteerError, match="key 'task'"):
+        harness.evaluate("embedded", {"output_type": "loglikelihood"})
+    with pytest.raises(CorpusError, match="no ita_Latn in"):
+        bitext.local_task(ms.ParallelCorpus.embedded("test"), [("eng_Latn", "ita_Latn")])

@@ -1,0 +1,108 @@
+"""Bitext mining of MTEB on a model as it stands: inside ``ms.steer`` it evaluates the edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.errors import CorpusError
+from mechsteer.integrations.needed import needed
+from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.recording import embed
+
+
+def evaluate(model: ModelLike, task: Any, *, layer: int = -1) -> dict[str, dict[str, float]]:
+    """Scores of each language pair of a bitext task.
+
+    MTEB retrieves in one direction and counts a tie as whatever came first, so its accuracy can
+    differ from ``retrieval`` here, where a tie is a miss.
+
+    Args:
+        model: whatever ``mechsteer.wrap`` takes.
+        task: of ``mteb.get_task``, or ``local_task``.
+        layer: a row of ``ms.embed``.
+
+    Raises:
+        MechsteerError: MTEB is not installed.
+    """
+    library = needed("mteb", "eval")
+    encoder = Encoder(model, layer)
+    found = library.evaluate(encoder, task, cache=None, show_progress_bar=False)
+    (scores,) = found.task_results[0].scores.values()
+    return {entry["hf_subset"]: entry for entry in scores}
+
+
+class Encoder:
+    """Sentence embeddings of one row of a model as MTEB wants them.
+
+    Args:
+        model: whatever ``mechsteer.wrap`` takes.
+        layer: a row of ``ms.embed``.
+    """
+
+    def __init__(self, model: ModelLike, layer: int = -1) -> None:
+        self.model, self.layer = as_model(model), layer
+        self.mteb_model_meta = needed("mteb.models.model_meta", "eval").ModelMeta.create_empty(
+            {"name": "mechsteer/steered", "revision": f"layer{layer}"}
+        )
+
+    def encode(self, inputs: Any, **_: Any) -> NDArray[np.float32]:
+        """Embeddings ``[sentence, d_model]`` of batches of texts, float32."""
+        texts = [text for batch in inputs for text in batch["text"]]
+        # one label for all: an embedding does not depend on it
+        found = embed(self.model, LabelledCorpus({"eng_Latn": texts}), progress=False)
+        rows: NDArray[np.float32] = found["eng_Latn"][self.layer].numpy()
+        return rows
+
+    def similarity(self, left: Any, right: Any) -> Any:
+        """Cosine of each row with each row."""
+        return needed("mteb", "eval").similarity_functions.cos_sim(left, right)
+
+    def similarity_pairwise(self, left: Any, right: Any) -> Any:
+        """Cosine of each row with its partner."""
+        return needed("mteb", "eval").similarity_functions.pairwise_cos_sim(left, right)
+
+
+def local_task(corpus: ParallelCorpus, pairs: Sequence[tuple[str, str]]) -> Any:
+    """A bitext task of MTEB over parallel sentences of one's own; nothing is downloaded.
+
+    Raises:
+        CorpusError: a language that the corpus does not have.
+        MechsteerError: MTEB is not installed.
+    """
+    if missing := [code for pair in pairs for code in pair if code not in corpus.languages]:
+        raise CorpusError(f"no {missing[0]} in {corpus.name}: it has {', '.join(corpus.languages)}")
+    kind = needed("mteb.abstasks", "eval").AbsTaskBitextMining
+    data = needed("datasets", "eval")
+    codes = {"-".join(pair): [code.replace("_", "-") for code in pair] for pair in pairs}
+
+    def load_data(self: Any, **_: Any) -> None:
+        sentences = {name: list(texts) for name, texts in corpus.sentences.items()}
+        self.dataset = data.DatasetDict({"test": data.Dataset.from_dict(sentences)})
+        self.data_loaded = True
+
+    said = {"parallel_subsets": True, "metadata": _metadata(corpus, codes), "load_data": load_data}
+    return type("LocalBitextMining", (kind,), said)()
+
+
+def _metadata(corpus: ParallelCorpus, codes: dict[str, list[str]]) -> Any:
+    unknown = ("date", "domains", "license", "annotations_creators", "sample_creation", "reference")
+    return needed("mteb.abstasks.task_metadata", "eval").TaskMetadata(
+        name="LocalBitextMining",
+        dataset={"path": "local", "revision": corpus.fingerprint},
+        description="Parallel sentences of a local corpus.",
+        type="BitextMining",
+        category="t2t",
+        modalities=["text"],
+        eval_splits=["test"],
+        eval_langs=codes,
+        main_score="accuracy",
+        task_subtypes=[],
+        dialect=[],
+        bibtex_citation="",
+        **dict.fromkeys(unknown),
+    )

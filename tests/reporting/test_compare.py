@@ -1,0 +1,107 @@
+"""Runs side by side: what the page says of them, and what it refuses to mix."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mechsteer.errors import MechsteerError
+from mechsteer.reporting.compare import render_comparison, spoken_difference, write_comparison
+from mechsteer.reporting.data import checked
+from mechsteer.reporting.runs import Compared, facts_of, notes
+from mechsteer.reporting.write import report_data
+from mechsteer.studies.beside import Side
+from tests.studies.made import Model, made_study, text
+
+
+def made(name: str, folder: Path, site: str = "post", **options: object) -> Compared:
+    study = made_study(folder=folder, seeds=[0], targets=["fra_Latn"], **options)
+    manifest = {"inputs": {"site": site, "pooling": "max"}}
+    return Compared(
+        Side(name, study, folder / "test"), f"runs/{name}", manifest, checked(report_data(study))
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Compared]:
+    return [
+        made("a<b>", tmp_path_factory.mktemp("a"), model=Model(0), ks=[4]),
+        made("b", tmp_path_factory.mktemp("b"), model=Model(1), ks=[9], site="linear"),
+        made("c", tmp_path_factory.mktemp("c"), ks=[4], test=text("test", n=17)),
+    ]
+
+
+def test_two_runs_have_a_page_that_names_them_and_pairs_them(
+    runs: list[Compared], tmp_path
+) -> None:
+    path = write_comparison(runs[:2], tmp_path / "c.html", command="mechsteer compare a b")
+    html = path.read_text(encoding="utf-8")
+    assert len(html.encode()) < 2_000_000
+    assert "a&lt;b&gt;" in html and "<b>" not in html.partition("<main")[2].partition("<script")[0]
+    for words in (
+        "runs/b",
+        "the same 24 test sentences",
+        "paired by sentence",
+        "mechsteer compare",
+    ):
+        assert words in html
+    assert {"a&lt;b&gt;", "b"} == set(re.findall(r'data-run="([^"]+)"', html))
+    keys = re.findall(r' id="([^"]+)"', html)
+    assert len(keys) == len(set(keys))
+
+
+def test_what_differs_is_said_and_marked(runs: list[Compared]) -> None:
+    said = " ".join(notes(runs[:2])).translate({0x2068: None, 0x2069: None})
+    assert "Doses differ: clamp" in said and "k=4" in said and "k=9" in said
+    assert "a<b> and b differ in site" in said
+    differing = {fact.name for fact in facts_of(runs[:2]) if fact.differs}
+    assert {"Folder", "Site", "Edits and doses"} <= differing
+    assert "Test corpus" not in differing
+
+
+def test_other_sentences_are_said_to_be_unpaired(runs: list[Compared]) -> None:
+    said = " ".join(notes([runs[0], runs[2]]))
+    assert "other test sentences (24 and 17), so nothing is paired" in said
+    html = render_comparison([runs[0], runs[2]])
+    assert "<bdi>unpaired</bdi>" in html and "<bdi>paired</bdi>" not in html
+
+
+def test_three_runs_stand_side_by_side(runs: list[Compared]) -> None:
+    html = render_comparison(runs)
+    assert "<h1>3 runs side by side</h1>" in html
+    assert html.count('data-run="c"') >= 3
+
+
+def test_a_run_without_its_sentences_is_shown_but_not_compared(runs: list[Compared]) -> None:
+    bare = replace(runs[1], side=replace(runs[1].side, states=None))
+    assert "b kept no sentences of base" in " ".join(notes([runs[0], bare])).replace("\u2069", "")
+    assert "have no edit that can be compared" in render_comparison([runs[0], bare])
+
+
+@pytest.mark.parametrize(
+    ("ends", "line"),
+    [
+        ([(0.02, 0.01, 0.03)] * 2, "Clamping came out 2.0 points higher in b than in a<b>"),
+        ([(-0.02, -0.03, -0.01)], "Clamping came out 2.0 points lower in b than in a<b>"),
+        ([(0.0, -0.1, 0.1)], "No difference of clamping between a<b> and b was found"),
+        (
+            [(0.02, 0.01, 0.03), (0.0, -0.1, 0.1)],
+            "Clamping came out higher for 1 of 2 in b, against a<b>",
+        ),
+        ([], "a<b> and b have no edit that can be compared"),
+    ],
+)
+def test_the_headline_follows_the_intervals(runs: list[Compared], ends: list, line: str) -> None:
+    columns = ["metric", "kind", "edit", "place", "difference", "low", "high"]
+    rows = [("retrieval_top1", "edit", "clamp", "best_layer", *three) for three in ends]
+    assert spoken_difference(runs[:2], pd.DataFrame(rows, columns=columns)) == line
+
+
+def test_one_run_or_two_of_one_name_are_refused(runs: list[Compared]) -> None:
+    for given in (runs[:1], [runs[0], runs[0]]):
+        with pytest.raises(MechsteerError, match="two or more runs of different names"):
+            render_comparison(given)
