@@ -165,12 +165,13 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
+    "label": ("tone", "yes, but"), "language_column": "lang", "separator": ";",
     "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,
     "resamples": 50, "memory": "1.5 GiB", "kinds": ("script", "lexical"), "least_coverage": 0.5,
     "permutations": 19, "predictors": ("a=b c.csv", "d=e.csv"), "responses": ("f=g.csv",),
     "transfer": True, "layers": (0, 2), "held_out": 0.25, "inverse_penalty": 0.5,
     "choose_penalty": True, "strength": -0.5, "labels": "l",
-    "test_split": "test", "column": "label", "group": "document",
+    "test_split": "test", "column": "label", "group": "document", "characteristics": "c.csv",
 }  # fmt: skip
 
 
