@@ -50,8 +50,8 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
 
 
-def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What commands that steer have in common."""
+def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Callable[..., None]:
+    """What commands that steer have in common; ``edits`` is the default of ``--edit``."""
     for option in (
         click.option(
             "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the model."
@@ -63,7 +63,7 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         STRENGTHS,
         flag("files", Option(f"Edits, which act in order: {EDIT_FILES}.", word("a file"), "--edit",
-                             many="list"), REQUIRED),
+                             many="list"), edits),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -71,7 +71,7 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command()
 @MODEL
-@_edit_options
+@edit_options
 @click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
 @click.option("--language", help="Language of the prompts, for edits that depend on it.")
 @click.option(
@@ -132,8 +132,12 @@ def generate(
 
 @cli.command()
 @MODEL
-@_edit_options
-@click.option("--text", type=Place(), required=True, help="Text to predict, UTF-8.")
+@edit_options
+@click.option(
+    "--text", type=Place(), required=True,
+    help="Text to predict: a file of lines, or a corpus, of which the language is read.",
+)  # fmt: skip
+@click.option("--split", help="Of the text, where it is a corpus that has several.")
 @click.option("--language", required=True, help="Target language.")
 @click.option(
     "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."
