@@ -159,7 +159,8 @@ def _sentences(
 ) -> tuple[Sentence, ...]:
     largest = float(tokens["value"].abs().max()) if len(tokens) else 1.0
     found = []
-    for row in sentences.itertuples():
+    held = sentences["value"].astype(float)
+    for row, value in zip(sentences.itertuples(), held, strict=True):
         spans = tokens[tokens["place"] == row.place]
         places = list(zip(spans["start"], spans["end"], spans["value"], strict=True))
         start, stop = window(len(str(row.text)), places)
@@ -167,7 +168,7 @@ def _sentences(
             Sentence(
                 language=str(row.language),
                 tongue="" if data.label else tongue(str(row.language)),
-                value=minus(number(row.value, ".2f")),
+                value=minus(number(value, ".2f")),
                 pieces=tuple(pieces(str(row.text), places, start, stop, largest=largest or 1.0)),
                 cut=len(str(row.text)) - (stop - start),
             )

@@ -133,7 +133,11 @@ def generate(
 @cli.command()
 @MODEL
 @edit_options
-@click.option("--text", type=Place(), required=True, help="Text to predict, UTF-8.")
+@click.option(
+    "--text", type=Place(), required=True,
+    help="Text to predict: a file of lines, or a corpus, of which the language is read.",
+)  # fmt: skip
+@click.option("--split", help="Of the text, where it is a corpus that has several.")
 @click.option("--language", required=True, help="Target language.")
 @click.option(
     "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."
