@@ -139,12 +139,9 @@ def forcing(
 
 
 def _show(table: pd.DataFrame, title: str, *, as_json: bool) -> None:
-    from mechsteer.cli.show.terminal import print_table
+    from mechsteer.cli.show.terminal import print_json, print_table
 
     if as_json:
-        click.echo(table.to_json(orient="records"))
-        return
-    shown = table.astype({"ci_low": object, "ci_high": object})
-    for name in ("ci_low", "ci_high"):
-        shown[name] = [f"{x:.3f}" if x == x else "" for x in table[name]]  # noqa: PLR0124
-    print_table(shown, title)
+        print_json(table.to_dict("records"))
+    else:
+        print_table(table, title)
