@@ -2,14 +2,15 @@
 
 Reads the first sentences of FLORES-200 and writes what ``own`` explains: the mean cosine of
 translations at every layer (in mPLM-Sim's layout), retrieval of every ordered pair with its gain
-under a clamp, and what the tokenizer makes of each language. Gemma's pairs are those of
+under a clamp, what the tokenizer makes of each language, and for the embedded model the transfer of
+topics. Gemma's pairs are those of
 ``new_embedding_spaces``, whose work folder is named with ``--protocol``. Resumable.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,7 +25,9 @@ from torch import Tensor
 import mechsteer as ms
 from experiments.new_embedding_spaces.fit import flores
 from mechsteer.cli.do.models import open_model
-from mechsteer.corpus import ParallelCorpus
+from mechsteer.corpus import ParallelCorpus, Task
+from mechsteer.studies.options import ScoreOptions
+from mechsteer.studies.run import score_for_study
 from mechsteer.typology import fertility
 
 MEASURED = Path(__file__).parent / "measured"
@@ -43,6 +46,7 @@ GEMMA = (
 )  # fmt: skip
 METRICS = ("retrieval_top1", "mexa")
 PLACES = ("best_layer", "last_block")
+Pairs = dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,15 @@ def write_layers(folder: Path, languages: tuple[str, ...], values: np.ndarray) -
         table.to_csv(path, sep="\t", float_format="%.5f", lineterminator="\n")
 
 
-def pairs(results: pd.DataFrame, places: Mapping[int, str]) -> pd.DataFrame:
-    """One row an ordered pair: each metric without an edit, and its gains, at two places."""
+def pairs(results: pd.DataFrame, places: Mapping[int, str], metrics: Sequence[str]) -> pd.DataFrame:
+    """One row an ordered pair: each metric without an edit, and its gains, at some rows."""
     rows = results[(results["source"] != "*") & (results["target"] != "*")]
-    rows = rows[rows["layer"].isin(places) & ~rows["kind"].isin(["dimensions", "standardisation"])]
-    base = rows["kind"] == "base"
-    gains = [f"{metric}.delta" for metric in METRICS]
-    rows = rows[(base & rows["metric"].isin(METRICS)) | (~base & rows["metric"].isin(gains))]
-    told = rows["edit"].where(rows["kind"] != "random", "random") + " " + rows["language"]
-    state = told.where(rows["kind"].isin(["edit", "random"]), rows["kind"]).replace("base", "none")
+    rows = rows[(rows["source"] != rows["target"]) & rows["layer"].isin(places)]
+    base, gain = rows["kind"] == "base", rows["kind"].isin(["centring", "edit"])
+    gains = [f"{metric}.delta" for metric in metrics]
+    rows = rows[(base & rows["metric"].isin(metrics)) | (gain & rows["metric"].isin(gains))]
+    told = (rows["edit"] + " " + rows["language"]).where(rows["kind"] == "edit", rows["kind"])
+    state = told.replace("base", "none")
     column = state + "; " + rows["metric"] + "; " + rows["layer"].map(dict(places))
     wide = rows.assign(column=column).pivot_table(
         index=["source", "target"], columns="column", values="value", aggfunc="mean", sort=False
@@ -111,41 +115,49 @@ def pairs(results: pd.DataFrame, places: Mapping[int, str]) -> pd.DataFrame:
     return wide.rename_axis(columns=None).reset_index()
 
 
-def studied(model: Any, settings: Settings, test: ParallelCorpus, work: Path) -> pd.DataFrame:
-    """Pairs under a clamp to each target and to none."""
+def studied(model: Any, settings: Settings, test: ParallelCorpus, work: Path) -> Pairs:
+    """Pairs under a clamp to each target and to none; and transfer between trained languages."""
+    dev = short("dev", settings, model, settings.scored)
+    recording = work / "study" / "recording"
+    scored = score_for_study(model, dev, ScoreOptions(), directory=recording)
+    edits = {"clamp": partial(ms.clamp, value="mean")}
     found = ms.study(
-        model,
-        dev=short("dev", settings, model, settings.scored),
-        test=test,
-        edits={"clamp": partial(ms.clamp, value="mean")},
-        targets=settings.targets,
-        ks=[settings.k],
-        seeds=[0],
-        directory=work / "study",
-    )
+        model, dev=dev, test=test, scored=scored, edits=edits, targets=settings.targets,
+        ks=[settings.k], seeds=(), directory=work / "study",
+    )  # fmt: skip
     rows = {row: place for place, row in found.places.items() if place in PLACES}
-    return pairs(found.results, rows)
+    probed = ms.transfer(
+        model, Task.embedded("dev"), test=Task.embedded("test"), scores=scored.scores, edits=edits,
+        targets=settings.targets, k=settings.k, seeds=(), layers=sorted(rows),
+        directory=work / "transfer",
+    )  # fmt: skip
+    return {
+        "pairs": pairs(found.results, rows, METRICS),
+        "transfer": pairs(probed.results, rows, ["accuracy"]),
+    }
 
 
-def of_protocol(folder: Path) -> pd.DataFrame:
+def of_protocol(folder: Path) -> Pairs:
     """Pairs that ``new_embedding_spaces`` measured, at the rows that it chose."""
     results = pd.read_parquet(folder / "report.results.parquet")
     single = results[(results["source"] != "*") & results["metric"].eq("retrieval_top1")]
     best, last, _ = sorted(set(single[single["target"] != "*"]["layer"]))
-    return pairs(results, {best: PLACES[0], last: PLACES[1]})
+    return {"pairs": pairs(results, {best: PLACES[0], last: PLACES[1]}, METRICS)}
 
 
 def measure(name: str, folder: str, work: Path, protocol: Path | None) -> None:
-    """Write ``measured/NAME_flores200/``, ``NAME.pairs.csv`` and ``NAME.languages.csv``."""
+    """Write ``measured/NAME_flores200/`` and ``NAME.KIND.csv``: pairs, languages, transfer."""
     settings, model = MODELS[name], open_model(folder)
     test = short("devtest", settings, model, settings.tested)
     found = ms.record(model, test, layers=(), embeddings=True, directory=work / "embeddings")
     values = cosines(found.embeddings_by_language())
     write_layers(MEASURED / f"{name}_flores200", test.languages, values)
-    table = of_protocol(protocol) if protocol else studied(model, settings, test, work)
-    table.to_csv(MEASURED / f"{name}.pairs.csv", index=False, float_format="%.4f")
+    tables = of_protocol(protocol) if protocol else studied(model, settings, test, work)
+    for kind, table in tables.items():
+        table.to_csv(MEASURED / f"{name}.{kind}.csv", index=False, float_format="%.4f")
     texts = fertility(test, model.plain_tokenizer.tokenize)[["language", "tokens_per_sentence"]]
-    texts["trained"] = texts["language"].isin(settings.trained).where(bool(settings.trained))
+    if settings.trained:
+        texts["trained"] = texts["language"].isin(settings.trained).astype(int)
     texts.to_csv(MEASURED / f"{name}.languages.csv", index=False, float_format="%.2f")
 
 

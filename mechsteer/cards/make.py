@@ -116,7 +116,7 @@ def make_cards(
     for card, subject in enumerate(bar(subjects, "making cards", "card")):
         point, neuron = _place(scores, subject)
         values = recording.activations(point)[:, neuron].float().cpu().numpy()
-        positive = recording.labels.numpy() == recording.languages.index(subject.language)
+        positive = recording.having(subject.language).numpy()
         top = _top_sentences(corpus, values, n_sentences)
         parts = {
             "neurons": _head(scores, subject),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
+from mechsteer.corpus.concepts import Concepts
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
 from mechsteer.model.hooks import read
@@ -86,7 +87,9 @@ def _corpus(shown: Sequence[Shown]) -> LabelledCorpus:
     texts: dict[str, list[str]] = {}
     for text, language in languages.items():
         texts.setdefault(language, []).append(text)
-    return LabelledCorpus(texts)
+    return LabelledCorpus(
+        texts, concepts=Concepts("shown")
+    )  # names as they are, whatever they mean
 
 
 @torch.inference_mode()

@@ -39,6 +39,23 @@ class ScoreRequest(ScoreOptions):
     languages: Sequence[str] = option(
         (), "Languages to read; all by default.", CODES, flag="--languages", many="list", least=0
     )
+    label: Sequence[str] = option(
+        (), "Column of labels to tell apart in place of languages, of a table or labelled folder; "
+        "several columns of 0 and 1 may overlap.",
+        word("the name of a column"), flag="--label", many="list", least=0,
+    )  # fmt: skip
+    text: str | None = option(
+        None, "With --label: the column of the sentences, where its name does not tell.",
+        word("the name of a column"), flag="--text",
+    )  # fmt: skip
+    language_column: str | None = option(
+        None, "With --label: the column of languages; a label is then told apart within each.",
+        word("the name of a column"), flag="--language-column",
+    )  # fmt: skip
+    separator: str | None = option(
+        None, "With --label: what parts the labels of one cell.", word("a separator"),
+        flag="--separator",
+    )  # fmt: skip
     labelled: bool = option(
         False, "Text that is not parallel: scored, not studied.", YES_OR_NO, flag="--labelled"
     )
@@ -156,6 +173,10 @@ class SimilarityRequest(Explaining):
     responses: Sequence[str] = option(
         (), "More to explain as NAME=FILE.csv.",
         word("NAME=FILE.csv"), flag="--responses", many="list", least=0,
+    )  # fmt: skip
+    characteristics: str | None = option(
+        None, "CSV with a column language and more columns, each a characteristic of languages.",
+        word("a file"), flag="--characteristics",
     )  # fmt: skip
     transfer: bool = option(
         False, "Explain what `mechsteer transfer` found in this run too.", YES_OR_NO,

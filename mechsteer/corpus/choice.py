@@ -59,13 +59,17 @@ def asked(languages: Sequence[str] | str | None) -> list[str] | None:
 
 
 def choose(
-    found: Mapping[str, _Found], languages: Sequence[str] | None, *, source: str
+    found: Mapping[str, _Found],
+    languages: Sequence[str] | None,
+    *,
+    source: str,
+    kind: str = "languages",
 ) -> dict[str, _Found]:
     """The languages asked for by canonical name, in that order, out of those a source holds."""
     if languages is None:
         return dict(found)
     if missing := [name for name in languages if name not in found]:
-        raise _missing(missing, list(found), source)
+        raise _missing(missing, list(found), source, kind)
     return {name: found[name] for name in languages}
 
 
@@ -166,10 +170,12 @@ def _several(name: str, group: Sequence[_Read], kind: str) -> CorpusError:
     )
 
 
-def _missing(missing: Sequence[str], held: Sequence[str], source: str) -> CorpusError:
+def _missing(
+    missing: Sequence[str], held: Sequence[str], source: str, kind: str = "languages"
+) -> CorpusError:
     some = closest(missing[0], held) or held[:3]
     return CorpusError(
-        f"{source} has no {', '.join(missing)} among its {len(held)} languages "
+        f"{source} has no {', '.join(missing)} among its {len(held)} {kind} "
         f"(closest: {', '.join(some) or 'none'})"
     )
 

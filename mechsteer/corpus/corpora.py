@@ -11,34 +11,31 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechsteer.corpus import align, sources
+from mechsteer.corpus import align
 from mechsteer.corpus.choice import asked, choose
-from mechsteer.corpus.folders import read_folder, set_of
-from mechsteer.corpus.hub import read_huggingface
+from mechsteer.corpus.concepts import Concepts
 from mechsteer.corpus.languages import FLORES200, canonical
 from mechsteer.corpus.naming import named
-from mechsteer.corpus.pairs import folder_of_pair, read_pair
-from mechsteer.corpus.tables import read_table
+from mechsteer.corpus.readable import Languages, Readable
 from mechsteer.corpus.text import Text, flaw
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Languages = Sequence[str] | str | None
-"""Languages to read: a sequence of codes, codes with commas between them, or None for all."""
+__all__ = ["LabelledCorpus", "Languages"]
 
 
 @dataclass(frozen=True)
-class LabelledCorpus:
+class LabelledCorpus(Readable):
     """Sentences by canonical language, in a fixed order of languages.
 
-    ``sources`` and ``lines`` say where each sentence came from. Aliases among the keys become
-    canonical names, in the script of the text where they leave it open. The readers leave blank
-    sentences out with a warning; here one is refused.
+    ``sources`` and ``lines`` say where each sentence came from. Where labels are no languages,
+    ``concepts`` says what they mean, and they stand as they are written. Otherwise aliases
+    among the keys become canonical names, in the script of the text where they leave it open. The
+    readers leave blank sentences out with a warning; here one is refused.
 
     >>> corpus = LabelledCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo."]})
     >>> corpus.languages, len(corpus), corpus.flatten()[1]
@@ -56,6 +53,7 @@ class LabelledCorpus:
     name: str = "sentences"
     sources: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    concepts: Concepts | None = None
 
     def __post_init__(self) -> None:
         names = {code: self._named(code) for code in self.sentences}
@@ -67,9 +65,9 @@ class LabelledCorpus:
         object.__setattr__(self, "sentences", texts)
         for field_name in ("sources", "lines"):
             given = getattr(self, field_name)
-            clean = {names.get(code) or canonical(code): value for code, value in given.items()}
+            clean = {names.get(code) or self._canonical(code): x for code, x in given.items()}
             # Selecting languages narrows the sentences; where the others came from goes with them.
-            kept = {language: value for language, value in clean.items() if language in texts}
+            kept = {language: x for language, x in clean.items() if language in texts}
             object.__setattr__(self, field_name, kept)
         for language in texts:
             self._check(language)
@@ -82,9 +80,14 @@ class LabelledCorpus:
         texts = self.sentences[code]
         if isinstance(texts, str):
             raise CorpusError(f"{code}: expected a list of sentences, got one text")
+        if self.concepts is not None:
+            return code
         if code in FLORES200 and code in self.sources:
             return code
         return named(code, [text for text in texts if isinstance(text, str)], code)
+
+    def _canonical(self, code: str) -> str:
+        return code if self.concepts is not None else canonical(code)
 
     def _check(self, language: str) -> None:
         if not self.sentences[language]:
@@ -108,7 +111,8 @@ class LabelledCorpus:
         Every part is preceded by its length, so that no two corpora spell the same bytes.
         """
         digest = hashlib.sha256(b"mechsteer corpus 1")
-        for language, texts in self.sentences.items():
+        told = () if self.concepts is None else self.concepts.parts(self.languages)
+        for language, texts in (*self.sentences.items(), *((each, ()) for each in told)):
             for part in (language, str(len(texts)), *texts):
                 data = part.encode("utf-8")
                 digest.update(len(data).to_bytes(8, "big") + data)
@@ -129,105 +133,51 @@ class LabelledCorpus:
         return self.slice(0, n)
 
     def slice(self, start: int, stop: int) -> Self:
-        """Sentences ``start`` to ``stop`` (exclusive, as in Python) of every language."""
+        """Sentences ``start`` to ``stop`` (exclusive, as in Python) of every language.
+
+        Of concepts in several languages: of every label in each language.
+        """
         cut = slice(start, stop)
+        if self.concepts is not None:
+            return self._cut(self.concepts, start, stop)
         return replace(
             self,
             sentences={name: texts[cut] for name, texts in self.sentences.items()},
             lines={name: numbers[cut] for name, numbers in self.lines.items()},
         )
 
+    def _cut(self, concepts: Concepts, start: int, stop: int) -> Self:
+        counts = {name: len(texts) for name, texts in self.sentences.items()}
+        rows = {name: concepts.rows(name, start, stop, n) for name, n in counts.items()}
+        return replace(
+            self,
+            sentences={name: [self.sentences[name][i] for i in own] for name, own in rows.items()},
+            lines={name: [each[i] for i in rows[name]] for name, each in self.lines.items()},
+            concepts=concepts.kept(rows),
+        )
+
     def select(self, languages: Sequence[str] | str) -> Self:
-        """The named languages, in the order named."""
+        """The named languages (or labels), in the order named."""
+        if self.concepts is not None:
+            names = [languages] if isinstance(languages, str) else list(languages)
+            rows = {name: range(len(self.sentences.get(name, ()))) for name in names}
+            texts = choose(self.sentences, names, source=self.name, kind="labels")
+            return replace(self, sentences=texts, concepts=self.concepts.kept(rows))
         names = [canonical(code) for code in asked(languages) or ()]
         return replace(self, sentences=choose(self.sentences, names, source=self.name))
 
     @classmethod
-    def from_dir(
-        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
+    def _from_texts(
+        cls, texts: Mapping[str, Text], name: str, concepts: Concepts | None = None
     ) -> Self:
-        """Read a folder with a file per language; see :mod:`mechsteer.corpus.folders`."""
-        path = sources.existing(path)
-        name = f"{path.name}/{split}" if split else path.name
-        return cls._from_texts(read_folder(path, languages=languages, split=split), name)
+        return cls._build(align.labelled(texts), name, concepts)
 
     @classmethod
-    def from_tatoeba(
-        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
-    ) -> Self:
-        """Read one pair, ``tatoeba.fra-eng.fra`` and ``.eng``, named by one language or both."""
-        texts = read_pair(sources.existing(path), languages=languages, split=split)
-        return cls._from_texts(texts, Path(next(iter(texts.values())).source).stem)
-
-    @classmethod
-    def from_table(
-        cls, path: str | Path, *, languages: Languages = None, split: str | None = None
-    ) -> Self:
-        """Read a CSV, TSV, JSON or Parquet file, with a column or with rows per language."""
-        path = sources.existing(path)
-        return cls._from_texts(read_table(path, languages=languages, split=split), path.name)
-
-    @classmethod
-    def from_huggingface(
-        cls,
-        name: str,
-        *,
-        languages: Languages = None,
-        split: str | None = None,
-        config: str | None = None,
-        revision: str | None = None,
-    ) -> Self:
-        """Read a dataset of the Hugging Face hub, shaped as :meth:`from_table` reads it."""
-        texts = read_huggingface(
-            name, languages=languages, split=split, config=config, revision=revision
-        )
-        return cls._from_texts(texts, name)
-
-    @classmethod
-    def embedded(cls, split: str | None = None, *, languages: Languages = None) -> Self:
-        """The sentences shipped with the package: 12 languages, ``dev`` and ``test`` of 256."""
-        texts = read_folder(sources.EMBEDDED, languages=languages, split=split)
-        return cls._from_texts(texts, f"embedded/{split}")
-
-    @classmethod
-    def read(
-        cls, source: str | Path, *, languages: Languages = None, split: str | None = None
-    ) -> Self:
-        """Read whatever ``source`` is: see :func:`read`."""
-        if source == "embedded":
-            return cls.embedded(split, languages=languages)
-        kind = sources.kind_of(source)
-        if kind == "hub":
-            return cls._from_hub(str(source), languages=languages, split=split)
-        if kind == "pair":
-            return cls.from_tatoeba(source, languages=languages, split=split)
-        if kind == "table":
-            return cls.from_table(source, languages=languages, split=split)
-        if kind == "side":
-            source, split = Path(source).parent, set_of(Path(source))
-        elif pair := folder_of_pair(Path(source), languages):
-            return cls.read(pair, languages=languages, split=split)
-        return cls.from_dir(source, languages=languages, split=split)
-
-    @classmethod
-    def _from_hub(cls, source: str, *, languages: Languages, split: str | None) -> Self:
-        name, _, config = source.partition(":")
-        try:
-            return cls.from_huggingface(
-                name, languages=languages, split=split, config=config or None
-            )
-        except CorpusError as error:
-            raise CorpusError(f"no file or folder {source}; as a dataset: {error}") from error
-
-    @classmethod
-    def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:
-        return cls._build(align.labelled(texts), name)
-
-    @classmethod
-    def _build(cls, texts: Mapping[str, Text], name: str) -> Self:
+    def _build(cls, texts: Mapping[str, Text], name: str, concepts: Concepts | None = None) -> Self:
         return cls(
             {language: text.sentences for language, text in texts.items()},
             name=name,
             sources={language: text.source for language, text in texts.items()},
             lines={language: tuple(text.lines) for language, text in texts.items()},
+            concepts=concepts,
         )

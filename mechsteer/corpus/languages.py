@@ -10,6 +10,7 @@ it a script of its own there (``zh-TW``, ``pa-PK``).
 from __future__ import annotations
 
 import functools
+import re
 
 from mechsteer.corpus.codes import Tag, alpha3, closest, is_tag, parse, registered
 from mechsteer.corpus.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
@@ -53,6 +54,7 @@ _USUAL_THERE = {"fas-AF": "prs_Arab", "kur-IQ": "ckb_Arab", "kur-IR": "ckb_Arab"
 _USUAL_IN = {"aze_Arab": "azb_Arab"}
 # Styles of writing that share their letters with another script, so that text cannot show them.
 _STYLES = {"Aran": "Arab", "Cyrs": "Cyrl", "Geok": "Geor", "Hanb": "Hant", "Kore": "Hang"}
+_NAME = re.compile(r"[a-z]{3}_([A-Z][a-z]{3})")
 _STYLES |= {"Latf": "Latn", "Latg": "Latn", "Syre": "Syrc", "Syrj": "Syrc", "Syrn": "Syrc"}
 
 
@@ -79,10 +81,11 @@ def canonical(code: str) -> str:
 def script_of(language: str) -> str:
     """The script (ISO 15924) that a canonical name carries; empty for any other text.
 
-    >>> script_of("fra_Latn"), script_of("fra")
-    ('Latn', '')
+    >>> script_of("fra_Latn"), script_of("fra"), script_of("very_formal")
+    ('Latn', '', '')
     """
-    return language.partition("_")[2]
+    found = _NAME.fullmatch(language)
+    return found[1] if found else ""
 
 
 def fixed(tag: Tag) -> str | None:

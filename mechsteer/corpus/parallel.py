@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
+from mechsteer.corpus.concepts import Concepts
 from mechsteer.corpus.corpora import LabelledCorpus, Languages
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
@@ -49,7 +50,14 @@ class ParallelCorpus(LabelledCorpus):
         return replace(self, sentences=sentences, lines=lines)
 
     @classmethod
-    def _from_texts(cls, texts: Mapping[str, Text], name: str) -> Self:
+    def _from_texts(
+        cls, texts: Mapping[str, Text], name: str, concepts: Concepts | None = None
+    ) -> Self:
+        if concepts is not None:
+            raise CorpusError(
+                f"{name}: sentences under the label {concepts.label!r} are not parallel: read them "
+                "with LabelledCorpus.from_table"
+            )
         return cls._build(align.parallel(texts), name)
 
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from mechsteer.corpus.corpora import LabelledCorpus
 from mechsteer.corpus.formats import read_rows
+from mechsteer.corpus.label_cells import Told
+from mechsteer.corpus.labelled_tables import Row, grouped
 from mechsteer.corpus.parallel import ParallelCorpus
 from mechsteer.errors import CorpusError, shown
 
@@ -97,6 +100,26 @@ class Task:
         """The named languages, in the order named; the groups stay those of all languages."""
         groups = tuple((str(group),) for group in self.groups)
         return Task(self.corpus.select(languages), self.labels, groups)
+
+    def by_label(self, name: str = "label") -> LabelledCorpus:
+        """The sentences under their labels, each told apart within every language.
+
+        Args:
+            name: what the labels are called: topic, say.
+        """
+        rows = [
+            Row(text, (label,), row, language)
+            for language, texts in self.corpus.sentences.items()
+            for row, (text, label) in enumerate(zip(texts, self.labels, strict=True), start=1)
+        ]
+        texts, concepts = grouped(rows, Told((name,), language="language"), self.corpus.name)
+        return LabelledCorpus(
+            {label: text.sentences for label, text in texts.items()},
+            name=self.corpus.name,
+            sources=dict.fromkeys(texts, self.corpus.name),
+            lines={label: text.lines for label, text in texts.items()},
+            concepts=concepts,
+        )
 
     @classmethod
     def embedded(cls, split: str, *, languages: Sequence[str] | str | None = None) -> Task:

@@ -16,6 +16,7 @@ from torch import Tensor
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.among import Among, by_script, everyone
 from mechsteer.experts.compiling import compiling
+from mechsteer.experts.concepts import LabelSets, label_sets
 from mechsteer.experts.files import tables_of, together
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.kernels import Pooling
@@ -45,7 +46,7 @@ class Scoring:
     negative_only: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        unknown = set(self.negative_only) - set(self.recording.languages)
+        unknown = set(self.negative_only) - set(self.recording.told_apart)
         if unknown:
             raise MechsteerError(f"negative-only languages {sorted(unknown)} are not in the corpus")
 
@@ -57,9 +58,9 @@ class Scoring:
             at_least: how many there are at least, for as many processes, say.
         """
         neurons = self.recording.site.n_neurons
-        peers = sum(len(own.targets) for own in self._groups.values())
+        peers = sum(len(own.languages) for own in self._groups.values())
         scores = scores_bytes(
-            neurons, len(self._whole.targets), beside=len(self._beside), in_scripts=peers
+            neurons, len(self._whole.languages), beside=len(self._beside), in_scripts=peers
         )
         largest = max((len(own.among.rows) for own in self._parts.values()), default=0)
         sizes = [self._itemsize(how) for how in (self.pooling, *self._beside)]
@@ -101,17 +102,17 @@ class Scoring:
         }
         return replace(whole, scripts=scripts)
 
-    def _scores(self, own: _Group, tables: Tables, prefix: str) -> NeuronScores:
-        names = own.among.languages
-        counts = torch.bincount(own.among.labels, minlength=len(names)).tolist()
+    def _scores(self, own: _Group | LabelSets, tables: Tables, prefix: str) -> NeuronScores:
         columns = [column for some in own.wanted.values() for column in some]
+        concepts = self.recording.concepts
         return NeuronScores(
-            languages=tuple(names[i] for i in own.targets),
+            languages=own.languages,
             site=self.recording.site,
             pooling=self.pooling,
-            counts=tuple(counts[i] for i in own.targets),
-            n_sentences=len(own.among.rows),
+            counts=own.counts,
+            n_sentences=own.n_sentences,
             model=self.recording.model,
+            label="" if concepts is None else concepts.label,
             **together({column: tables[prefix + column] for column in columns}),
         )
 
@@ -127,13 +128,17 @@ class Scoring:
         return tuple(how for how in self.recording.pooling if how != self.pooling)
 
     @cached_property
-    def _whole(self) -> _Group:
+    def _whole(self) -> _Group | LabelSets:
         wanted = tables_of(self.pooling, self._beside)
+        if sets := label_sets(self.recording, self.negative_only, wanted):
+            return sets
         return _Group(everyone(self.recording), self._targets(self.recording.languages), wanted)
 
     @cached_property
     def _groups(self) -> dict[str, _Group]:
         """Of each script that has languages to score."""
+        if isinstance(self._whole, LabelSets):
+            return {}
         wanted = tables_of(self.pooling, ())
         found = {
             script: _Group(own, self._targets(own.languages), wanted)
@@ -162,6 +167,22 @@ class _Group:
     among: Among
     targets: list[int]
     wanted: Mapping[Pooling, Mapping[str, str]]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """What is scored."""
+        return tuple(self.among.languages[i] for i in self.targets)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Sentences of each."""
+        counts = torch.bincount(self.among.labels, minlength=len(self.among.languages)).tolist()
+        return tuple(counts[i] for i in self.targets)
+
+    @property
+    def n_sentences(self) -> int:
+        """All sentences, those of languages that are not scored included."""
+        return len(self.among.rows)
 
     def scored(self, x: Tensor, names: Mapping[str, str]) -> dict[str, Tensor]:
         """Tables of the targets, by their names."""

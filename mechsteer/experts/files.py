@@ -113,6 +113,7 @@ def _scores_of(
         counts=own.counts,
         n_sentences=own.n_sentences,
         model=known.model,
+        label=known.label,
         **together(tables),
     )
 
@@ -134,6 +135,7 @@ def describe(scores: NeuronScores) -> dict[str, Any]:
         "pooling": scores.pooling,
         "beside": list(scores.beside),
         "model": asdict(scores.model) if scores.model else None,
+        **({"label": scores.label} if scores.label else {}),
     }
 
 

@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import canonical, closest, script_of
+from mechsteer.corpus.languages import closest, script_of
+from mechsteer.corpus.naming import name_or_none
 from mechsteer.display import Displayed, count
-from mechsteer.errors import CorpusError, MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.among import alone, require_within, whom
 from mechsteer.experts.chosen import PER_EXPERT, Experts
 from mechsteer.experts.moments import Beside, each
@@ -45,7 +46,8 @@ class NeuronScores(Displayed):
     that hold neurons at them. ``counts`` are sentences of each language, ``n_sentences`` all of
     them, those of negative-only languages included. ``scripts`` has, by script (ISO 15924), the
     scores among the languages of that script alone, negative-only ones included; scripts of a
-    single language are absent.
+    single language are absent. ``label`` is what the ``languages`` are called where they are none:
+    labels of any column, concepts that overlap.
 
     Source: average precision after Suau et al. 2022 (2110.02802), AUROC after Suau et al. 2024
     (2407.12824) and Sundar et al. 2025 (2502.15639, section 3.2).
@@ -66,6 +68,7 @@ class NeuronScores(Displayed):
     model: ModelIdentity | None = None
     beside: Beside = field(default_factory=dict)
     scripts: Mapping[str, NeuronScores] = field(default_factory=dict)
+    label: str = ""
 
     @cached_property
     def effect_size(self) -> Float[Tensor, "language neuron"]:
@@ -114,13 +117,10 @@ class NeuronScores(Displayed):
         """
         if language in self.languages:
             return language
-        try:
-            name = canonical(language)
-        except CorpusError:
-            name = ""
-        if name not in self.languages:
+        name = "" if self.label else name_or_none(language)
+        if name is None or name not in self.languages:
             near = ", ".join(closest(language, self.languages)) or ", ".join(self.languages)
-            raise MechsteerError(f"language {language!r} was not scored; closest: {near}")
+            raise MechsteerError(f"{self.kind} {shown(language)} was not scored; closest: {near}")
         return name
 
     def top(
@@ -200,8 +200,13 @@ class NeuronScores(Displayed):
         tables = [self.take(code, flat).table().drop(columns="rank") for code in codes]
         return pd.concat(tables, ignore_index=True)
 
+    @property
+    def kind(self) -> str:
+        """What one of ``languages`` is: ``"language"`` or ``"label"``."""
+        return "label" if self.label else "language"
+
     def _line(self) -> str:
-        sizes = f"{count(len(self.languages), 'language')} × {count(self.site.n_neurons, 'neuron')}"
+        sizes = f"{count(len(self.languages), self.kind)} × {count(self.site.n_neurons, 'neuron')}"
         pooled = f"{self.pooling}-pooled over {count(self.n_sentences, 'sentence')}"
         return f"{self.site.name}: {sizes}, {pooled}"
 

@@ -42,6 +42,7 @@ class Told:
     n_sentences: int
     model: ModelIdentity | None
     scripts: tuple[ToldScript, ...]
+    label: str
 
 
 def told(record: Mapping[str, Any], place: str) -> Told:
@@ -50,7 +51,7 @@ def told(record: Mapping[str, Any], place: str) -> Told:
     Raises:
         ArtifactError: a part is missing, of another type, or no scores can have it.
     """
-    parts = {"beside": [], **record}
+    parts = {"beside": [], "label": "", **record}
     for of_the_run in ("files", "batch_tokens"):  # beside what is told of the scores
         parts.pop(of_the_run, None)
     found = described(Told, parts, place)
@@ -58,7 +59,8 @@ def told(record: Mapping[str, Any], place: str) -> Told:
     repeated = len({*languages}) < len(languages) or len({*found.beside}) < len(found.beside)
     if repeated or len(languages) != len(counts) or min(counts, default=0) < 1:
         raise ArtifactError(f"{place}: languages, counts or poolings that no scores have")
-    if sum(counts) > found.n_sentences or found.pooling in found.beside:
+    most = max(counts) if found.label else sum(counts)  # concepts may overlap
+    if most > found.n_sentences or found.pooling in found.beside:
         raise ArtifactError(f"{place}: more sentences or poolings than were scored")
     if not _are_parts(found):
         raise ArtifactError(f"{place}.scripts: languages or counts that no scores have")

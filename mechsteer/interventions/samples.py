@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts.moments import MOMENTS, Beside, Moments
 from mechsteer.experts.scores import STATISTICS, Experts
@@ -93,10 +92,7 @@ def rows_in(recording: Recording, language: str) -> Bool[Tensor, " sentence"]:
     Raises:
         MechsteerError: the language was not recorded; the closest ones are named.
     """
-    if language not in recording.languages:
-        near = ", ".join(closest(language, recording.languages) or recording.languages)
-        raise MechsteerError(f"language {language!r} was not recorded; closest: {near}")
-    return recording.labels == recording.languages.index(language)
+    return recording.having(language)
 
 
 def _require_same(experts: Experts, recording: Recording) -> None:

@@ -100,12 +100,15 @@ def precision_recall(
     return ax
 
 
-def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None = None) -> Axes:
+def language_scores(
+    table: pd.DataFrame, *, language: str = "", kind: str = "language", ax: Axes | None = None
+) -> Axes:
     """A neuron's average precision as a detector of each language, best first; dotted: chance.
 
     Args:
         table: columns language, ap and prevalence.
         language: the one to draw in the colour of the positives.
+        kind: what these are called, where they are no languages.
         ax: where to draw; a new figure by default.
     """
     rows = table.sort_values("ap", ascending=False, kind="stable")
@@ -130,5 +133,5 @@ def language_scores(table: pd.DataFrame, *, language: str = "", ax: Axes | None 
     ax.tick_params(axis="x", length=0)
     ax.set(ylim=(0, 1.04), xlim=(-0.6, len(rows) - 0.4))
     ax.yaxis.set_major_locator(MaxNLocator(4))
-    title(ax, "AP for every language")
+    title(ax, f"AP for every {kind}")
     return ax

@@ -132,6 +132,7 @@ def record(
         sources=dict(corpus.sources),
         n_truncated=plan.n_truncated,
         batch_tokens=plan.batch_tokens,
+        concepts=corpus.concepts,
         _store=store,
     )
 

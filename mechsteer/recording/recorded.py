@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
+from mechsteer.corpus.codes import closest
+from mechsteer.corpus.concepts import Concepts
 from mechsteer.display import Displayed, count, listed
-from mechsteer.errors import ArtifactError
+from mechsteer.errors import ArtifactError, MechsteerError, shown
 from mechsteer.kernels import Pooling
 from mechsteer.memory import USUAL, room
 from mechsteer.model.identity import ModelIdentity
@@ -41,6 +43,7 @@ class Recording(Displayed):
         sources: where each language's sentences came from.
         n_truncated: sentences that were cut to the model's context.
         batch_tokens: tokens of a batch at most, as they were chosen.
+        concepts: what labels mean where they are no languages.
     """
 
     site: Site
@@ -55,6 +58,27 @@ class Recording(Displayed):
     n_truncated: int
     _store: Store
     batch_tokens: int = USUAL_TOKENS
+    concepts: Concepts | None = None
+
+    @property
+    def told_apart(self) -> tuple[str, ...]:
+        """What sentences are told apart by: languages, labels, or concepts that overlap."""
+        sets = self.concepts.sets if self.concepts is not None else {}
+        return tuple(sets) or self.languages
+
+    def having(self, name: str) -> Bool[Tensor, " sentence"]:
+        """Which sentences are in a language, under a label, or have a concept of ``told_apart``.
+
+        Raises:
+            MechsteerError: nothing is called so; the closest names are listed.
+        """
+        if name not in self.told_apart:
+            near = ", ".join(closest(name, self.told_apart) or self.told_apart)
+            kind = "language" if self.concepts is None else "label"
+            raise MechsteerError(f"{kind} {shown(name)} was not recorded; closest: {near}")
+        sets = self.concepts.sets if self.concepts is not None else {}
+        numbers = [self.languages.index(label) for label in sets.get(name, (name,))]
+        return torch.isin(self.labels, torch.tensor(numbers))
 
     def activations(
         self, point: HookSite | int, *, pooling: Pooling | None = None

@@ -2,6 +2,15 @@
 
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.page import render, write_report
+from mechsteer.reporting.scored import scored_report
 from mechsteer.reporting.write import report, report_data, summary
 
-__all__ = ["ReportData", "render", "report", "report_data", "summary", "write_report"]
+__all__ = [
+    "ReportData",
+    "render",
+    "report",
+    "report_data",
+    "scored_report",
+    "summary",
+    "write_report",
+]

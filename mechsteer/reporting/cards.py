@@ -84,17 +84,19 @@ def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Car
         rank=row.rank,
         layer=row.layer,
         figure=_figure(data, row, tables, heading=heading),
-        sentences=_sentences(tables["sentences"], tables["tokens"]),
+        sentences=_sentences(data, tables["sentences"], tables["tokens"]),
         promoted=words.get("promoted", ()),
         suppressed=words.get("suppressed", ()),
-        scored=_scored(tables["scores"], row.language),
+        scored=_scored(data, tables["scores"], row.language),
     )
 
 
-def _scored(scores: pd.DataFrame, language: str) -> str:
+def _scored(data: ReportData, scores: pd.DataFrame, language: str) -> str:
     """Both average precisions of a neuron, in words."""
     own = scores[scores["language"] == language].iloc[0]
-    words = f"AP {own['ap']:.3f} among all languages"
+    words = f"AP {own['ap']:.3f} among all {data.kinds}"
+    if data.label:
+        return words
     if pd.isna(own.get("script_ap")):
         return f"{words}; no other language of its script was recorded"
     return f"{words}, {own['script_ap']:.3f} among those of its script"
@@ -116,13 +118,13 @@ def _figure(
     drawings = {
         "activations": plots.activations(tables["histograms"], language=row.language, clamp=held),
         "precision": plots.precision_recall(tables["curves"], chance=chance, ap=ap),
-        "scores": plots.language_scores(tables["scores"], language=row.language),
+        "scores": plots.language_scores(tables["scores"], language=row.language, kind=data.kind),
     }
     alts = {
         "activations": f"Histogram of pooled activations for {row.language} and all others"
         + ("." if held is None else f"; an edit holds the neuron at {held:.3g}."),
         "precision": f"Precision over recall; average precision {ap:.3f}, chance {chance:.3f}.",
-        "scores": "Average precision as a detector of each language.",
+        "scores": f"Average precision as a detector of each {data.kind}.",
     }
     name = f"card-{row.card}"
     return Figure(
@@ -134,7 +136,8 @@ def _figure(
             for part, ax in drawings.items()
         ),
         data={
-            f"{name}-{part}": csv_text(tables[part]) for part in ("scores", "histograms", "curves")
+            f"{name}-{part}": csv_text(data.told(tables[part]))
+            for part in ("scores", "histograms", "curves")
         },
         width="card",
     )
@@ -150,7 +153,9 @@ def _held_at(data: ReportData, row: Any) -> float | None:
     return float(experts.loc[here, "value"].iloc[0]) if here.any() else None
 
 
-def _sentences(sentences: pd.DataFrame, tokens: pd.DataFrame) -> tuple[Sentence, ...]:
+def _sentences(
+    data: ReportData, sentences: pd.DataFrame, tokens: pd.DataFrame
+) -> tuple[Sentence, ...]:
     largest = float(tokens["value"].abs().max()) if len(tokens) else 1.0
     found = []
     for row in sentences.itertuples():
@@ -160,7 +165,7 @@ def _sentences(sentences: pd.DataFrame, tokens: pd.DataFrame) -> tuple[Sentence,
         found.append(
             Sentence(
                 language=str(row.language),
-                tongue=tongue(str(row.language)),
+                tongue="" if data.label else tongue(str(row.language)),
                 value=minus(f"{row.value:.2f}"),
                 pieces=tuple(pieces(str(row.text), places, start, stop, largest=largest or 1.0)),
                 cut=len(str(row.text)) - (stop - start),

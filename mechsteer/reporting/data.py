@@ -60,6 +60,7 @@ class ReportData:
         survival: experts that still tell copies of the sentences, see ``ms.experts.survival``.
         tables: name and relative address of the full tables beside the page.
         final_norm: row of the final norm in the results; None where the model has none.
+        label: what the column of languages holds where these are labels of another kind.
     """
 
     manifest: Mapping[str, Any]
@@ -81,6 +82,21 @@ class ReportData:
     survival: pd.DataFrame | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     final_norm: int | None = None
+    label: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What a row of the tables is about: a language, or a label of another kind."""
+        return "label" if self.label else "language"
+
+    @property
+    def kinds(self) -> str:
+        """Several of them."""
+        return f"{self.kind}s"
+
+    def told(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table whose column of languages is called what it holds."""
+        return table.rename(columns={"language": self.kind})
 
     @cached_property
     def steered(self) -> list[str]:
@@ -183,7 +199,7 @@ def checked(data: ReportData) -> ReportData:
         raise ArtifactError(
             "the results hold no edit of any language: run `mechsteer study` with a target first"
         )
-    return _settle(_compact(data))
+    return _settle(compacted(data))
 
 
 def _settle(data: ReportData) -> ReportData:
@@ -196,8 +212,8 @@ def _settle(data: ReportData) -> ReportData:
     return replace(data, k=k, strength=strength)
 
 
-def _compact(data: ReportData) -> ReportData:
-    """The data with no absurdly long names.
+def compacted(data: ReportData, **changed: Any) -> ReportData:
+    """The data with no absurdly long names, and with some fields changed.
 
     A name repeats in every row of every table, so that one of 100,000 characters would fill the
     page; the manifest has it whole.
@@ -215,6 +231,7 @@ def _compact(data: ReportData) -> ReportData:
     whole: dict[str, Any] = {name: cut(frame, short) for name, frame in frames.items()}
     return replace(
         data,
+        **changed,
         **whole,
         cards=Cards(**{name: cut(frame, short) for name, frame in cards.items()})
         if cards

@@ -29,31 +29,31 @@ def experts_figure(data: ReportData) -> Figure:
         caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
         "expected of as many neurons drawn at random from the whole model.",
         panels=panels,
-        data={"experts": csv_text(data.counts[drawn])},
+        data={"experts": csv_text(data.told(data.counts[drawn]))},
         width="narrow",
         languages=tuple(data.counts["language"].unique()),
     )
 
 
 def ap_figure(data: ReportData) -> Figure | None:
-    """How well each layer tells each language from the others."""
+    """How well each layer tells each language, or label, from the others."""
     if "ap_max" not in data.counts:
         return None
     columns = [name for name in ("language", "stack", "layer") if name in data.counts]
     return Figure(
         key="ap",
-        title="How well each layer tells a language from all others.",
+        title=f"How well each layer tells a {data.kind} from all others.",
         caption="Average precision of the layer's best neuron; the scale starts at chance, the "
-        "smallest share of sentences that a language has. 1 is a perfect detector.",
+        f"smallest share of sentences that a {data.kind} has. 1 is a perfect detector.",
         panels=(
             inline(
                 plots.layer_ap(data.counts),
                 key="ap",
                 alt="Heatmap of the best average precision in every layer of "
-                f"{data.counts['language'].nunique()} languages.",
+                f"{data.counts['language'].nunique()} {data.kinds}.",
             ),
         ),
-        data={"layer-ap": csv_text(data.counts[[*columns, "ap_max", "prevalence"]])},
+        data={"layer-ap": csv_text(data.told(data.counts[[*columns, "ap_max", "prevalence"]]))},
         width="single",
     )
 
@@ -69,26 +69,26 @@ def overlap_figure(data: ReportData) -> Figure | None:
     if not (data.overlap.loc[apart, "jaccard"] > 0).any():
         return Figure(
             key="overlap",
-            title="Experts that languages share: none.",
-            caption=f"No neuron is among the experts of two of the {len(cells)} languages.",
+            title=f"Experts that {data.kinds} share: none.",
+            caption=f"No neuron is among the experts of two of the {len(cells)} {data.kinds}.",
             panels=(),
             data={"overlap": csv_text(_named(cells))},
             width="matrix",
         )
     return Figure(
         key="overlap",
-        title="Experts that languages share.",
-        caption="Jaccard index: neurons among the experts of both languages, over those of either. "
-        "Languages are ordered by average-linkage clustering, so that those who share stand side "
-        "by side; a language with itself is left out.",
+        title=f"Experts that {data.kinds} share.",
+        caption=f"Jaccard index: neurons among the experts of both {data.kinds}, over those of "
+        f"either. {data.kinds.capitalize()} are ordered by average-linkage clustering, so that "
+        f"those who share stand side by side; a {data.kind} with itself is left out.",
         panels=(
             inline(
                 plots.overlap(data.overlap),
                 key="overlap",
-                alt=f"Matrix of expert overlap of {len(cells)} by {len(cells)} languages.",
+                alt=f"Matrix of expert overlap of {len(cells)} by {len(cells)} {data.kinds}.",
             ),
         ),
-        data={"overlap": csv_text(_named(cells))},
+        data={"overlap": csv_text(data.told(_named(cells)))},
         width="matrix",
     )
 
@@ -99,6 +99,8 @@ def _named(cells: pd.DataFrame) -> pd.DataFrame:
 
 def alone(data: ReportData) -> list[str]:
     """Languages of the table of experts that no other language shares a script with."""
+    if data.label:
+        return []
     experts = data.experts
     if "script_ap" not in experts:
         return list(experts["language"].unique())

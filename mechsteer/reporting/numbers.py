@@ -47,7 +47,7 @@ def top_experts(data: ReportData) -> Table:
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
     names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
-    shown = table(first[columns].rename(columns=names), caption="Top experts")
+    shown = table(data.told(first[columns]).rename(columns=names), caption="Top experts")
     return replace(shown, links=_cards_of(data, first))
 
 

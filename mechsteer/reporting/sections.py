@@ -59,13 +59,14 @@ def _experts(data: ReportData) -> Made:
         "top_experts": top_experts(data),
         "survival": experts.survival_table(data),
         "alone": experts.alone(data),
+        "data": data,
     }
 
 
 def _cards(data: ReportData) -> Made:
     cards = cards_of(data)
     more = max(len(data.cards or ()) - CARDS_ON_PAGE, 0)
-    return {"cards": cards, "undrawn_cards": more} if cards else None
+    return {"cards": cards, "undrawn_cards": more, "data": data} if cards else None
 
 
 def _layers(data: ReportData) -> Made:
@@ -109,14 +110,14 @@ def _reproduce(data: ReportData) -> Made:
 SECTIONS = (
     Section("verdict", "Verdict", "What the edit did, compared with its controls", _verdict),
     Section("run", "What was run", "What was run", lambda data: {"facts": facts(data)}),
-    Section("experts-section", "Experts", "Experts of each language", _experts),
+    Section("experts-section", "Experts", "The experts", _experts),
     Section("cards", "Neuron cards", "Neuron cards", _cards),
     Section("layers", "Layers", "Alignment and retrieval in every layer", _layers),
     Section("dose-section", "Dose", "How much is enough", _dose),
     Section("pairs", "Pairs", "Who is retrieved from whom", _pairs),
     Section("space", "Embedding space", "The embedding space, before and after", _space),
     Section("distance-section", "Distances", "The paper's three distances", _distances),
-    Section("definitions", "Definitions", "Definitions", lambda _: {}),
+    Section("definitions", "Definitions", "Definitions", lambda data: {"data": data}),
     Section("reproduce", "Reproduce", "Reproduce", _reproduce),
 )
 

@@ -17,6 +17,7 @@ from mechsteer.cli.do import similarity as of_similarity
 from mechsteer.cli.do import transfer as of_transfer
 from mechsteer.cli.do.asked import how_to_repeat
 from mechsteer.corpus import ParallelCorpus
+from mechsteer.crosslingual.similarities.found import TABLES
 from mechsteer.studies.files import save_study
 from tests.crosslingual.similarities.made import LANGUAGES, near, study
 
@@ -59,7 +60,7 @@ def test_similarity_is_a_stage_that_is_taken_up_again(
     first = mechsteer("similarity", "R", *ASKED)
     assert "what explains most of 1 response" in first
     files = {path: path.read_bytes() for path in Path("R").glob("similarity.*.parquet")}
-    assert len(files) == 3
+    assert len(files) == len(TABLES)
     shutil.copytree("R", "again")
     monkeypatch.setattr(of_similarity, "explained", never)
     assert mechsteer("similarity", "R", *ASKED) == first
@@ -98,7 +99,7 @@ def test_what_was_explained_of_an_older_study_is_not_said_to_be_of_this_one(
 
 def test_json_has_the_tables(run: Run, mechsteer: Command) -> None:
     told = json.loads(mechsteer("similarity", "R", *ASKED, "--json"))
-    assert set(told) == {"effects", "pairs", "languages", "notes"}
+    assert set(told) == {*TABLES, "notes"}
     kept = pd.read_parquet("R/similarity.effects.parquet")
     np.testing.assert_allclose([row["share"] for row in told["effects"]], kept["share"])
     assert [row["language"] for row in told["languages"]] == list(LANGUAGES)
@@ -202,3 +203,17 @@ def test_what_transfer_cannot_mean_is_refused_in_one_line(
     error = mechsteer("transfer", "R", *words, code=1)
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_characteristics_from_a_file_and_rankings_are_printed(
+    run: Run, mechsteer: Command, tmp_path: Path
+) -> None:
+    told = "\n".join(f"{code},{place % 3}" for place, code in enumerate(LANGUAGES))
+    (tmp_path / "known.csv").write_text(f"language,share\n{told}\n")
+    asked = (*ASKED, "--characteristics", "known.csv", "--responses", "transfer=near.csv")
+    printed = mechsteer("similarity", "R", *asked)
+    assert "NDCG@3" in printed
+    assert "share" in printed
+    found = json.loads(mechsteer("similarity", "R", *asked, "--json"))
+    assert {row["characteristic"] for row in found["characteristics"]} == {"share"}
+    assert {"near", "random"} <= {row["ranking"] for row in found["rankings"]}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.models import asked_of
-from mechsteer.cli.requests import StudyRequest
-from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.cli.do.models import EMBEDDED, asked_of
+from mechsteer.cli.requests import ScoreRequest, StudyRequest
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read_task
 from mechsteer.corpus.codes import parse
+from mechsteer.corpus.label_cells import Columns, require_no_columns
 from mechsteer.corpus.naming import name_or_none
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.corpus.rows import parse_rows
+from mechsteer.corpus.task_layouts import Told as TaskColumns
 from mechsteer.errors import ArtifactError, CorpusError
 
 
@@ -22,19 +25,44 @@ def scored_text(run: Run) -> LabelledCorpus:
         ArtifactError: its sentences are others now.
     """
     asked = asked_of(run)
-    text = read_text(
-        asked.corpus,
-        asked.languages,
-        asked.split,
-        labelled=asked.labelled,
-        rows=asked.rows,
-        limit=asked.limit,
-    )
+    text = asked_text(asked)
     if text.fingerprint != run.input("fingerprint"):
         raise ArtifactError(
             f"the corpus {asked.corpus} has changed since {run.path} was scored: score again"
         )
     return text
+
+
+def asked_text(asked: ScoreRequest) -> LabelledCorpus:
+    """The corpus that ``mechsteer score`` is asked to score.
+
+    Raises:
+        CorpusError: what the reader refuses, or there are no such rows.
+    """
+    columns = Columns(text=asked.text, language=asked.language_column, separator=asked.separator)
+    if not asked.label:
+        require_no_columns(columns)
+        return read_text(
+            asked.corpus, asked.languages, asked.split,
+            labelled=asked.labelled, rows=asked.rows, limit=asked.limit,
+        )  # fmt: skip
+    return _cut(_by_label(asked, columns), asked.rows, asked.limit)
+
+
+def _by_label(asked: ScoreRequest, columns: Columns) -> LabelledCorpus:
+    """A table by its columns; a folder or ``"embedded"`` as labelled translations, if they are."""
+    languages = asked.languages or None
+    if asked.corpus != EMBEDDED and not Path(asked.corpus).is_dir():
+        return LabelledCorpus.from_table(
+            asked.corpus, languages=languages, split=asked.split, label=asked.label, **columns
+        )
+    if len(asked.label) > 1 or asked.language_column or asked.separator:
+        raise CorpusError(
+            f"--label: expected one column of labelled translations, as {asked.corpus} is no table"
+        )
+    told = TaskColumns(asked.text, None if asked.corpus == EMBEDDED else asked.label[0])
+    task = read_task(asked.corpus, languages=languages, split=asked.split, told=told)
+    return task.by_label(asked.label[0])
 
 
 def read_text(
@@ -53,6 +81,10 @@ def read_text(
     """
     kind = LabelledCorpus if labelled else ParallelCorpus
     corpus = kind.read(source, languages=languages or None, split=split)
+    return _cut(corpus, rows, limit)
+
+
+def _cut(corpus: LabelledCorpus, rows: str | None, limit: int | None) -> LabelledCorpus:
     if rows is not None:
         corpus = _rows(corpus, rows)
     return corpus if limit is None else corpus.head(limit)

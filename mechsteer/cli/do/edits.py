@@ -11,7 +11,7 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import open_model
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.edit_names import named_edit
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.naming import name_or_none
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edits, save_edit
@@ -41,7 +41,7 @@ def edit_command(
     """Make an edit from the scores of a run and save it, with how it came about."""
     named = named_edit(edit)
     run = Run.open(path)
-    experts = run_scores(run).top(canonical(language), k, by=how.by, within=how.within)
+    experts = run_scores(run).top(language, k, by=how.by, within=how.within)
     make = named.bound(lambda: recorded(run)[2])
     made = make(experts).scaled(strength)
     found = {"edit": edit, "tied_at_cut": experts.tied_at_cut, "scored": run.manifest["inputs"]}
@@ -84,7 +84,7 @@ def generate_command(
         ]
 
     before = write()
-    named = None if language is None else canonical(language)
+    named = None if language is None else name_or_none(language) or language
     with steer(bridge, *edits, positions=where, languages=named):
         after = write()
     return [Pair(*texts) for texts in zip(prompts, before, after, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mechsteer.cli.do.corpora import read_text
+from mechsteer.cli.do.corpora import asked_text, read_text
 from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
@@ -27,10 +27,7 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
     """
     if request.parallel == "model":
         require_one_process(request.ranks)
-    corpus = read_text(
-        request.corpus, request.languages, request.split,
-        labelled=request.labelled, rows=request.rows, limit=request.limit,
-    )  # fmt: skip
+    corpus = asked_text(request)
     names = {field.name for kind in (ScoreOptions, StudyOptions) for field in fields(kind)}
     options = {name: getattr(request, name) for name in sorted(names)}
     options["targets"] = tuple(canonical(code) for code in request.targets)

@@ -14,9 +14,14 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.cli.do.asked import how_to_repeat, keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
-from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.do.score import recorded, run_scores, told
 from mechsteer.cli.requests import CardsRequest
 from mechsteer.studies.files import load_study
+
+
+def made_cards(path: Path, request: CardsRequest) -> pd.DataFrame:
+    """Make cards, and tell of them briefly; a label is called so."""
+    return told(cards_command(path, request).brief(), run_scores(Run.open(path)))
 
 
 def cards_command(path: Path, request: CardsRequest) -> Cards:
@@ -44,14 +49,25 @@ def cards_command(path: Path, request: CardsRequest) -> Cards:
 
 
 def report_command(path: Path, output: Path | None = None) -> Path:
-    """Write the page of a studied run; the same run gives the same bytes."""
-    from mechsteer.reporting import report
+    """Write the page of a run, studied or scored alone; the same run gives the same bytes."""
+    from mechsteer.reporting import report, scored_report
 
     run = Run.open(path)
+    page = output or path / "report.html"
+    if "study" not in run.manifest["stages"]:
+        with locked(path), fitting(path):
+            return scored_report(
+                run_scores(run),
+                page,
+                command=how_to_repeat(run),
+                manifest=run.manifest,
+                cards=_cards(run),
+                survival=probed(run),
+            )
     with locked(path), fitting(path):
         return report(
             load_study(run),
-            output or path / "report.html",
+            page,
             command=how_to_repeat(run),
             manifest=run.manifest,
             cards=_cards(run),
@@ -60,12 +76,16 @@ def report_command(path: Path, output: Path | None = None) -> Path:
         )
 
 
-def summary_command(path: Path) -> tuple[list[str], pd.DataFrame]:
-    """The verdict of a studied run, and its effects over all pairs."""
+def summary_command(path: Path) -> tuple[list[str], pd.DataFrame | None]:
+    """The verdict of a studied run, and its effects over all pairs; of a scored one, its best."""
     from mechsteer.reporting import summary
+    from mechsteer.reporting.scored import said
 
+    run = Run.open(path)
     with fitting(path):
-        return summary(load_study(Run.open(path)))
+        if "study" not in run.manifest["stages"]:
+            return [f"{said(run_scores(run))}."], None
+        return summary(load_study(run))
 
 
 def _cards(run: Run) -> Cards | None:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.files import write_signed
 from mechsteer.artifacts.locks import locked
+from mechsteer.artifacts.places import as_file_name
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.asked import keep_config
-from mechsteer.cli.do.corpora import read_text, scored_text
+from mechsteer.cli.do.corpora import asked_text, scored_text
 from mechsteer.cli.do.models import WEIGHTS, asked_of, model_of, open_model
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus
@@ -40,12 +43,10 @@ def score_command(model: str, output: Path, request: ScoreRequest) -> NeuronScor
         CorpusError: fewer than two languages, or none of them to score.
         ArtifactError: the folder holds a run with other inputs.
     """
-    uncounted = tuple(canonical(code) for code in request.negative_only)
+    text = asked_text(request)
+    named = canonical if text.concepts is None else str
+    uncounted = tuple(map(named, request.negative_only))
     request = replace(request, negative_only=uncounted)
-    text = read_text(
-        request.corpus, request.languages, request.split,
-        labelled=request.labelled, rows=request.rows, limit=request.limit,
-    )  # fmt: skip
     scored = _scored_languages(text, uncounted)
     inputs = {"model": model} | request.as_json()
     inputs |= {"fingerprint": text.fingerprint, "versions": versions()}
@@ -98,11 +99,17 @@ def select_command(
     Ranked within a script, the file is ``LANGUAGE.kK.BY.script.csv``.
     """
     scores = run_scores(Run.open(path))
-    experts = scores.top(canonical(language), k, by=how.by, within=how.within)
-    file = path / "experts" / f"{experts.language}.k{len(experts)}.{ranked_by(how)}.csv"
+    experts = scores.top(language, k, by=how.by, within=how.within)
+    name = as_file_name(experts.language)
+    file = path / "experts" / f"{name}.k{len(experts)}.{ranked_by(how)}.csv"
     with locked(path):
-        write_bytes(file, experts.table().to_csv(index=False).encode())
+        write_bytes(file, told(experts.table(), scores).to_csv(index=False).encode())
     return experts, file
+
+
+def told(table: pd.DataFrame, scores: NeuronScores) -> pd.DataFrame:
+    """A table whose column of languages is called what it holds: labels, where they are none."""
+    return table.rename(columns={"language": scores.kind})
 
 
 def ranked_by(how: Ranking) -> str:
@@ -131,15 +138,13 @@ def run_scores(run: Run) -> NeuronScores:
 
 
 def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:
+    sets = text.concepts.sets if text.concepts is not None else {}
+    known, kind = tuple(sets) or text.languages, "label" if text.concepts else "language"
     if len(text.languages) < 2:
-        raise CorpusError(
-            f"expected two languages or more to tell apart, got {list(text.languages)}"
-        )
-    if unknown := [code for code in uncounted if code not in text.languages]:
-        raise MechsteerError(
-            f"--negative-only: {', '.join(unknown)} not among {', '.join(text.languages)}"
-        )
-    scored = [code for code in text.languages if code not in uncounted]
+        raise CorpusError(f"expected two {kind}s or more to tell apart, got {list(known)}")
+    if unknown := [code for code in uncounted if code not in known]:
+        raise MechsteerError(f"--negative-only: {', '.join(unknown)} not among {', '.join(known)}")
+    scored = [code for code in known if code not in uncounted]
     if not scored:
-        raise MechsteerError("--negative-only names every language: none is left to score")
+        raise MechsteerError(f"--negative-only names every {kind}: none is left to score")
     return scored

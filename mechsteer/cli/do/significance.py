@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.locks import locked
+from mechsteer.artifacts.places import as_file_name
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.score import ranked_by, recorded, run_scores
+from mechsteer.cli.do.score import ranked_by, recorded, run_scores, told
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.languages import canonical
 from mechsteer.experts.scores import Experts
 from mechsteer.experts.significance import significance_of
 from mechsteer.options.ranking import DEFAULT_RANKING, Ranking
@@ -31,9 +31,11 @@ def significance_command(
     """
     run = Run.open(path)
     scores = run_scores(run)
-    code = canonical(language)
+    code = scores.name_of(language)
     scores.among(code, how.within)
-    file = path / "experts" / f"{code}.q{level:g}.d{min_effect:g}.{ranked_by(how)}.csv"
+    file = (
+        path / "experts" / f"{as_file_name(code)}.q{level:g}.d{min_effect:g}.{ranked_by(how)}.csv"
+    )
     with locked(path):
         _, dev, recording = recorded(run)
         parallel = isinstance(dev, ParallelCorpus)
@@ -48,6 +50,6 @@ def significance_command(
                 draws=draws,
             )
         experts = found.experts(scores, min_effect=min_effect)
-        table = experts.table().assign(q=found.q[experts.index].numpy())
+        table = told(experts.table(), scores).assign(q=found.q[experts.index].numpy())
         write_bytes(file, table.to_csv(index=False).encode())
     return experts, file

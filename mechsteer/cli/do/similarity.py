@@ -12,7 +12,12 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.requests import SimilarityRequest
-from mechsteer.crosslingual.similarities import Similarity, languages_of, read_matrix
+from mechsteer.crosslingual.similarities import (
+    Similarity,
+    languages_of,
+    read_characteristics,
+    read_matrix,
+)
 from mechsteer.crosslingual.similarities.explain import explained
 from mechsteer.crosslingual.similarities.files import STAGE, load_similarity, save_similarity
 from mechsteer.crosslingual.similarities.inputs import gathered
@@ -34,6 +39,9 @@ def similarity_command(path: Path, request: SimilarityRequest) -> Similarity:
         predictors=_matrices(request.predictors, languages),
         responses=_matrices(request.responses, languages),
         transfer=probed,
+        characteristics=None
+        if request.characteristics is None
+        else read_characteristics(Path(request.characteristics), languages),
         least_coverage=request.least_coverage,
     )
     asked = request.as_json()

@@ -31,9 +31,14 @@ from mechsteer.studies.run import model_functions
 def study_command(path: Path, request: StudyRequest) -> Study:
     """Steer to each target and measure on another corpus; what was measured already is kept."""
     edits = studied(request.edits)
-    options = replace(request, targets=tuple(canonical(code) for code in request.targets))
     run = Run.open(path)
     scores = run_scores(run)
+    if scores.label:
+        raise MechsteerError(
+            f"a study compares translations, and {path} has labels ({scores.label}): select "
+            "experts, make an edit, write with it, make cards and a report"
+        )
+    options = replace(request, targets=tuple(canonical(code) for code in request.targets))
     for edit in edits.values():
         if isinstance(edit, NamedEdit):
             edit.require(scores)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mechsteer.cli.parse.flags import flag, flags, number_of_neurons, within
-from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
+from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import EDIT_FILES, EDIT_NAMES
 from mechsteer.cli.show.terminal import print_table
 from mechsteer.options import REQUIRED, Option
@@ -33,7 +33,7 @@ STRENGTHS = flag(
     "--edit", default="clamp", show_default=True,
     help=f"The edit that is made: {EDIT_NAMES}.",
 )  # fmt: skip
-@click.option("--language", required=True, help="Language of the experts.")
+@LANGUAGE
 @click.option(
     "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
 )

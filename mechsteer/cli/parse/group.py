@@ -9,7 +9,7 @@ from mechsteer import __version__
 from mechsteer.cli.parse.common import Command
 from mechsteer.cli.parse.place import Place
 
-__all__ = ["MODEL", "RUN", "Place", "cli"]
+__all__ = ["LANGUAGE", "MODEL", "RUN", "Place", "cli"]
 
 
 class ModelName(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
@@ -33,6 +33,9 @@ class Group(click.Group):
 
 
 RUN = click.argument("run", type=Place())
+LANGUAGE = click.option(
+    "--language", "--label", "language", required=True, help="Language, or label, of the experts."
+)
 MODEL = click.argument("model", type=ModelName())
 
 

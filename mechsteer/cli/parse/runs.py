@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mechsteer.cli.parse.flags import flags, number_of_neurons, within
-from mechsteer.cli.parse.group import MODEL, RUN, Place, cli
+from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import (
     CardsRequest,
     PlanRequest,
@@ -55,7 +55,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
         print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
-        click.echo(_beside(top))
+        _say_beside(top)
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
 
@@ -82,7 +82,7 @@ def plan(model: str, output: Path | None, as_json: bool, **options: Any) -> None
 
 @cli.command()
 @RUN
-@click.option("--language", required=True, help="Language of the experts.")
+@LANGUAGE
 @click.option("--k", callback=number_of_neurons, help="A number, or a fraction of all neurons.")
 @click.option(
     "--fdr", type=float, metavar="LEVEL",
@@ -128,7 +128,7 @@ def select(
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     if k is not None:
         click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
-    click.echo(_beside(experts))
+    _say_beside(experts)
     click.echo(f"experts: {file}")
 
 
@@ -149,10 +149,9 @@ def study(run: Path, **options: Any) -> None:
 @flags(CardsRequest)
 def cards(run: Path, **options: Any) -> None:
     """Make neuron cards for the report: what fires a neuron, and what it writes."""
-    from mechsteer.cli.do.report import cards_command
+    from mechsteer.cli.do.report import made_cards
 
-    made = cards_command(run, CardsRequest(**options))
-    print_table(made.brief(), "neuron cards")
+    print_table(made_cards(run, CardsRequest(**options)), "neuron cards")
     click.echo("cards: in the report, once you run `mechsteer report` again")
 
 
@@ -191,7 +190,7 @@ def transfer(run: Path, **options: Any) -> None:
 @click.option("-o", "--output", type=Place(), help="Page; RUN/report.html by default.")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(run: Path, output: Path | None, show: bool) -> None:
-    """Write the report of a studied run: one HTML file."""
+    """Write the report of a run, studied or scored: one HTML file."""
     from mechsteer.cli.do.report import report_command
 
     page = report_command(run, output)
@@ -208,14 +207,16 @@ def _brief(experts: Experts) -> pd.DataFrame:
     return table[["rank", "component", "layer", "neuron", *aps, "auroc", "d", "median"]]
 
 
-def _beside(experts: Experts) -> str:
-    """What ``script_ap`` is, or why there is none."""
+def _say_beside(experts: Experts) -> None:
+    """Say what ``script_ap`` is, or why there is none; nothing of what is no language."""
     from mechsteer.corpus.languages import script_of
 
-    script = script_of(experts.language)
+    if not (script := script_of(experts.language)):
+        return
     if experts.script_ap is None:
-        return f"no other language in {script} was scored: no AP among languages of one script"
-    return f"script_ap: AP among the languages in {script} alone"
+        click.echo(f"no other language in {script} was scored: no AP among languages of one script")
+    else:
+        click.echo(f"script_ap: AP among the languages in {script} alone")
 
 
 @cli.command()
@@ -233,5 +234,9 @@ def similarity(run: Path, as_json: bool, **options: Any) -> None:
         return
     print_table(found.brief(), "share of the variance over pairs, and p after Holm")
     print_table(found.answers(), "what explains most, by four definitions")
+    if len(found.rankings):
+        print_table(found.best_sources(), "sources for a target: NDCG@3, a star where above chance")
+    if len(found.characteristics):
+        print_table(found.traits(), "a language's mean: share of its variance, and p after Holm")
     for sentence in found.sentences():
         click.echo(sentence)

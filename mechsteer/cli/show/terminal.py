@@ -43,4 +43,5 @@ def print_verdict(run: Path) -> None:
     for sentence in sentences:
         plain = sentence.replace("\u2068", "").replace("\u2069", "")
         Console(markup=False, highlight=False).print(plain)
-    print_table(table, "change against no edit, percentage points, mean over ordered pairs")
+    if table is not None:
+        print_table(table, "change against no edit, percentage points, mean over ordered pairs")

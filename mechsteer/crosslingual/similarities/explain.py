@@ -13,6 +13,8 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.crosslingual.similarities.found import Similarity
 from mechsteer.crosslingual.similarities.inputs import Inputs, Matrices, gathered
 from mechsteer.crosslingual.similarities.responses import Response
+from mechsteer.crosslingual.similarities.singles import of_languages
+from mechsteer.crosslingual.similarities.sources import rankings
 from mechsteer.crosslingual.similarities.usable import usable
 from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.errors import MechsteerError
@@ -29,6 +31,7 @@ def similarity(
     predictors: Matrices | None = None,
     responses: Matrices | None = None,
     transfer: Transfer | None = None,
+    characteristics: pd.DataFrame | None = None,
     least_coverage: float = 0.0,
     permutations: int = 999,
     seed: int = 0,
@@ -48,6 +51,8 @@ def similarity(
             ``mechsteer.crosslingual.similarities.languages_of(study)``; NaN is unknown.
         responses: More of them, likewise.
         transfer: Of the same model: its accuracy of single pairs becomes responses too.
+        characteristics: Of single languages, beside script, family and word order: one row a
+            language in the same order (fertility, share of the training data), missing is missing.
         least_coverage: Distances that stand on a smaller share of features are unknown.
         permutations: Of languages, for every p-value.
         seed: Of the permutations.
@@ -61,7 +66,7 @@ def similarity(
         study = load_study(Run.open(Path(study)))
     inputs = gathered(
         study, kinds=kinds, predictors=predictors, responses=responses, transfer=transfer,
-        least_coverage=least_coverage, data=data,
+        characteristics=characteristics, least_coverage=least_coverage, data=data,
     )  # fmt: skip
     return explained(inputs, permutations=permutations, seed=seed)
 
@@ -95,11 +100,17 @@ def explained(inputs: Inputs, *, permutations: int, seed: int) -> Similarity:
     left = len(responses) - len(varied)
     notes = [f"Left out: {name}: {why}." for name, why in dropped.items()]
     notes += [f"{left} responses are the same for all pairs."] if left else []
+    single, of_single = of_languages(
+        varied, inputs.characteristics, permutations=permutations, seed=seed
+    )
+    ranked, of_ranked = rankings(varied, kept, languages)
     return Similarity(
         pd.concat(frames, ignore_index=True),
         _pairs(languages, varied, predictors),
         _placed(languages, inputs.lineages),
-        tuple(notes),
+        single,
+        ranked,
+        (*notes, *of_single, *of_ranked),
     )
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 from mechsteer.display import Displayed
 
 LEVEL = 0.05
-TABLES = ("effects", "pairs", "languages")
+KEYS = ("state", "metric", "layer", "place")
+TABLES = ("effects", "pairs", "languages", "characteristics", "rankings")
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,12 +28,19 @@ class Similarity(Displayed):
             known).
         languages: One row a ``language``, with its ``lineage`` in Glottolog's tree, the family
             first, as ``A > B > C``; empty where it has none.
+        characteristics: One row a response and characteristic of single languages (script, family,
+            its size, word order, what was given): how a language's mean over its pairs follows it,
+            see ``mechsteer.pairwise.explain_languages``. Empty where nothing is known.
+        rankings: One row a response that is transferred from a source to a target and way to rank
+            sources, see ``mechsteer.pairwise.rank_sources``. Empty without such a response.
         notes: What was left out, and why.
     """
 
     effects: pd.DataFrame
     pairs: pd.DataFrame
     languages: pd.DataFrame
+    characteristics: pd.DataFrame
+    rankings: pd.DataFrame
     notes: tuple[str, ...]
 
     @property
@@ -47,9 +55,8 @@ class Similarity(Displayed):
         ranks), ``together`` (smallest p beside the others), ``share`` (largest share); ``agree``,
         whether all four name one; and ``sure``: predictors below 5 % after Holm.
         """
-        keys = ["state", "metric", "layer", "place"]
         rows = []
-        for key, group in self.effects.groupby(keys, sort=False):
+        for key, group in self.effects.groupby(list(KEYS), sort=False):
             named = group.set_index("predictor")
             best = {
                 "alone": (named["r"] ** 2).idxmax(),
@@ -59,19 +66,21 @@ class Similarity(Displayed):
             }
             sure = ", ".join(named.index[named["p_holm"] <= LEVEL])
             agree = len(set(best.values())) == 1
-            rows.append(dict(zip(keys, key, strict=True)) | best | {"agree": agree, "sure": sure})
+            rows.append(dict(zip(KEYS, key, strict=True)) | best | {"agree": agree, "sure": sure})
         return pd.DataFrame(rows)
 
     def brief(self) -> pd.DataFrame:
         """One row a response: the share of each predictor, a star where it holds after Holm."""
-        keys = ["state", "metric", "layer", "place"]
-        held = self.effects["p_holm"] <= LEVEL
-        cells = self.effects["share"].map("{:.1%}".format) + held.map({True: "*", False: ""})
-        wide = self.effects[keys].assign(predictor=self.effects["predictor"], cell=cells)
-        table = wide.pivot_table(
-            index=keys, columns="predictor", values="cell", aggfunc="first", sort=False
-        )
-        return table.reset_index().rename_axis(columns=None)
+        return _wide(self.effects, "predictor", "share", self.effects["p_holm"] <= LEVEL)
+
+    def traits(self) -> pd.DataFrame:
+        """One row a response: what each characteristic explains, a star where it holds (Holm)."""
+        held = self.characteristics["p_holm"] <= LEVEL
+        return _wide(self.characteristics, "characteristic", "r2", held)
+
+    def best_sources(self) -> pd.DataFrame:
+        """One row a response: NDCG of each ranking of sources, a star where it leads chance."""
+        return _wide(self.rankings, "ranking", "ndcg", self.rankings["lead_low"] > 0)
 
     def printable(self) -> dict[str, pd.DataFrame]:
         """Tables with None where a value is missing, for JSON."""
@@ -104,3 +113,14 @@ class Similarity(Displayed):
 
     def _shown(self) -> pd.DataFrame:
         return self.answers()
+
+
+def _wide(table: pd.DataFrame, names: str, value: str, held: pd.Series[bool]) -> pd.DataFrame:
+    """One row a response and one column a name, values as shares of 100."""
+    cells = table[value].map("{:.1%}".format) + held.map({True: "*", False: ""})
+    wide = (
+        table[list(KEYS)]
+        .assign(name=table[names], cell=cells)
+        .pivot_table(index=list(KEYS), columns="name", values="cell", aggfunc="first", sort=False)
+    )
+    return wide.reset_index().rename_axis(columns=None)

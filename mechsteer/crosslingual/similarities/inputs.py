@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xxhash
 from jaxtyping import Float
 
@@ -19,6 +20,7 @@ from mechsteer.crosslingual.similarities.responses import (
     responses_of,
     responses_of_transfer,
 )
+from mechsteer.crosslingual.similarities.singles import characteristics_of
 from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.studies import Study
@@ -37,12 +39,14 @@ class Inputs:
         predictors: by what; NaN is unknown.
         lineages: the branches of Glottolog's tree above each language, the family first; none where
             it is unknown, or no data are at hand.
+        characteristics: one row a language, one column a characteristic.
     """
 
     languages: tuple[str, ...]
     responses: tuple[Response, ...]
     predictors: Matrices
     lineages: Mapping[str, tuple[str, ...]]
+    characteristics: pd.DataFrame
 
     @cached_property
     def digest(self) -> str:
@@ -53,6 +57,7 @@ class Inputs:
                 "responses": [[r.name, r.layer, _digest(r.values)] for r in self.responses],
                 "predictors": [[name, _digest(m)] for name, m in self.predictors.items()],
                 "lineages": {code: list(above) for code, above in self.lineages.items()},
+                "characteristics": self.characteristics.to_csv(),
             }
         )
 
@@ -64,6 +69,7 @@ def gathered(
     predictors: Matrices | None = None,
     responses: Matrices | None = None,
     transfer: Transfer | None = None,
+    characteristics: pd.DataFrame | None = None,
     least_coverage: float = 0.0,
     data: Path | None = None,
 ) -> Inputs:
@@ -85,7 +91,8 @@ def gathered(
         Response("given", name, -1, "", np.asarray(m)) for name, m in (responses or {}).items()
     ]
     known = _distances(languages, kinds, least_coverage, data) | dict(predictors or {})
-    return Inputs(languages, tuple(found), known, _lineages(languages, data))
+    single = characteristics_of(languages, characteristics, data)
+    return Inputs(languages, tuple(found), known, _lineages(languages, data), single)
 
 
 def _distances(

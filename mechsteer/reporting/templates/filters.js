@@ -1,6 +1,6 @@
 // Languages, edits, metrics and layers, chosen once for the whole page; links open what is folded.
 const FIXED = { base: "none", centring: "centring", dimensions: "dimensions removed", standardisation: "standardised" };
-const COLUMNS = { language: ["language", "source", "target", "other"], edit: ["edit"], metric: ["metric"], run: ["run"] };
+const COLUMNS = { language: ["language", "label", "source", "target", "other"], edit: ["edit"], metric: ["metric"], run: ["run"] };
 const chosen = { language: new Map(), edit: new Map(), metric: new Map(), run: new Map() };
 const layers = { neuron: [0, Infinity], passed: [0, Infinity] };
 const off = (facet, value) => chosen[facet].get(value) === false;
@@ -125,13 +125,14 @@ function reveal() {
 }
 
 const panel = make("details", null, undefined, { className: "filters", id: "filters" });
-make("summary", panel, "Filter languages, edits, metrics, layers");
+const KINDS = document.querySelector("main").dataset.kinds;
+make("summary", panel, `Filter ${KINDS.toLowerCase()}, edits, metrics, layers`);
 const form = make("form", panel);
 form.addEventListener("submit", (event) => event.preventDefault());
 const edits = new Set(found("edit", "edit"));
 document.querySelectorAll('[data-arm="none"]').forEach(() => edits.add("none"));
 boxes(form, "Runs", "run", found("run", "run"));
-boxes(form, "Languages", "language", found("language", "language"));
+boxes(form, KINDS, "language", found("language", "language"));
 boxes(form, "Edits", "edit", [...edits]);
 boxes(form, "Metrics", "metric", found("metric", "metric"));
 const last = Number(document.querySelector("main").dataset.layers);

@@ -6,11 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from mechsteer.crosslingual.similarities import languages_of, read_matrix, responses_of, similarity
+from mechsteer.crosslingual.similarities import (
+    languages_of,
+    read_characteristics,
+    read_matrix,
+    responses_of,
+    similarity,
+)
+from mechsteer.crosslingual.similarities.singles import means_of
 from mechsteer.errors import MechsteerError
-from tests.crosslingual.similarities.made import LANGUAGES, N, near, study
+from tests.crosslingual.similarities.made import LANGUAGES, N, near, rows, study
 
 
 def test_responses_are_the_base_and_gains_at_the_chosen_dose() -> None:
@@ -97,3 +105,114 @@ def test_files_that_are_no_matrix_are_refused(text: str, words: str, tmp_path: P
         read_matrix(tmp_path / "m.csv", ["fra_Latn", "eng_Latn"])
     with pytest.raises(MechsteerError, match="expected a CSV"):
         read_matrix(tmp_path / "none.csv", ["fra_Latn", "eng_Latn"])
+
+
+def known() -> pd.DataFrame:
+    share = -near(0).sum(1)
+    return pd.DataFrame({"share": share, "order": ["SVO", "SOV"] * (N // 2), "name": LANGUAGES})
+
+
+def test_characteristics_of_single_languages_explain_their_means() -> None:
+    found = similarity(
+        study(), kinds=(), predictors={"near": near(0)}, characteristics=known(), permutations=199
+    )
+    base = found.characteristics[found.characteristics["state"] == "none"]
+    base = base.set_index("characteristic")
+    assert base.loc["share", ["kind", "n_languages"]].tolist() == ["number", N]
+    assert base.loc["share", "r"] > 0.8
+    assert base.loc["share", "p_holm"] <= 0.05
+    assert base.loc["order", "kind"] == "group"
+    assert found.traits()["share"].iloc[0].endswith("%*")
+    assert any(note.startswith("Left out: name: ") for note in found.notes)
+    assert set(found.characteristics["state"]) == {"none", "clamp fra_Latn"}
+
+
+def test_a_mean_is_over_known_pairs_in_both_orders() -> None:
+    values = np.array([[9, 1, np.nan], [3, 9, np.nan], [np.nan, np.nan, 9.0]])
+    np.testing.assert_array_equal(means_of(values), [2, 2, np.nan])
+
+
+def test_sources_are_ranked_for_what_is_transferred() -> None:
+    given = {"near": near(0), "other": near(1)}
+    found = similarity(
+        study(), kinds=(), predictors=given, responses={"transfer": 1 - near(0)}, permutations=19
+    )
+    ranked = found.rankings.set_index("ranking")
+    assert set(found.rankings["state"]) == {"given"}
+    assert ranked.loc["near", "ndcg"] == pytest.approx(1)
+    assert ranked.loc["retrieval_top1 at best_layer", "lead_low"] > 0
+    assert {"all together", "usual best", "random", "other"} <= set(ranked.index)
+    assert found.best_sources()["near"].iloc[0] == "100.0%*"
+    alone = similarity(study(), kinds=(), predictors=given, permutations=19)
+    assert alone.rankings.empty
+
+
+def test_a_ranking_that_cannot_be_judged_is_named() -> None:
+    flat = np.where(np.arange(N) < 6, 0.5, near(0))
+    found = similarity(
+        study(), kinds=(), predictors={"near": near(0)}, responses={"t": flat}, permutations=19
+    )
+    assert found.rankings.empty
+    assert any(note.startswith("No ranking of sources by given: t") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("code,n\nfr,1\n", "a column language"),
+        ("language\nfr\n", "a column language"),
+        ("language,n,n\nfr,1,2\n", "each name once"),
+        ("language,n\nfr,1\nfra,2\n", "m.csv:3: expected each language once, got fra_Latn"),
+        ("language,n\nqqq,1\n", "m.csv:2: "),
+        ("language,n\nfr,1,2\n", "m.csv:2: expected 2 cells, got 3"),
+        ("language,n\nis,1\n", "has none of"),
+        ("", "a column language"),
+    ],
+)
+def test_characteristics_that_cannot_be_read_are_refused(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(MechsteerError, match=words):
+        read_characteristics(tmp_path / "m.csv", LANGUAGES)
+    with pytest.raises(MechsteerError, match="cannot read"):
+        read_characteristics(tmp_path / "none.csv", LANGUAGES)
+
+
+def test_characteristics_are_read_by_code_and_missing_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("n,language,g\n3,fr,a\n,en,\n-1.5,ell_Grek,4\n")
+    found = read_characteristics(
+        tmp_path / "m.csv", ["eng_Latn", "fra_Latn", "deu_Latn", "ell_Grek"]
+    )
+    assert found["n"].isna().tolist() == [True, False, True, False]
+    assert found["n"].dropna().tolist() == [3, -1.5]
+    assert found["g"].dropna().tolist() == ["a", "4"]
+    with pytest.raises(MechsteerError, match="one row for each of 8"):
+        similarity(study(), kinds=(), predictors={"near": near(0)}, characteristics=found)
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.tsv"])
+@pytest.mark.parametrize("corner", [True, False])
+def test_square_tables_may_be_ordered_and_named_in_any_way(
+    name: str, corner: bool, tmp_path: Path
+) -> None:
+    gap = "\t" if name.endswith("tsv") else ","
+    table = pd.DataFrame(near(0), LANGUAGES, LANGUAGES).iloc[::-1, [3, 1, 0, 2, 7, 6, 5]]
+    text = table.to_csv(sep=gap)
+    (tmp_path / name).write_text(text if corner else text.lstrip(gap))
+    found = read_matrix(tmp_path / name, LANGUAGES)
+    expected = near(0)
+    expected[:, 4] = np.nan  # a column that the table lacks
+    np.testing.assert_allclose(found, expected)
+
+
+def test_one_row_a_pair_may_have_other_columns(tmp_path: Path) -> None:
+    long = rows(near(0), kind="base", metric="accuracy", layer=3)[
+        ["source", "target", "value", "layer"]
+    ]
+    long.to_csv(tmp_path / "one.csv")
+    found = read_matrix(tmp_path / "one.csv", LANGUAGES)
+    np.testing.assert_allclose(found[~np.eye(N, dtype=bool)], near(0)[~np.eye(N, dtype=bool)])
+    pd.concat([long, long.assign(layer=4)]).to_csv(tmp_path / "two.csv")
+    with pytest.raises(MechsteerError, match=r"each pair once, got .* again; keep one layer"):
+        read_matrix(tmp_path / "two.csv", LANGUAGES)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from mechsteer.corpus import ParallelCorpus
+from mechsteer.crosslingual.similarities import read_matrix
 from mechsteer.crosslingual.transfers.division import held_out
 from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.crosslingual.transfers.predicting import Lesson
@@ -91,6 +93,21 @@ def test_the_matrix_is_a_measure_of_pairs(transfer: Transfer) -> None:
         transfer.matrix(1, condition=Condition("edit", "zero", strength=1.0))
     with pytest.raises(MechsteerError, match="expected a metric of accuracy"):
         transfer.matrix(1, metric="f1")
+
+
+@pytest.mark.parametrize("square", [True, False])
+def test_a_written_measure_is_read_back_as_a_response(
+    transfer: Transfer, square: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "measure.csv"
+    matrix = transfer.matrix(1, condition=EDIT)
+    if square:
+        matrix.to_csv(path)
+    else:
+        transfer.measure(1, condition=EDIT).to_csv(path, index=False)
+    read = read_matrix(path, LANGUAGES[::-1])
+    off = ~np.eye(len(LANGUAGES), dtype=bool)
+    np.testing.assert_allclose(read[off], matrix.to_numpy()[::-1, ::-1][off])
 
 
 def test_a_folder_spares_what_was_measured_and_only_that(tmp_path: Path) -> None:
