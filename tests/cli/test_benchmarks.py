@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,9 +19,19 @@ Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def edits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model() -> Any:
+    return ms.load_model(device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mechsteer.cli.do.benchmarks.open_model", lambda *_: model)
+
+
+@pytest.fixture(scope="module")
+def edits(tmp_path_factory: pytest.TempPathFactory, model: Any) -> Path:
     folder = tmp_path_factory.mktemp("edits")
-    site = find_site(ms.load_model(device="cpu"))
+    site = find_site(model)
     for i, language in enumerate(("fra_Latn", "jpn_Jpan")):
         held = torch.full((300,), 0.5 - i)
         edit = NeuronEdit("clamp", site, torch.arange(300), torch.zeros(300), held)
