@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsFloat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,30 @@ class Displayed:
             return line
         left = len(table) - ROWS
         more = f"<p>… and {left:,} more rows</p>" if left > 0 else ""
-        rows = table.head(ROWS).to_html(index=False, float_format="{:.4g}".format, border=0)
+        rows = table.head(ROWS).to_html(
+            index=False, float_format=_short, na_rep="\N{EN DASH}", border=0
+        )
         return f"{line}{rows}{more}"
+
+
+def _short(x: SupportsFloat) -> str:
+    return number(float(x), ".4g")
+
+
+def number(x: float | None, form: str = ".3f") -> str:
+    """A number as a person reads it: a dash for what is not known, no sign on a zero.
+
+    Args:
+        x: NaN and None are not known.
+        form: as of Python's ``format``.
+
+    >>> number(0.12345), number(-0.0001), number(float("nan")), number(-0.00004, "+.1%")
+    ('0.123', '0.000', '–', '0.0%')
+    """
+    if x is None or math.isnan(x):
+        return "\N{EN DASH}"
+    text = format(x, form)
+    return text if any(digit in text for digit in "123456789f") else text.lstrip("+-")
 
 
 def count(n: int, noun: str) -> str:

@@ -2,6 +2,7 @@
 
 from mechsteer.cli.entry import main
 from mechsteer.cli.parse import (  # noqa: F401 - they add their commands
+    benchmarks,
     checks,
     compare,
     edits,

@@ -17,7 +17,8 @@ from mechsteer.errors import MechsteerError
 
 # Letters of scripts that are written without spaces between words: Unicode's line-break classes of
 # ideographs, kana, and scripts that need a dictionary (Thai, Lao, Khmer, Burmese …); and Tibetan.
-_SPACELESS = r"[\p{lb=ID}\p{lb=CJ}\p{lb=SA}\p{Script=Tibetan}]"
+SPACELESS = r"[\p{lb=ID}\p{lb=CJ}\p{lb=SA}\p{Script=Tibetan}]"
+"""One such letter, as a pattern of ``regex``."""
 
 
 def romanised(sentences: Sequence[str], language: str) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def shuffled(sentences: Sequence[str], *, seed: int = 0) -> tuple[str, ...]:
 
 def _shuffle(text: str, generator: random.Random) -> str:
     letters = regex.findall(r"\p{L}", text)
-    spaceless = len(regex.findall(rf"(?=\p{{L}}){_SPACELESS}", text)) > len(letters) / 2
+    spaceless = len(regex.findall(rf"(?=\p{{L}}){SPACELESS}", text)) > len(letters) / 2
     parts = [part for part in regex.findall(r"\X", text) if part.strip()]
     parts, joint = (parts, "") if spaceless else (text.split(), " ")
     order = list(parts)

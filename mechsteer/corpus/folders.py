@@ -105,7 +105,10 @@ def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
         if inner := _of_folder(folder):
             found[folder.name] = [*found.get(folder.name, ()), *inner]
     if not found:
-        raise CorpusError(f"{path} holds no files named LANG.txt or LANG.split, as fra_Latn.dev")
+        raise CorpusError(
+            f"{path} holds no files named LANG.txt or LANG.split, as fra_Latn.dev, nor tables "
+            "LANG/SPLIT.tsv or SPLIT.tsv"
+        )
     if split is None and len(found) == 1:
         _require_format(here)
         return next(iter(found.values()))

@@ -24,6 +24,7 @@ __all__ = [
     "fixed",
     "in_script",
     "is_tag",
+    "likely",
     "script_of",
     "usual",
 ]
@@ -76,6 +77,24 @@ def canonical(code: str) -> str:
         return code
     tag = parse(code)
     return fixed(tag) or usual(tag)
+
+
+def likely(code: str) -> str:
+    """The canonical name of a code, in the script that CLDR expects where there are several.
+
+    For what says no more than the code, and is no text that could tell.
+
+    >>> likely("zh"), likely("zh-TW"), likely("fr")
+    ('zho_Hans', 'zho_Hant', 'fra_Latn')
+
+    Raises:
+        CorpusError: the code is unknown, or has no usual script.
+    """
+    tag = parse(code)
+    members = _flores_members(tag.language)
+    if tag.script or tag.language in _USUAL or len(members) < 2:
+        return canonical(code)
+    return fixed(tag) or in_script(tag.language, _likely_script(tag))
 
 
 def script_of(language: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechsteer.corpus.languages import alpha3, canonical, closest
+from mechsteer.corpus.languages import alpha3, canonical, closest, likely
 from mechsteer.errors import CorpusError, MechsteerError
 
 
@@ -26,6 +26,51 @@ def language_probability(texts: Sequence[str], language: str) -> Float[Tensor, "
 
     Source: langid.py (Lui and Baldwin 2012), which Sundar et al. 2025 used, in its maintained fork.
     """
+    label = _label(language)
+    ranked = [dict(_identifier().rank(text)) for text in texts]
+    return torch.tensor([ranks[label] for ranks in ranked], dtype=torch.float64)
+
+
+def in_language(
+    texts: Sequence[str], language: str, *, at_least: float = 0.0
+) -> Bool[Tensor, " text"]:
+    """Whether each text is identified as a language: the likeliest, with a probability above.
+
+    Written alike and called by one name are one: Norwegian of no kind is Bokmål. A text without a
+    letter that the identifier knows is in none.
+
+    Args:
+        texts: of any length.
+        language: see ``language_probability``.
+        at_least: probability that the language must exceed.
+
+    Raises:
+        MechsteerError: the identifier does not know the language, or is not installed.
+
+    >>> in_language(["Il fait beau ce matin.", "It is a fine morning."], "fra").tolist()
+    [True, False]
+    """
+    own = _called(_label(likely(language)))
+    found = []
+    for text in texts:
+        (first, most), (_, second) = _identifier().rank(text)[:2]
+        same = _called(first) == own
+        found.append(same and most > max(at_least, second))
+    return torch.tensor(found, dtype=torch.bool)
+
+
+def require_identified(languages: Iterable[str]) -> None:
+    """Check that the identifier knows languages, before something long is begun.
+
+    Raises:
+        MechsteerError: it does not know one, or is not installed.
+    """
+    for language in languages:
+        _label(likely(language))
+
+
+def _label(language: str) -> str:
+    """The identifier's label of a language."""
     name = canonical(language)
     labels = _labels()
     label = labels.get(name) or labels.get(name[:3])
@@ -35,8 +80,13 @@ def language_probability(texts: Sequence[str], language: str) -> Float[Tensor, "
             f"the language identifier does not know {name}, so no probability of it can be had; "
             f"closest: {near}"
         )
-    ranked = [dict(_identifier().rank(text)) for text in texts]
-    return torch.tensor([ranks[label] for ranks in ranked], dtype=torch.float64)
+    return label
+
+
+@functools.cache
+def _called(label: str) -> str:
+    """What a label's language is called, by which two labels may be one."""
+    return _name(label) or alpha3(label) or label
 
 
 @functools.cache

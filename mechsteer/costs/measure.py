@@ -153,9 +153,9 @@ def cost(
 
 
 def _interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % interval by Student's t."""
+    """Mean of shares and its 95 % interval by Student's t, within [0, 1]."""
     from scipy import stats
 
     mean = float(np.mean(values))
     half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    return mean, mean - half, mean + half
+    return mean, max(mean - half, 0.0), min(mean + half, 1.0)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from mechsteer.costs.drawing import draw
+from mechsteer.costs.continuing import Drawing, Generations, continued
 from mechsteer.costs.windows import opening
-from mechsteer.errors import MechsteerError, ModelError
-from mechsteer.model.cached import require_correct_cache
-from mechsteer.model.interface import Model
+from mechsteer.errors import MechsteerError
 from mechsteer.model.wrap import ModelLike, as_model
-from mechsteer.model.writing import write
-from mechsteer.recording.finite import remedy
 from mechsteer.recording.tokens import require_known, tokenize
 
-
-@dataclass(frozen=True)
-class Generations:
-    """What a model wrote after a prompt: token ids without the prompt and the end, and text."""
-
-    tokens: tuple[tuple[int, ...], ...]
-    texts: tuple[str, ...]
+__all__ = ["Generations", "respond", "sample"]
 
 
 def sample(
@@ -67,34 +56,72 @@ def sample(
     model = as_model(model)
     model.require_eval()
     model.require_causal()
-    counts = (n, max_new_tokens, batch_size)
-    whole = all(type(count) is int and count >= 1 for count in counts)
-    if not whole or not 0 <= temperature < float("inf") or not 0 < top_p <= 1:
-        raise MechsteerError(
-            "expected n, max_new_tokens and batch_size of 1 or more, temperature >= 0 and "
-            f"0 < top_p <= 1, got {n}, {max_new_tokens}, {batch_size}, {temperature}, {top_p}"
-        )
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise MechsteerError(f"expected a seed from 0 to 2^63 - 1, got {seed!r}")
+    how = Drawing(n, max_new_tokens, batch_size, temperature, top_p, seed)
     tokenizer = tokenizer or model.plain_tokenizer
     start = _prompt(tokenizer, prompt, model.n_words)
-    context = model.context_length(tokenizer)
-    if len(start) + max_new_tokens > context:
-        raise MechsteerError(
-            f"the prompt has {len(start)} tokens and the model takes {context}: "
-            f"{max_new_tokens} new ones do not fit, ask for fewer"
-        )
-    numbers = torch.Generator().manual_seed(seed)
-    uniform = torch.rand(n, max_new_tokens, generator=numbers, dtype=torch.float64)
-    ends = _ends(model, tokenizer)
-    require_correct_cache(model)
-    tokens: list[tuple[int, ...]] = []
-    for first in range(0, n, batch_size):
-        rows = uniform[first : first + batch_size]
-        written = _written(model, start, rows, ends, temperature=temperature, top_p=top_p)
-        tokens += [_until(row, ends) for row in written.tolist()]
-    texts = tuple(tokenizer.decode(ids, skip_special_tokens=True) for ids in tokens)
-    return Generations(tuple(tokens), texts)
+    return continued(model, [start] * n, how.uniform(seed, n), tokenizer, how)
+
+
+def respond(
+    model: ModelLike,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int = 40,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    chat: bool = False,
+    tokenizer: Any = None,
+    batch_size: int = 64,
+) -> Generations:
+    """Let a model continue each of several prompts once; edits that are installed act.
+
+    Prompts of equally many tokens are read together, so that none is padded: what a model writes
+    is the same in batches of any size. The uniform numbers of a prompt depend on the seed and on
+    the prompt alone, not on its neighbours.
+
+    Args:
+        model: see ``sample``.
+        prompts: in any order; of an empty one, see ``sample``.
+        max_new_tokens: see ``sample``.
+        temperature: see ``sample``.
+        top_p: see ``sample``.
+        seed: see ``sample``.
+        chat: give each prompt as a user's turn in the tokenizer's chat template.
+        tokenizer: the model's plain one by default.
+        batch_size: prompts continued at once, at most.
+
+    Raises:
+        MechsteerError: what ``sample`` refuses, no prompt, or no chat template.
+        ModelError: what ``sample`` refuses.
+    """
+    model = as_model(model)
+    model.require_eval()
+    model.require_causal()
+    how = Drawing(len(prompts), max_new_tokens, batch_size, temperature, top_p, seed)
+    tokenizer = tokenizer or model.plain_tokenizer
+    starts = [
+        _turn(tokenizer, prompt) if chat else _prompt(tokenizer, prompt, model.n_words)
+        for prompt in prompts
+    ]
+    uniform = torch.cat([how.uniform(_seed(seed, prompt), 1) for prompt in prompts])
+    return continued(model, starts, uniform, tokenizer, how)
+
+
+def _seed(seed: int, prompt: str) -> int:
+    digest = hashlib.sha256(f"{seed} {prompt}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def _turn(tokenizer: Any, prompt: str) -> list[int]:
+    """A prompt as the user's turn of a chat, and the start of the answer."""
+    if not getattr(tokenizer, "chat_template", None):
+        raise MechsteerError("the tokenizer has no chat template: leave chat out")
+    turn = [{"role": "user", "content": prompt}]
+    found = tokenizer.apply_chat_template(
+        turn, add_generation_prompt=True, tokenize=True, return_dict=False
+    )
+    return [int(token) for token in found]
 
 
 def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:
@@ -105,37 +132,3 @@ def _prompt(tokenizer: Any, prompt: str, n_words: int) -> list[int]:
     require_known(tokens, tokenizer, n_words, "the prompt")
     end = len(tokens.ids) - int(tokens.added[::-1].argmin())  # without what the template appends
     return [int(token) for token in tokens.ids[:end]]
-
-
-def _written(
-    model: Model,
-    start: list[int],
-    uniform: Float[Tensor, "row step"],
-    ends: set[int],
-    *,
-    temperature: float,
-    top_p: float,
-) -> Int[Tensor, "row written"]:
-    """What each row goes on with, until all have ended."""
-    steps = iter(uniform.T)
-
-    def choose(logits: Float[Tensor, "row word"]) -> Int[Tensor, " row"]:
-        if not bool(logits.amax(-1).isfinite().all()):  # -inf alone is a word ruled out
-            raise ModelError(f"the model's logits are not finite: {remedy(model.dtype)}")
-        return draw(logits, next(steps), temperature=temperature, top_p=top_p)
-
-    ids = torch.tensor([start] * len(uniform), device=model.input_device)
-    return write(model, ids, uniform.shape[1], choose, ends=ends).cpu()
-
-
-def _ends(model: Model, tokenizer: Any) -> set[int]:
-    """Tokens that end a text, by the tokenizer and by the checkpoint's own settings."""
-    settings = getattr(model.original_model, "generation_config", None)
-    named = getattr(settings, "eos_token_id", None)
-    several = named if isinstance(named, list) else [named]
-    return {int(token) for token in (tokenizer.eos_token_id, *several) if token is not None}
-
-
-def _until(tokens: list[int], ends: set[int]) -> tuple[int, ...]:
-    stop = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
-    return tuple(tokens[:stop])

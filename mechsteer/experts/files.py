@@ -46,9 +46,12 @@ def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
     for component in dict.fromkeys(point.component for point in scores.site.points):
         prefix = "" if component == "post" else f"{component}."
         spans = _spans(scores.site, component)
+        even = _evenly(list(spans.values()))
         for name, table in tables.items():
             parts = [table[:, span] for span in spans.values()]
-            if len({part.shape[1] for part in parts}) == 1:
+            if even is not None:  # no copy of what may be most of the memory
+                tensors[prefix + name] = table[:, even].unflatten(1, (len(parts), -1))
+            elif len({part.shape[1] for part in parts}) == 1:
                 tensors[prefix + name] = torch.stack(parts, dim=1)
             else:
                 layers = zip(spans, parts, strict=True)
@@ -171,6 +174,14 @@ def together(tables: Mapping[str, Tensor]) -> dict[str, Any]:
         how: Moments(*(tables[f"{how}{_POOLED}{name}"] for name in MOMENTS)) for how in others
     }
     return own | {"beside": beside}
+
+
+def _evenly(spans: Sequence[slice]) -> slice | None:
+    """The columns of all, where they are of one width and each begins at another's end."""
+    ends = [span.stop for span in spans[:-1]]
+    widths = {span.stop - span.start for span in spans}
+    adjoining = len(widths) == 1 and [span.start for span in spans[1:]] == ends
+    return slice(spans[0].start, spans[-1].stop) if adjoining else None
 
 
 def _spans(site: Site, component: str) -> dict[int, slice]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,18 @@ from mechsteer.errors import CorpusError
 from mechsteer.integrations.needed import needed
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording import embed
+from mechsteer.steering import state_of
 
 
-def evaluate(model: ModelLike, task: Any, *, layer: int = -1) -> dict[str, dict[str, float]]:
-    """Scores of each language pair of a bitext task.
+def evaluate(
+    model: ModelLike,
+    task: Any,
+    *,
+    layer: int = -1,
+    name: str = "mechsteer/model",
+    cache: str | Path | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Scores of each language pair of a bitext task, with the edits they are of (``edits``).
 
     MTEB retrieves in one direction and counts a tie as whatever came first, so its accuracy can
     differ from ``retrieval`` here, where a tie is a miss.
@@ -25,29 +35,40 @@ def evaluate(model: ModelLike, task: Any, *, layer: int = -1) -> dict[str, dict[
         model: whatever ``mechsteer.wrap`` takes.
         task: of ``mteb.get_task``, or ``local_task``.
         layer: a row of ``ms.embed``.
+        name: of the model, as owner/name: it keeps cached results of two models apart.
+        cache: a folder where MTEB keeps results, by model, layer, edits and task.
 
     Raises:
         MechsteerError: MTEB is not installed.
     """
     library = needed("mteb", "eval")
-    encoder = Encoder(model, layer)
-    found = library.evaluate(encoder, task, cache=None, show_progress_bar=False)
+    encoder = Encoder(model, layer, name)
+    kept = None if cache is None else needed("mteb.cache", "eval").ResultCache(cache)
+    found = library.evaluate(encoder, task, cache=kept, show_progress_bar=False)
     (scores,) = found.task_results[0].scores.values()
-    return {entry["hf_subset"]: entry for entry in scores}
+    return {entry["hf_subset"]: {**entry, "edits": encoder.state} for entry in scores}
 
 
 class Encoder:
     """Sentence embeddings of one row of a model as MTEB wants them.
 
+    MTEB keeps results by a model's name and revision, so the revision names the edits.
+
     Args:
         model: whatever ``mechsteer.wrap`` takes.
         layer: a row of ``ms.embed``.
+        name: of the model, as owner/name.
+
+    Attributes:
+        state: the edits that were installed when this was made, see ``ms.steering.state_of``.
     """
 
-    def __init__(self, model: ModelLike, layer: int = -1) -> None:
+    def __init__(self, model: ModelLike, layer: int = -1, name: str = "mechsteer/model") -> None:
         self.model, self.layer = as_model(model), layer
+        self.state = state_of(self.model)
+        revision = re.sub(r"[^\w.=+-]", "-", f"layer{layer} {self.state}")
         self.mteb_model_meta = needed("mteb.models.model_meta", "eval").ModelMeta.create_empty(
-            {"name": "mechsteer/steered", "revision": f"layer{layer}"}
+            {"name": name, "revision": revision}
         )
 
     def encode(self, inputs: Any, **_: Any) -> NDArray[np.float32]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,15 +15,24 @@ from mechsteer.errors import MechsteerError
 from mechsteer.integrations.needed import needed
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording.tokens import tokenize
+from mechsteer.steering import state_of
 
 
-def evaluate(model: ModelLike, task: dict[str, Any] | str, **options: Any) -> dict[str, Any]:
-    """Metrics of one task of the harness.
+def evaluate(
+    model: ModelLike,
+    task: dict[str, Any] | str,
+    *,
+    cache: str | Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Metrics of one task of the harness, with the edits they are of (``edits``).
 
     Args:
         model: whatever ``mechsteer.wrap`` takes.
         task: a name the harness knows (it downloads the data), or the content of a task file, which
             can read local JSON lines.
+        cache: a folder of this model's own where answers are kept by edits: the harness itself
+            tells them apart by its requests alone (``use_cache``).
         options: those of ``lm_eval.simple_evaluate``, such as ``limit=200``.
 
     Raises:
@@ -32,10 +43,15 @@ def evaluate(model: ModelLike, task: dict[str, Any] | str, **options: Any) -> di
         raise MechsteerError("expected a task of lm-evaluation-harness with a name, key 'task'")
     library = needed("lm_eval", "eval")
     known = needed("lm_eval.tasks", "eval").TaskManager()
+    model = as_model(model)
+    state = state_of(model)
+    if cache is not None:
+        Path(cache).mkdir(parents=True, exist_ok=True)
+        options["use_cache"] = str(Path(cache) / hashlib.sha256(state.encode()).hexdigest()[:16])
     found = library.simple_evaluate(
         harness_model(model), tasks=[task], task_manager=known, bootstrap_iters=0, **options
     )
-    return dict(found["results"][name])
+    return {**found["results"][name], "edits": state}
 
 
 def harness_model(model: ModelLike) -> Any:

@@ -18,6 +18,7 @@ class Facts:
         opened: hook points that mechsteer makes and that are there just now, see ``derived``.
         autoencoders: sparse autoencoders by their folders, each with the stamp of its files.
         hides: whether what a mask or the future hides was seen to change nothing.
+        steered: scopes whose edits are installed just now, outer first, see ``steering.state``.
         cached: why generation with a cache is refused, ``""`` where it is not, by who generates.
     """
 
@@ -26,6 +27,7 @@ class Facts:
     experts: set[str] = field(default_factory=set)
     hides: bool = False
     opened: dict[str, Any] = field(default_factory=dict)
+    steered: list[Any] = field(default_factory=list)
     autoencoders: dict[str, Any] = field(default_factory=dict)
     cached: dict[str, str] = field(default_factory=dict)
 

@@ -6,7 +6,11 @@ from mechsteer.plots.heatmaps import retrieval_matrix
 from mechsteer.plots.lines import DISTANCES, curves, distances
 from mechsteer.plots.marks import effects
 from mechsteer.plots.neurons import activations, language_scores, precision_recall
+from mechsteer.plots.pairs import likeness
 from mechsteer.plots.sentences import hubness, projection
+from mechsteer.plots.shares import importance
+from mechsteer.plots.transfers import transfer_matrix
+from mechsteer.plots.trees import language_tree, similarity_of
 
 __all__ = [
     "COST",
@@ -18,10 +22,15 @@ __all__ = [
     "effects",
     "experts_per_layer",
     "hubness",
+    "importance",
     "language_scores",
+    "language_tree",
     "layer_ap",
+    "likeness",
     "overlap",
     "precision_recall",
     "projection",
     "retrieval_matrix",
+    "similarity_of",
+    "transfer_matrix",
 ]

@@ -67,7 +67,7 @@ def retrieval_matrix(
         interpolation="none",  # one pixel a cell in a vector file
         aspect="auto",
     )
-    _name_cells(ax, cells.columns, steered=language if arm != NO_EDIT else None)
+    name_cells(ax, cells.columns, steered=language if arm != NO_EDIT else None)
     if len(cells) <= CELLS_WITH_NUMBERS:
         number_cells(ax, image, values, form=signed_cell if delta else cell)
     if delta:
@@ -81,7 +81,14 @@ def retrieval_matrix(
     return ax
 
 
-def _name_cells(ax: Axes, codes: Iterable[str], *, steered: str | None) -> None:
+def name_cells(
+    ax: Axes,
+    codes: Iterable[str],
+    *,
+    steered: str | None,
+    across: str = "candidates (target)",
+    down: str = "queries (source)",
+) -> None:
     """Languages along both axes, the steered one in the colour of the edit."""
     names = list(codes)
     ticks = range(len(names))
@@ -95,7 +102,7 @@ def _name_cells(ax: Axes, codes: Iterable[str], *, steered: str | None) -> None:
             text.set(color=VERMILLION, fontweight="bold")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set(xlabel="candidates (target)", ylabel="queries (source)")
+    ax.set(xlabel=across, ylabel=down)
 
 
 def _frame_cells(ax: Axes, chosen: Bool[np.ndarray, "source target"]) -> None:

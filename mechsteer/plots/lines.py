@@ -6,7 +6,7 @@ the axes and never shows anything; ``ax.figure`` displays it in a notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def curves(
     source: str = "*",
     target: str = "*",
     heading: str = "",
+    beside: Sequence[pd.DataFrame] = (),
 ) -> Axes:
     """One metric in every layer for one steered language: base, edits and controls.
 
@@ -67,6 +68,7 @@ def curves(
         source: rows to draw: ``*`` is the mean over all ordered pairs.
         target: likewise.
         heading: name of the panel; the language by default.
+        beside: other tables whose values the axis holds too, so that their panels compare.
     """
     results = table_of(results, "results")
     ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
@@ -74,7 +76,9 @@ def curves(
     rows = rows[rows["metric"] == metric]
     name, is_share = metric_of(metric)
     is_change = metric.endswith(".delta")
-    ax.set_ylim(*_span(rows, floor=0.0 if is_share and not is_change else None))
+    ax.set_ylim(
+        *_span(pd.concat([rows, *beside]), floor=0.0 if is_share and not is_change else None)
+    )
     n_layers = int(results["layer"].max()) - 1
     layer_axis(ax, n_layers)
     ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)

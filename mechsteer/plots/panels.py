@@ -131,9 +131,9 @@ def bars(ax: Axes, left: ArrayLike, height: ArrayLike, *, width: ArrayLike, **st
     ax.autoscale_view()
 
 
-def title(ax: Axes, text: str) -> None:
-    """Name a panel at its top left, where reading starts."""
-    ax.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=6)
+def title(ax: Axes, text: str, *, pad: float = 6) -> None:
+    """Name a panel at its top left, where reading starts; ``pad`` points above the axes."""
+    ax.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=pad)
 
 
 def percent(value: float, _position: object = None) -> str:

@@ -90,7 +90,7 @@ def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
     moved up or down, and a thin line leads from it to its mean.
     """
     means = rows.groupby("source", sort=False, observed=True)[["x", "y"]].mean().sort_values("y")
-    names = dict(zip(means.index, _short(means.index.astype(str)), strict=True))
+    names = dict(zip(means.index, short_names(means.index.astype(str)), strict=True))
     points = 72 / ax.figure.dpi * ax.transData.transform(means.to_numpy())
     placed: list[tuple[float, float, float]] = []
     for (x, y), codes in _together(dict(zip(means.index, points, strict=True))):
@@ -140,10 +140,10 @@ def _bins(name: str, edges: np.ndarray, share: np.ndarray) -> list[str]:
     return [f"{label(name)}, {a:.0f} to {b:.0f} queries: {part:.2%}" for a, b, part in told]
 
 
-def _short(codes: Iterable[str]) -> list[str]:
+def short_names(codes: Iterable[str]) -> list[str]:
     """Languages without their script, where that leaves them distinct.
 
-    >>> _short(["fra_Latn", "zho_Hans", "zho_Hant"])
+    >>> short_names(["fra_Latn", "zho_Hans", "zho_Hant"])
     ['fra', 'zho_Hans', 'zho_Hant']
     """
     whole = [label(code, width=9) for code in codes]

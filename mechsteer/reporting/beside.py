@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
 from mechsteer import plots
 from mechsteer.plots.marks import effect_limits
@@ -54,7 +55,8 @@ def forest(found: pd.DataFrame) -> Figure | None:
         return None
     rows = rows[rows["place"] == ordered(rows["place"])[0]]
     rows = rows.assign(value=rows["difference"], language=rows["language"].replace("", "all"))
-    panels, whose = [], []
+    panels: list[Markup] = []
+    whose: list[str] = []
     for (run, against), own in rows.groupby(["run", "against"], sort=False):
         heading = f"{run} minus {against}"
         axes = plots.effects(own, heading=heading, measured="difference of changes")
@@ -75,6 +77,7 @@ def forest(found: pd.DataFrame) -> Figure | None:
 def curve_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
     """Changes in every layer, one figure for each language that all runs steer."""
     metric = f"{HEADLINE}.delta"
+    means = [_means(run, metric) for run in runs]
     for number, code in enumerate(_shared(runs)):
         panels = [
             inline(
@@ -84,6 +87,7 @@ def curve_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
                     language=code,
                     chosen=run.data.chosen_layer.get(code),
                     heading=run.name,
+                    beside=means,
                 ),
                 key=f"curve-{number}-{i}",
                 alt=f"{run.name}, steered language {code}: change of retrieval in every layer.",
@@ -93,12 +97,18 @@ def curve_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
         yield Figure(
             key=f"curves-{number}",
             title=f"{CURVES[metric]} Steered: {code}.",
-            caption="Vertical line: the best layer of each run on dev.",
+            caption="One scale for all runs. Vertical line: the best layer of each run on dev.",
             panels=tuple(panels),
             data={},
             width="medium",
             runs=tuple(run.name for run in runs),
         )
+
+
+def _means(run: Compared, metric: str) -> pd.DataFrame:
+    """Rows of a metric over all pairs, whose values set the scale of its curves."""
+    rows = run.data.shown
+    return rows[(rows["metric"] == metric) & (rows["source"] == "*") & (rows["target"] == "*")]
 
 
 def dose_figures(runs: Sequence[Compared]) -> Iterator[Figure]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mechsteer import plots
 from mechsteer.cards import Cards
+from mechsteer.display import number
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
@@ -158,7 +159,8 @@ def _sentences(
 ) -> tuple[Sentence, ...]:
     largest = float(tokens["value"].abs().max()) if len(tokens) else 1.0
     found = []
-    for row in sentences.itertuples():
+    held = sentences["value"].astype(float)
+    for row, value in zip(sentences.itertuples(), held, strict=True):
         spans = tokens[tokens["place"] == row.place]
         places = list(zip(spans["start"], spans["end"], spans["value"], strict=True))
         start, stop = window(len(str(row.text)), places)
@@ -166,7 +168,7 @@ def _sentences(
             Sentence(
                 language=str(row.language),
                 tongue="" if data.label else tongue(str(row.language)),
-                value=minus(f"{row.value:.2f}"),
+                value=minus(number(value, ".2f")),
                 pieces=tuple(pieces(str(row.text), places, start, stop, largest=largest or 1.0)),
                 cut=len(str(row.text)) - (stop - start),
             )
@@ -206,7 +208,7 @@ def pieces(
         level = math.ceil(LEVELS * abs(value) / largest - 0.5)
         colour = f"{'p' if value > 0 else 'n'}{min(level, LEVELS)}" if level > 0 else ""
         named = level >= NAMED
-        found.append(Piece(text[first:last], colour, minus(f"{value:.2f}") if named else ""))
+        found.append(Piece(text[first:last], colour, minus(number(value, ".2f")) if named else ""))
         at = last
     if at < stop:
         found.append(Piece(text[at:stop], "", ""))

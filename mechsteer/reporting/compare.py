@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def render_comparison(runs: Sequence[Compared], *, command: str = "") -> str:
     if len(runs) < 2 or len(set(called)) < len(called):
         raise MechsteerError(f"expected two or more runs of different names, got {called}")
     found = compared(runs)
-    parts = {
+    parts: dict[str, tuple[str, str, Mapping[str, object]]] = {
         "beside": ("Side by side", "What each run found", _beside(runs)),
         "differences": ("Differences", "What differs, and how surely", _differences(runs, found)),
         "curves": (

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.cards import Cards
+from mechsteer.crosslingual import Similarity, Transfer
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting.names import briefs, cut, texts_of
 from mechsteer.studies.conditions import BASELINES, Arm, names
@@ -58,6 +59,8 @@ class ReportData:
         hubness: who is everybody's neighbour.
         cards: of some neurons.
         survival: experts that still tell copies of the sentences, see ``ms.experts.survival``.
+        similarity: what the pairs follow, see ``ms.similarity``.
+        transfer: what a probe of one language knows of others, see ``ms.transfer``.
         tables: name and relative address of the full tables beside the page.
         final_norm: row of the final norm in the results; None where the model has none.
         label: what the column of languages holds where these are labels of another kind.
@@ -80,6 +83,8 @@ class ReportData:
     hubness: pd.DataFrame | None = None
     cards: Cards | None = None
     survival: pd.DataFrame | None = None
+    similarity: Similarity | None = None
+    transfer: Transfer | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     final_norm: int | None = None
     label: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mechsteer.display import number
 from mechsteer.studies.conditions import CENTRING, Arm
 from mechsteer.studies.places import ordered, spoken
 from mechsteer.studies.results import of_arm
@@ -111,7 +112,7 @@ def points(shares: pd.Series[float], *, sign: bool = False) -> str:
 
 def _one(size: float, *, sign: bool) -> str:
     """One decimal, or as many as show that it is not nothing."""
-    text = f"{size:{'+' if sign else ''}.1f}"
+    text = number(size, "+.1f" if sign else ".1f")
     if float(text) == 0 and size:
         text = f"{size:{'+' if sign else ''}.2g}"
     return text.replace("-", "\N{MINUS SIGN}")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mechsteer import plots
+from mechsteer.display import number
 from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.reporting.figures import Figure
@@ -63,8 +64,8 @@ def change_figure(data: ReportData) -> Figure | None:
             ),
             key=f"change-{i}",
             alt=f"Change of top-1 retrieval by {called} of {code}, "
-            f"{row_name(layers[code], data.n_layers)}; mean {100 * _mean(cell):+.1f} percentage "
-            "points.",
+            f"{row_name(layers[code], data.n_layers)}; mean {number(100 * _mean(cell), '+.1f')} "
+            "percentage points.",
         )
         for i, (code, cell) in enumerate(moved.items())
     )

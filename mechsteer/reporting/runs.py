@@ -14,6 +14,10 @@ from mechsteer.studies.beside import Side, common_arms, common_languages
 from mechsteer.studies.conditions import Condition
 
 SHORT = 12  # characters of a fingerprint that are shown
+MATTERS = (  # properties in which runs are said to differ, beside their text and doses
+    *("Model", "Weights", "Number format", "Site", "Pooling", "Prefix", "Dev corpus"),
+    *("Experts by", "mechsteer"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def facts_of(runs: Sequence[Compared]) -> list[Fact]:
 def _facts(run: Compared) -> dict[str, str]:
     study, inputs = run.side.study, run.manifest.get("inputs", {})
     model, dev, test = (study.provenance[part] for part in ("model", "dev", "test"))
+    asked = run.manifest.get("stages", {}).get("study", {}).get("arguments", {})
     seeds = sorted({int(s) for s in study.results["seed"] if s >= 0})
     return {
         "Folder": run.source,
@@ -73,8 +78,9 @@ def _facts(run: Compared) -> dict[str, str]:
         "Dev corpus": f"{dev['name']}, {_digest(dev.get('fingerprint'))}",
         "Test corpus": f"{test['name']}, {_digest(test.get('fingerprint'))}",
         "Test sentences": str(study.n_sentences),
+        "Experts by": f"{asked.get('by', '–')}, {asked.get('within', '–')}",
         "Languages": ", ".join(run.side.languages),
-        "Edits and doses": "; ".join(map(_dose, study.chosen)) or "none",
+        "Edits and doses": "; ".join(c.label for c in study.chosen) or "none",
         "Random seeds": ", ".join(map(str, seeds)) or "none",
         "Best layer on dev": row_name(study.best_layer, study.n_layers),
         "mechsteer": str(inputs.get("versions", {}).get("mechsteer", "–")),
@@ -90,26 +96,28 @@ def _notes(first: Compared, second: Compared) -> list[str]:
     a, b = isolated(first.name), isolated(second.name)
     said = [f"{a} and {b}: {_pairing(first.side, second.side)}."]
     both = common_arms(first.side, second.side)
-    for own, condition in both:
-        if own.columns() != condition.columns():
-            said.append(f"Doses differ: {_dose(own)} in {a}, {_dose(condition)} in {b}.")
-    kept = {(c.arm, c.language) for c, _ in both}
-    for run, name in ((first, a), (second, b)):
-        alone = [c for c in run.side.study.chosen if (c.arm, c.language) not in kept]
-        if alone:
-            said.append(f"Only in {name}: {joined([*map(_dose, alone)])}; not compared.")
-        if unkept := _unkept(run.side):
-            said.append(f"{name} kept no sentences of {unkept}: no differences of it.")
-    metrics = [_metrics(run) for run in (first, second)]
-    for own, other, name in ((*metrics, a), (*metrics[::-1], b)):
-        if more := sorted(own - other):
-            said.append(f"Measured only in {name}: {joined(more)}; not compared.")
-    differing = [fact.name for fact in facts_of((first, second)) if fact.differs]
-    asked = [
-        name for name in ("Model", "Weights", "Site", "Pooling", "Dev corpus") if name in differing
+    said += [
+        f"Doses differ: {own.label} in {a}, {other.label} in {b}."
+        for own, other in both
+        if own.columns() != other.columns()
     ]
-    if asked:
-        said.append(f"{a} and {b} differ in {joined([name.lower() for name in asked])}.")
+    said += _alone(first, second) + _alone(second, first)
+    facts = {fact.name: fact.differs for fact in facts_of((first, second))}
+    if asked := [name.lower() for name in MATTERS if facts[name]]:
+        said.append(f"{a} and {b} differ in {joined(asked)}.")
+    return said
+
+
+def _alone(run: Compared, other: Compared) -> list[str]:
+    """What only one of two runs has."""
+    name, said = isolated(run.name), list[str]()
+    kept = {(c.arm, c.language) for c, _ in common_arms(run.side, other.side)}
+    if alone := [c.label for c in run.side.study.chosen if (c.arm, c.language) not in kept]:
+        said.append(f"Only in {name}: {joined(alone)}; not compared.")
+    if unkept := _unkept(run.side):
+        said.append(f"{name} kept no sentences of {unkept}: no differences of it.")
+    if more := sorted(_metrics(run) - _metrics(other)):
+        said.append(f"Measured only in {name}: {joined(more)}; not compared.")
     return said
 
 
@@ -144,10 +152,6 @@ def _unkept(side: Side) -> str:
         if folder is None or not (folder / f"{c.file_name}.safetensors").is_file()
     ]  # fmt: skip
     return joined([c.label for c in gone]) if gone else ""
-
-
-def _dose(condition: Condition) -> str:
-    return condition.label
 
 
 def _digest(found: object) -> str:

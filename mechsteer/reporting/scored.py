@@ -11,6 +11,7 @@ import pandas as pd
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.files import write_table
 from mechsteer.cards import Cards
+from mechsteer.display import number
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.reporting.data import ReportData, compacted
 from mechsteer.reporting.facts import name_of, spelled
@@ -136,5 +137,5 @@ def _facts(scores: NeuronScores, data: ReportData) -> dict[str, str]:
 
 
 def _span(shares: list[float]) -> str:
-    ends = dict.fromkeys(f"{share:.2f}" for share in (min(shares), max(shares)))
+    ends = dict.fromkeys(number(share, ".2f") for share in (min(shares), max(shares)))
     return " to ".join(ends)

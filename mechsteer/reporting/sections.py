@@ -16,8 +16,10 @@ from mechsteer.reporting.cards import CARDS_ON_PAGE, cards_of
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.facts import facts, leaves
+from mechsteer.reporting.likeness import likeness
 from mechsteer.reporting.numbers import numbers, top_experts
 from mechsteer.reporting.tables import table
+from mechsteer.reporting.transfers import transfer
 from mechsteer.reporting.verdict import sentences
 
 Made = Mapping[str, Any] | None
@@ -115,6 +117,8 @@ SECTIONS = (
     Section("layers", "Layers", "Alignment and retrieval in every layer", _layers),
     Section("dose-section", "Dose", "How much is enough", _dose),
     Section("pairs", "Pairs", "Who is retrieved from whom", _pairs),
+    Section("likeness-section", "Who profits", "Which languages profit, and why", likeness),
+    Section("transfer-section", "Transfer", "What one language teaches of another", transfer),
     Section("space", "Embedding space", "The embedding space, before and after", _space),
     Section("distance-section", "Distances", "The paper's three distances", _distances),
     Section("definitions", "Definitions", "Definitions", lambda data: {"data": data}),

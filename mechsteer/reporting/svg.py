@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import warnings
+from itertools import takewhile
 from typing import cast
 from xml.etree import ElementTree as ET
 
@@ -34,7 +35,7 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 # what the page's style sheet says of every line, or what SVG assumes anyway
 _DEFAULTS = re.compile(r"stroke-(?:linecap: \w+|linejoin: \w+|dashoffset: 0)(?:; |$)")
 _INVISIBLE = ("fill: none", "fill: none; opacity: 0")
-_NEXT = "\u241e"  # the sign for a record separator: between the spots of a picture
+_NEXT = "|"  # between the spots of a picture
 _LARGE = 4096  # bytes of an image from which fewer colours pay
 # the commonest styles, which the page's style sheet has under a short name
 CLASSES = {
@@ -76,9 +77,20 @@ def inline(axes: Axes, *, key: str, alt: str) -> Markup:
 
 
 def _told(figure: Figure) -> str:
-    """What points of a figure say: across, down and words of each, for the page's script."""
-    spots = (f"{x:.0f} {y:.0f} {text.replace(_NEXT, ' ')}" for x, y, text in spots_of(figure))
-    return _NEXT.join(spots)
+    """What points of a figure say, for the page's script: across, down and words of each.
+
+    Before the words stands how many of their UTF-16 units are those of the point before, which
+    are left out: they are half of the bytes.
+    """
+    told, last = [], ""
+    for x, y, text in spots_of(figure):
+        words = text.replace(_NEXT, " ")
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(last, words, strict=False))
+        same = "".join(letter for letter, _ in pairs)
+        units = len(same.encode("utf-16-le", "surrogatepass")) // 2
+        told.append(f"{x:.0f} {y:.0f} {units} {words[len(same) :]}")
+        last = words
+    return _NEXT.join(told)
 
 
 def _frame(figure: Figure) -> str:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from mechsteer.display import number
+
 
 @dataclass(frozen=True)
 class Column:
@@ -53,7 +55,7 @@ def cells_of(column: pd.Series[Any]) -> list[str]:
     if not pd.api.types.is_numeric_dtype(column):
         return [str(value) for value in column]
     decimals = _decimals(column.dropna())
-    return ["–" if math.isnan(value) else minus(f"{value:.{decimals}f}") for value in column]
+    return [minus(number(float(value), f".{decimals}f")) for value in column]
 
 
 def _decimals(column: pd.Series[Any]) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
+from mechsteer.display import number
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import against, effects
 from mechsteer.reporting.words import isolated, joined, plural, signed
@@ -146,7 +147,7 @@ def _distances(data: ReportData, edit: str, own: pd.DataFrame) -> str:
     bare = _chosen(share[(share < -NOTABLE) & (own["low"] <= 0) & (mexa <= 0)])
     if bare.empty:
         return ""
-    ends = dict.fromkeys(f"{-100 * change:.0f} %" for change in (bare.max(), bare.min()))
+    ends = dict.fromkeys(f"{number(-100 * change, '.0f')} %" for change in (bare.max(), bare.min()))
     everyone = len(bare) == len(_chosen(share))
     whose = "all" if everyone else f"{len(bare)} of"
     of = f" for {whose} {len(data.steered)} languages" if len(data.steered) > 1 else ""

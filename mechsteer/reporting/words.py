@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mechsteer.display import number
+
 
 def joined(parts: Sequence[str]) -> str:
     """Parts of a list in words.
@@ -26,8 +28,7 @@ def signed(share: float) -> str:
     >>> signed(-0.0123), signed(0.2), signed(-0.0001)
     ('−1.2', '+20.0', '0.0')
     """
-    text = f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
-    return "0.0" if text[1:] == "0.0" else text
+    return number(100 * share, "+.1f").replace("-", "\N{MINUS SIGN}")
 
 
 def plural(count: int, noun: str) -> str:

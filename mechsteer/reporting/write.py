@@ -11,6 +11,7 @@ import pandas as pd
 from mechsteer.artifacts.files import write_table
 from mechsteer.artifacts.runs import versions
 from mechsteer.cards import Cards
+from mechsteer.crosslingual import Similarity, Transfer
 from mechsteer.reporting.data import ReportData, checked
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.numbers import numbers
@@ -27,6 +28,8 @@ def report(
     manifest: Mapping[str, Any] | None = None,
     cards: Cards | None = None,
     survival: pd.DataFrame | None = None,
+    similarity: Similarity | None = None,
+    transfer: Transfer | None = None,
     tables: Path | None = None,
 ) -> Path:
     """Write the report of a study: one HTML file that opens from disk and loads nothing.
@@ -40,13 +43,16 @@ def report(
         manifest: provenance to show whole; the study's own by default.
         cards: of some neurons, see ``mechsteer.cards``.
         survival: the table of ``ms.experts.survival``.
+        similarity: of the same study, see ``ms.similarity``.
+        transfer: of the same model, see ``ms.transfer``.
         tables: a run folder that holds the tables already; if the page goes there, it links those.
     """
     path = Path(path)
     links = _beside(path, study, cards, tables)
     data = report_data(
-        study, command=command, manifest=manifest, cards=cards, survival=survival, tables=links
-    )
+        study, command=command, manifest=manifest, cards=cards, survival=survival,
+        similarity=similarity, transfer=transfer, tables=links,
+    )  # fmt: skip
     return write_report(data, path)
 
 
@@ -57,6 +63,8 @@ def report_data(
     manifest: Mapping[str, Any] | None = None,
     cards: Cards | None = None,
     survival: pd.DataFrame | None = None,
+    similarity: Similarity | None = None,
+    transfer: Transfer | None = None,
     tables: Mapping[str, str] | None = None,
 ) -> ReportData:
     """What the page of a study is made from."""
@@ -80,6 +88,8 @@ def report_data(
         strength={str(c.edit): c.columns()["strength"] for c in study.chosen},
         cards=cards,
         survival=survival,
+        similarity=similarity,
+        transfer=transfer,
         tables=tables or {},
     )
 

@@ -3,5 +3,6 @@
 from mechsteer.steering.embedding import embed_steered
 from mechsteer.steering.positions import Positions
 from mechsteer.steering.scope import Steering, steer
+from mechsteer.steering.state import name_of, state_of
 
-__all__ = ["Positions", "Steering", "embed_steered", "steer"]
+__all__ = ["Positions", "Steering", "embed_steered", "name_of", "state_of", "steer"]

@@ -22,6 +22,7 @@ from mechsteer.steering.actions import Action, by_row, neuron_actions, residual_
 from mechsteer.steering.maxima import of_maxima
 from mechsteer.steering.owner import own_thread
 from mechsteer.steering.positions import PositionMask, Positions
+from mechsteer.steering.state import noted
 
 Hook = Callable[..., Tensor | None]
 
@@ -94,6 +95,7 @@ def steer(
             steering.watch(model, moving)
             if moving:
                 steering.install(model, moving, positions, tokenizer)
+                steering.on_removal(noted(model, moving, positions))
         except BaseException:
             steering.remove()
             raise
@@ -161,6 +163,10 @@ class Steering:
             for point, (place, act) in actions.items():
                 hook = self._hook(place.hook, act, self._where[place.stack])
                 self._installed.append((point, point.add_hook(hook)))
+
+    def on_removal(self, forget: Callable[[], None]) -> None:
+        """Call something once when the edits are taken away."""
+        self._opened.callback(forget)
 
     def _hook(self, name: str, act: Action, where: PositionMask) -> Hook:
         self._fired[name] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ class Side:
         rows = rows_of(self.study.results, condition.arm, language=named["language"], metric=metric)
         rows = rows[(rows["source"] == "*") & (rows["target"] == "*")]
         rows = rows[(rows["k"] == named["k"]) & (rows["strength"] == named["strength"])]
-        return rows.sort_values("layer")["value"].to_numpy(dtype=float)
+        values: np.ndarray = rows.sort_values("layer")["value"].to_numpy(dtype=float)
+        return values
 
 
 def common_languages(first: Side, second: Side) -> list[str]:
@@ -192,7 +194,7 @@ def _welch(x: Float[Tensor, " sentence"], y: Float[Tensor, " other"]) -> float:
     if not whole:
         return 0.0
     freedom = whole**2 / sum(part**2 / (len(z) - 1) for part, z in zip(parts, (x, y), strict=True))
-    return float(t.ppf(0.975, freedom)) * whole**0.5
+    return float(t.ppf(0.975, freedom)) * math.sqrt(whole)
 
 
 def _shares(hits: Tensor) -> Float[Tensor, "sentence layer"]:

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from mechsteer.artifacts.locks import locked
@@ -82,6 +83,13 @@ def as_a_shell_reads(script: str) -> list[list[str]]:
     return [line.split("\x1f")[:-1] for line in done.stdout.decode().split("\x1e")[:-1]]
 
 
+def asked(name: str, *words: str) -> dict[str, Any]:
+    """What a command would do, but for the folder it does it in."""
+    command, group = cli.commands[name], click.Context(cli)
+    given = command.make_context(name, list(words), parent=group).params
+    return {key: value for key, value in given.items() if key not in ("run", "output")}
+
+
 def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
     printed = how_to_repeat(Run.open(place / "first"))
     page = (place / "first" / "report.html").read_text(encoding="utf-8")
@@ -95,6 +103,10 @@ def test_the_printed_commands_give_the_same_bytes(place: Path) -> None:
         os.chdir(before)
     for name in BYTES:
         assert (place / "RUN" / name).read_bytes() == (place / "first" / name).read_bytes(), name
+    config = place / "first" / CONFIG
+    assert (place / "RUN" / CONFIG).read_bytes() == config.read_bytes()
+    for name, *words in as_a_shell_reads(printed)[:-1]:
+        assert asked(name, *words) == asked(name, "--config", str(config))
     assert not {"y", "z"} & {path.name for path in place.iterdir()}
     first, second = (
         json.loads((place / run / "manifest.json").read_text()) for run in ("first", "RUN")
@@ -165,12 +177,13 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
+    "label": ("tone", "yes, but"), "language_column": "lang", "separator": ";",
     "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,
     "resamples": 50, "memory": "1.5 GiB", "kinds": ("script", "lexical"), "least_coverage": 0.5,
     "permutations": 19, "predictors": ("a=b c.csv", "d=e.csv"), "responses": ("f=g.csv",),
     "transfer": True, "layers": (0, 2), "held_out": 0.25, "inverse_penalty": 0.5,
     "choose_penalty": True, "strength": -0.5, "labels": "l",
-    "test_split": "test", "column": "label", "group": "document",
+    "test_split": "test", "column": "label", "group": "document", "characteristics": "c.csv",
 }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from mechsteer.cli.do.corpora import asked_text
+from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, Task
 from mechsteer.errors import CorpusError, CorpusWarning
 
@@ -155,3 +157,19 @@ def test_topics_of_translations_are_told_apart_in_every_language() -> None:
     assert set(topics.languages) == {"everyday", "nature", "society", "tales", "technology"}
     assert len(topics) == 512
     assert set(topics.concepts.languages["tales"]) == {"eng_Latn", "fra_Latn"}
+
+
+def test_a_folder_of_labelled_translations_is_read_by_its_labels(tmp_path: Path) -> None:
+    for code in ("eng_Latn", "fra_Latn"):
+        rows = [f"{i}\t{'sport' if i % 2 else 'travel'}\t{code} {i}" for i in range(6)]
+        (tmp_path / code).mkdir()
+        lines = "\n".join(["index_id\tcategory\ttext", *rows])
+        (tmp_path / code / "train.tsv").write_text(lines, encoding="utf-8")
+    asked = {"corpus": str(tmp_path), "split": "train", "label": ("category",)}
+    both = asked_text(ScoreRequest(**asked))
+    assert both.languages == ("travel", "sport") and len(both) == 12
+    french = asked_text(ScoreRequest(**asked, languages=("fr",)))
+    assert french.sentences["sport"] == ("fra_Latn 1", "fra_Latn 3", "fra_Latn 5")
+    table = str(tmp_path / "fra_Latn" / "train.tsv")
+    one = asked_text(ScoreRequest(corpus=table, label=("category",)))
+    assert one.sentences == french.sentences and one.concepts != french.concepts

@@ -87,13 +87,18 @@ def test_a_continuation_is_scored_as_written_out_and_text_is_cut_at_a_stop(model
 
 @with_library("mteb")
 @pytest.mark.slow
-def test_mteb_runs_a_bitext_task_and_sees_the_edit(model: Any, scores: NeuronScores) -> None:
+def test_mteb_runs_a_bitext_task_and_sees_the_edit(
+    model: Any, scores: NeuronScores, tmp_path: Path
+) -> None:
     names = ("eng_Latn", "fra_Latn", "jpn_Jpan")
     corpus = ms.ParallelCorpus.embedded("test", languages=names).head(24)
     task = bitext.local_task(corpus, [("eng_Latn", "fra_Latn"), ("jpn_Jpan", "eng_Latn")])
-    plain = bitext.evaluate(model, task, layer=4)
+    plain = bitext.evaluate(model, task, layer=4, cache=tmp_path)
     with ms.steer(model, ms.clamp(scores.top("fra_Latn", 1500))):
-        steered = bitext.evaluate(model, task, layer=4)
+        steered = bitext.evaluate(model, task, layer=4, cache=tmp_path)
+    assert {found["edits"] for found in plain.values()} == {"none"}
+    assert all(found["edits"].startswith("clamp ") for found in steered.values())
+    assert len(list(tmp_path.rglob("LocalBitextMining.json"))) == 2  # neither took the other's
     embedded = {name: rows[4] for name, rows in ms.embed(model, corpus).items()}
     unit = {name: torch.nn.functional.normalize(rows) for name, rows in embedded.items()}
     for pair, found in plain.items():

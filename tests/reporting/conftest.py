@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,12 @@ import pytest
 from mechsteer.analysis.detection import activation_histogram, precision_recall
 from mechsteer.cards import Cards
 from mechsteer.reporting import ReportData
+from mechsteer.reporting.data import checked
+from mechsteer.reporting.runs import Compared
+from mechsteer.reporting.write import report_data
+from mechsteer.studies.beside import Side
 from mechsteer.studies.results import COLUMNS
+from tests.studies.made import Model, made_study, text
 
 LANGUAGES = (
     *("eng_Latn", "deu_Latn", "fra_Latn", "spa_Latn", "rus_Cyrl", "ell_Grek"),
@@ -264,3 +270,22 @@ def make() -> Callable[..., ReportData]:
 def small() -> ReportData:
     """Three languages, one of them steered: quick to render."""
     return synthetic(LANGUAGES[:3], steered=("fra_Latn",), n_layers=3)
+
+
+def made(name: str, folder: Path, site: str = "post", **options: object) -> Compared:
+    """A study of a model that does not exist, as a run to be compared."""
+    study = made_study(folder=folder, seeds=[0], targets=["fra_Latn"], **options)
+    manifest = {"inputs": {"site": site, "pooling": "max"}}
+    return Compared(
+        Side(name, study, folder / "test"), f"runs/{name}", manifest, checked(report_data(study))
+    )
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Compared]:
+    """Two studies of the same sentences, and one of others."""
+    return [
+        made("a<b>", tmp_path_factory.mktemp("a"), model=Model(0), ks=[4]),
+        made("b", tmp_path_factory.mktemp("b"), model=Model(1), ks=[9], site="linear"),
+        made("c", tmp_path_factory.mktemp("c"), ks=[4], test=text("test", n=17)),
+    ]

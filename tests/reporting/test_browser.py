@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 
 from mechsteer.reporting import ReportData, write_report
+from mechsteer.reporting.compare import write_comparison
+from mechsteer.reporting.runs import Compared
+from tests.reporting.conftest import LANGUAGES
+from tests.reporting.profits import similarity, transfer
 
 pytestmark = pytest.mark.browser
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -62,7 +66,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def path(data: ReportData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(data, tmp_path_factory.mktemp("browser") / "report.html")
+    languages = LANGUAGES[:8]
+    whole = replace(data, similarity=similarity(languages), transfer=transfer(languages[:4]))
+    return write_report(whole, tmp_path_factory.mktemp("browser") / "report.html")
 
 
 LOOKS = [(w, s) for w in WIDTHS for s in SCHEMES]
@@ -246,17 +252,21 @@ def test_hostile_text_is_only_text(browser: Any, data: ReportData, tmp_path: Pat
     watched.context.close()
 
 
-def test_the_accessibility_check_finds_nothing_serious(opened: Watched) -> None:
+def serious(page: Any) -> list[tuple[str, str, str]]:
+    """What axe-core finds that keeps people out."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-core")
+    return [
+        (rule["id"], rule["impact"], rule["nodes"][0]["html"][:200])
+        for rule in axe.Axe().run(page).response["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
+def test_the_accessibility_check_finds_nothing_serious(opened: Watched) -> None:
     closed = "figure:not(#experts, #card-0-figure) details.data"  # a few tables speak for all
     opened.page.eval_on_selector_all(closed, "all => all.forEach(one => one.remove())")
     opened.page.evaluate("document.querySelector('#filters').open = true")
-    found = axe.Axe().run(opened.page).response["violations"]
-    assert [
-        (rule["id"], rule["impact"], rule["nodes"][0]["html"][:200])
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-    ] == []
+    assert serious(opened.page) == []
 
 
 def visible_rows(page: Any, section: str) -> list[str]:
@@ -335,6 +345,21 @@ def test_a_link_to_a_folded_card_opens_it(wide: Watched) -> None:
     card.locator(".texts p").first.wait_for(state="visible")
     wide.page.locator("#layers h2 a").click()
     assert wide.page.url.endswith("#layers")
+
+
+def test_runs_side_by_side(browser: Any, runs: list[Compared], tmp_path: Path) -> None:
+    path = write_comparison(runs, tmp_path / "compare.html")
+    watched = Watched(browser, path, width=360, scheme="light")
+    page = watched.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator("#filters > summary").click()
+    page.locator("#filters input[value=c]").uncheck()
+    assert page.locator('#beside-best_layer .panel[data-run="c"]').is_hidden()
+    assert page.locator('#beside-best_layer .panel[data-run="b"]').is_visible()
+    assert all(row.startswith("b") for row in visible_rows(page, "differences"))
+    assert serious(page) == []
+    assert watched.said == [] and watched.requests == []
+    watched.context.close()
 
 
 def test_the_page_prints(still: Watched) -> None:

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from mechsteer.errors import MechsteerError
 from mechsteer.reporting.compare import render_comparison, spoken_difference, write_comparison
-from mechsteer.reporting.data import checked
 from mechsteer.reporting.runs import Compared, facts_of, notes
-from mechsteer.reporting.write import report_data
-from mechsteer.studies.beside import Side
-from tests.studies.made import Model, made_study, text
-
-
-def made(name: str, folder: Path, site: str = "post", **options: object) -> Compared:
-    study = made_study(folder=folder, seeds=[0], targets=["fra_Latn"], **options)
-    manifest = {"inputs": {"site": site, "pooling": "max"}}
-    return Compared(
-        Side(name, study, folder / "test"), f"runs/{name}", manifest, checked(report_data(study))
-    )
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Compared]:
-    return [
-        made("a<b>", tmp_path_factory.mktemp("a"), model=Model(0), ks=[4]),
-        made("b", tmp_path_factory.mktemp("b"), model=Model(1), ks=[9], site="linear"),
-        made("c", tmp_path_factory.mktemp("c"), ks=[4], test=text("test", n=17)),
-    ]
 
 
 def test_two_runs_have_a_page_that_names_them_and_pairs_them(

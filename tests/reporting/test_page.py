@@ -211,7 +211,7 @@ def test_every_figure_is_drawn_described_and_captioned(html: str, page: Page):
 def test_headings_and_landmarks_structure_the_page(page: Page):
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("nav")) == 1
     sections = page.all("section")
-    assert len(sections) == 11
+    assert len(sections) == 12
     assert {a["aria-labelledby"] for a in sections} <= {a.get("id") for _, a in page.elements}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -58,7 +59,12 @@ def test_cells_tell_both_languages(data: ReportData) -> None:
 def test_a_picture_on_the_page_carries_its_words_and_its_arms(data: ReportData) -> None:
     ax = plots.curves(data.results, metric="mexa", language="fra_Latn")
     html = str(inline(ax, key="x", alt="alt"))
-    assert "clamp, after 3 layers: " in html
+    words, last = [], ""
+    for spot in unescape(re.search(r'data-spots="([^"]*)"', html)[1]).split("|"):
+        _, _, same, rest = re.fullmatch(r"(\d+) (\d+) (\d+) (.*)", spot).groups()
+        last = last[: int(same)] + rest
+        words.append(last)
+    assert words == told(ax)
     assert {"none", "clamp", "random", "centring"} <= set(re.findall(r'data-arm="([^"]+)"', html))
     assert re.search(r'data-frame="\d+ \d+ \d+ \d+"', html)
 

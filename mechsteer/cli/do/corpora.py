@@ -61,8 +61,9 @@ def _by_label(asked: ScoreRequest, columns: Columns) -> LabelledCorpus:
             f"--label: expected one column of labelled translations, as {asked.corpus} is no table"
         )
     told = TaskColumns(asked.text, None if asked.corpus == EMBEDDED else asked.label[0])
-    task = read_task(asked.corpus, languages=languages, split=asked.split, told=told)
-    return task.by_label(asked.label[0])
+    several = languages if len(asked.languages) > 1 else None  # a task has two or more
+    task = read_task(asked.corpus, languages=several, split=asked.split, told=told)
+    return (task.select(languages) if languages else task).by_label(asked.label[0])
 
 
 def read_text(

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 from mechsteer.artifacts.runs import Run
-from mechsteer.cli.do.models import open_model
+from mechsteer.cli.do.models import EMBEDDED, open_model
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.edit_names import named_edit
+from mechsteer.corpus import LabelledCorpus
+from mechsteer.corpus.formats import SUFFIXES
 from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.packed import suffix_of
+from mechsteer.corpus.text import read_lines
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edits, save_edit
@@ -101,14 +105,13 @@ def cost_command(
     n: int = 32,
     seeds: int = 4,
     prefix: str = "",
+    split: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
 ) -> Cost:
-    """What edits cost a model on the paragraphs of a file, one a line."""
-    from mechsteer.corpus.text import read_lines
-
+    """What edits cost a model on a text: the lines of a file, or a corpus in the language."""
     edits = edits_of(files, strengths)
-    lines = [line for line in read_lines(text) if line.strip()]
+    lines = _text(text, language, split)
     return cost(
         open_model(model, device, dtype),
         *edits,
@@ -119,6 +122,14 @@ def cost_command(
         seeds=seeds,
         prefix=prefix,
     )
+
+
+def _text(text: Path, language: str, split: str | None) -> list[str]:
+    if str(text) == EMBEDDED or text.is_dir() or suffix_of(text) in SUFFIXES:
+        return LabelledCorpus.read(str(text), languages=[language], split=split).flatten()[0]
+    if split is not None:
+        raise MechsteerError(f"--split: {text} is a file of lines, which has no splits")
+    return [line for line in read_lines(text) if line.strip()]
 
 
 def edits_of(files: Sequence[str], strengths: Sequence[float]) -> list[Edit]:

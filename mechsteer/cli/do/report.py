@@ -16,6 +16,8 @@ from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
 from mechsteer.cli.do.score import recorded, run_scores, told
 from mechsteer.cli.requests import CardsRequest
+from mechsteer.crosslingual.similarities.files import is_current, load_similarity
+from mechsteer.crosslingual.transfers.files import load_transfer
 from mechsteer.studies.files import load_study
 
 
@@ -72,6 +74,8 @@ def report_command(path: Path, output: Path | None = None) -> Path:
             manifest=run.manifest,
             cards=_cards(run),
             survival=probed(run),
+            similarity=load_similarity(run) if is_current(run) else None,
+            transfer=load_transfer(run) if "transfer" in run.manifest["stages"] else None,
             tables=path,
         )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from mechsteer.cli.parse.flags import flag
 from mechsteer.cli.parse.group import MODEL, cli
-from mechsteer.cli.show.terminal import print_table
+from mechsteer.cli.show.terminal import print_json, print_table
 from mechsteer.options import Option
 from mechsteer.options.rules import word
 
@@ -34,7 +33,7 @@ def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | No
 
     checked = check_command(model, sites or ("post", "linear"), **options)
     if as_json:
-        click.echo(json.dumps(checked.as_dict(), ensure_ascii=False))
+        print_json(checked.as_dict())
     else:
         title = f"{checked.model}: {checked.architecture}, {checked.dtype}, {checked.device}"
         print_table(checked.sites_table(), title)
@@ -54,7 +53,7 @@ def bench(quick: bool, device: Device | None, as_json: bool) -> None:
 
     floors, results = throughput.bench(quick=quick, device=device)
     if as_json:
-        click.echo(throughput.table(results).to_json(orient="records"))
+        print_json(throughput.table(results).to_dict("records"))
         return
     print_table(throughput.brief(results), throughput.describe(floors, results))
     click.echo("ns: per element and core. x floor: time over that of moving the least bytes")

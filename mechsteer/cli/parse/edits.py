@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from mechsteer.cli.parse.flags import flag, flags, number_of_neurons, within
 from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import EDIT_FILES, EDIT_NAMES
-from mechsteer.cli.show.terminal import print_table
+from mechsteer.cli.show.terminal import print_json, print_table
 from mechsteer.options import REQUIRED, Option
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole, word
@@ -51,8 +50,8 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     click.echo(f"edit: {output} ({made.name}, {made.provenance['selection']})")
 
 
-def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What commands that steer have in common."""
+def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Callable[..., None]:
+    """What commands that steer have in common; ``edits`` is the default of ``--edit``."""
     for option in (
         click.option(
             "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the model."
@@ -64,7 +63,7 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         STRENGTHS,
         flag("files", Option(f"Edits, which act in order: {EDIT_FILES}.", word("a file"), "--edit",
-                             many="list"), REQUIRED),
+                             many="list"), edits),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -72,7 +71,7 @@ def _edit_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @cli.command()
 @MODEL
-@_edit_options
+@edit_options
 @click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
 @click.option("--language", help="Language of the prompts, for edits that depend on it.")
 @click.option(
@@ -120,7 +119,7 @@ def generate(
         options["temperature"] = 0.0
     pairs = generate_command(model, files, prompts, **options)
     if as_json:
-        click.echo(json.dumps([vars(pair) for pair in pairs], ensure_ascii=False))
+        print_json([vars(pair) for pair in pairs])
         return
     from rich.console import Console
 
@@ -133,8 +132,12 @@ def generate(
 
 @cli.command()
 @MODEL
-@_edit_options
-@click.option("--text", type=Place(), required=True, help="Text to predict, UTF-8.")
+@edit_options
+@click.option(
+    "--text", type=Place(), required=True,
+    help="Text to predict: a file of lines, or a corpus, of which the language is read.",
+)  # fmt: skip
+@click.option("--split", help="Of the text, where it is a corpus that has several.")
 @click.option("--language", required=True, help="Target language.")
 @click.option(
     "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."
@@ -154,6 +157,6 @@ def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **option
 
     table = cost_command(model, files, text, **options).table()
     if as_json:
-        click.echo(table.to_json(orient="records"))
+        print_json(table.to_dict("records"))
     else:
         print_table(table, f"{model}: {text}")

@@ -8,6 +8,7 @@ import click
 
 from mechsteer.cli.parse.flags import flag
 from mechsteer.cli.parse.group import Place, cli
+from mechsteer.display import number
 from mechsteer.options import Option
 from mechsteer.options.rules import word
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 def typology(languages: tuple[str, ...], as_json: bool, as_csv: bool, **asked: Any) -> None:
     """Print how far apart LANGUAGES are, each value with the share of features known for both."""
     from mechsteer.cli.do.typology import typology_command
-    from mechsteer.cli.show.terminal import print_table
+    from mechsteer.cli.show.terminal import print_json, print_table
 
     if as_json and as_csv:
         raise click.UsageError("expected --json or --csv, got both")
@@ -45,8 +46,7 @@ def typology(languages: tuple[str, ...], as_json: bool, as_csv: bool, **asked: A
     pairs, single = typology_command(languages, **asked)
     if as_json:
         tables = {"pairs": pairs, "languages": single}
-        parts = [f'"{name}":{table.to_json(orient="records")}' for name, table in tables.items()]
-        click.echo("{" + ",".join(parts) + "}")
+        print_json({name: table.to_dict("records") for name, table in tables.items()})
     elif as_csv:
         click.echo(pairs.to_csv(index=False, lineterminator="\n"), nl=False)
     else:
@@ -59,6 +59,6 @@ def _dashed(frame: pd.DataFrame) -> pd.DataFrame:
     """Numbers as text, a dash for what is not known."""
 
     def told(value: object) -> str:
-        return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+        return number(value).rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
     return frame.astype(object).where(frame.notna(), "-").map(told)

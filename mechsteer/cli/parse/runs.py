@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ from mechsteer.cli.requests import (
     StudyRequest,
     TransferRequest,
 )
-from mechsteer.cli.show.terminal import print_table, print_verdict
+from mechsteer.cli.show.terminal import print_json, print_table, print_verdict
+from mechsteer.display import number
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole
 
@@ -54,7 +54,7 @@ def score(model: str, output: Path, **options: Any) -> None:
     scores = score_command(model, output, ScoreRequest(**options))
     for language in scores.languages:
         top = scores.top(language, min(5, scores.site.n_neurons))
-        print_table(_brief(top), f"{language}: chance AP {scores.prevalence(language):.3f}")
+        print_table(_brief(top), f"{language}: chance AP {number(scores.prevalence(language))}")
         _say_beside(top)
     click.echo(f"scores: {output / 'scores.safetensors'}")
 
@@ -74,7 +74,7 @@ def plan(model: str, output: Path | None, as_json: bool, **options: Any) -> None
 
     made = plan_command(model, PlanRequest(**options), output)
     if as_json:
-        click.echo(json.dumps(made.as_dict(), ensure_ascii=False))
+        print_json(made.as_dict())
     else:
         print_plan(made)
     made.require_room()
@@ -179,7 +179,7 @@ def transfer(run: Path, **options: Any) -> None:
     table = found.table()
     best = table[table["layer"] == found.best_layer]
     shown = ["kind", "edit", "language", "layer", "value", "ci_low", "ci_high", "within", "delta"]
-    said = f"chance {found.chance:.3f}, majority {found.majority:.3f}"
+    said = f"chance {number(found.chance)}, majority {number(found.majority)}"
     print_table(best[shown], f"accuracy in other languages and within ({said})")
     click.echo("the layer shown is the one with the best accuracy within a language, untouched")
     click.echo(f"transfer: {run / 'transfer.parquet'}, matrices in {run / 'transfer.csv'}")
@@ -230,7 +230,7 @@ def similarity(run: Path, as_json: bool, **options: Any) -> None:
     found = similarity_command(run, SimilarityRequest(**options))
     if as_json:
         rows = {name: table.to_dict("records") for name, table in found.printable().items()}
-        click.echo(json.dumps({**rows, "notes": found.notes}, ensure_ascii=False))
+        print_json({**rows, "notes": found.notes})
         return
     print_table(found.brief(), "share of the variance over pairs, and p after Holm")
     print_table(found.answers(), "what explains most, by four definitions")

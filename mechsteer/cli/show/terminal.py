@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from mechsteer.display import number
 from mechsteer.errors import printable
 
 if TYPE_CHECKING:
@@ -12,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
-    """Print a frame: numbers right-aligned with three decimals, text as it is."""
+    """Print a frame: numbers right-aligned with three decimals, text as it is, a dash for NaN."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -29,8 +35,27 @@ def print_table(frame: pd.DataFrame, title: str) -> None:
         numeric = column.dtype.kind in "if"
         table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{x:.3f}" if isinstance(x, float) else printable(str(x)) for x in row))
+        table.add_row(*map(_cell, row))
     Console(markup=False, highlight=False).print(table)
+
+
+def _cell(x: object) -> str:
+    return number(x) if x is None or isinstance(x, float) else printable(str(x))
+
+
+def print_json(content: object) -> None:
+    """Print what machines read: null for what is not known, as JSON has no NaN."""
+    click.echo(json.dumps(_json(content), ensure_ascii=False, allow_nan=False))
+
+
+def _json(x: object) -> object:
+    if isinstance(x, Mapping):
+        return {key: _json(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [_json(value) for value in x]
+    if isinstance(x, float):
+        return x + 0.0 if math.isfinite(x) else None
+    return x
 
 
 def print_verdict(run: Path) -> None:

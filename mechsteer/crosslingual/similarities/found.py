@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mechsteer.display import Displayed
+from mechsteer.display import Displayed, number
 
 LEVEL = 0.05
 KEYS = ("state", "metric", "layer", "place")
@@ -117,7 +117,7 @@ class Similarity(Displayed):
 
 def _wide(table: pd.DataFrame, names: str, value: str, held: pd.Series[bool]) -> pd.DataFrame:
     """One row a response and one column a name, values as shares of 100."""
-    cells = table[value].map("{:.1%}".format) + held.map({True: "*", False: ""})
+    cells = table[value].map(lambda share: number(share, ".1%")) + held.map({True: "*", False: ""})
     wide = (
         table[list(KEYS)]
         .assign(name=table[names], cell=cells)

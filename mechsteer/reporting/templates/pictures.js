@@ -4,8 +4,13 @@ const REACH = 40; // pixels around a point at which it speaks
 const told = new WeakMap();
 function spots(svg) {
   if (!told.has(svg)) {
-    const parts = svg.dataset.spots.split("\u241e").map((spot) => spot.match(/^(-?\d+) (-?\d+) (.*)$/s));
-    told.set(svg, parts.map(([, x, y, text]) => ({ x: Number(x), y: Number(y), text })));
+    let last = "";
+    const found = svg.dataset.spots.split("|").map((spot) => {
+      const [, x, y, same, rest] = spot.match(/^(-?\d+) (-?\d+) (\d+) (.*)$/s);
+      last = last.slice(0, Number(same)) + rest; // words begin as those of the point before
+      return { x: Number(x), y: Number(y), text: last };
+    });
+    told.set(svg, found);
   }
   return told.get(svg);
 }
