@@ -50,7 +50,7 @@ def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
         for name, table in tables.items():
             parts = [table[:, span] for span in spans.values()]
             if even is not None:  # no copy of what may be most of the memory
-                tensors[prefix + name] = table[:, even].unflatten(1, (len(parts), -1))
+                tensors[prefix + name] = table[:, even].view(len(table), len(parts), -1)
             elif len({part.shape[1] for part in parts}) == 1:
                 tensors[prefix + name] = torch.stack(parts, dim=1)
             else:

@@ -72,7 +72,7 @@ def overlap_figure(data: ReportData) -> Figure | None:
             title=f"Experts that {data.kinds} share: none.",
             caption=f"No neuron is among the experts of two of the {len(cells)} {data.kinds}.",
             panels=(),
-            data={"overlap": csv_text(_named(cells))},
+            data={"overlap": csv_text(data.told(_named(cells)))},
             width="matrix",
         )
     return Figure(

@@ -20,6 +20,7 @@ from mechsteer.studies import conditions
 from mechsteer.studies.conditions import BASE, Condition
 
 PANELS = 4  # edited states that get a matrix
+FAINT = 0.05  # a change of accuracy below which no scale of colours ends: small ones look small
 METRIC = "accuracy"
 
 
@@ -122,7 +123,7 @@ def _matrices(found: Transfer) -> Figure:
     layer, edits = found.best_layer, edits_of(found)
     drawn = edits[:PANELS]
     deltas = {c: found.matrix(layer, condition=c, metric=f"{METRIC}.delta") for c in drawn}
-    limit = max((float(np.abs(cells.to_numpy()).max()) for cells in deltas.values()), default=0.0)
+    limit = max([FAINT, *(float(np.abs(cells.to_numpy()).max()) for cells in deltas.values())])
     n = len(found.languages)
     base = inline(
         plots.transfer_matrix(found, layer=layer),
@@ -131,7 +132,7 @@ def _matrices(found: Transfer) -> Figure:
     )
     changes = [
         inline(
-            plots.transfer_matrix(found, c, layer=layer, delta=True, limit=limit or None),
+            plots.transfer_matrix(found, c, layer=layer, delta=True, limit=limit),
             key=f"transfer-{i}",
             alt=f"Change of that accuracy under {c.label}.",
         )

@@ -32,10 +32,8 @@ def _loaded_once(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def edits(tmp_path_factory: pytest.TempPathFactory, model: Any) -> Path:
     folder = tmp_path_factory.mktemp("edits")
     site = find_site(model)
-    for i, language in enumerate(("fra_Latn", "jpn_Jpan")):
-        held = torch.full((300,), 0.5 - i)
-        edit = NeuronEdit("clamp", site, torch.arange(300), torch.zeros(300), held)
-        ms.save_edit(edit, folder / f"{language}.edit")
+    edit = NeuronEdit("clamp", site, torch.arange(300), torch.zeros(300), torch.ones(300))
+    ms.save_edit(edit, folder / "fra_Latn.edit")
     return folder
 
 
@@ -43,9 +41,9 @@ def test_answers_are_written_rated_and_judged(tmp_path: Path, edits: Path, mechs
     write(tmp_path, {"data/en.txt": "The king\n", "data/fr.txt": "Le roi\n"})
     out = tmp_path / "answers.jsonl"
     said = mechsteer("answer", "embedded", "--prompts", str(tmp_path / "data"), "--targets",
-                     "ja,fr", "--edit", str(edits / "{language}.edit"), "--strength", "0.5",
+                     "fr", "--edit", str(edits / "{language}.edit"), "--strength", "0.5",
                      "--max-new-tokens", "2", "-o", str(out))  # fmt: skip
-    assert "(8 of none, clamp λ=0.5)" in said
+    assert "(4 of none, clamp λ=0.5)" in said
     assert not (tmp_path / "answers.jsonl.kept").exists()
     judge = tmp_path / "judge.jsonl"
     table = json.loads(mechsteer("forcing", str(out), "--judge", str(judge), "--json"))
@@ -57,7 +55,6 @@ def test_answers_are_written_rated_and_judged(tmp_path: Path, edits: Path, mechs
     shown = mechsteer("forcing", str(out), "--languages", "fr", "--judged",
                       str(tmp_path / "judged.jsonl"))  # fmt: skip
     assert "steering" in shown
-    assert "jpn_Jpan" not in shown
     rates = json.loads(mechsteer("confusion", str(out), "--json"))
     assert {row["metric"] for row in rates} <= {"line", "word", "both"}
     assert "has no answers in deu_Latn, got" in mechsteer("confusion", str(out), "--languages",

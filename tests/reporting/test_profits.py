@@ -13,6 +13,7 @@ import pytest
 from mechsteer import plots
 from mechsteer.errors import MechsteerError
 from mechsteer.plots.pairs import kinds_of_pairs, pairs_of
+from mechsteer.plots.spots import spots_of
 from mechsteer.plots.trees import families
 from mechsteer.reporting import ReportData
 from mechsteer.reporting.likeness import likeness, shortened
@@ -59,13 +60,16 @@ def test_numbers_of_the_figures_are_those_of_the_tables(html: str) -> None:
 
 
 def test_every_pair_tells_its_name_and_numbers(html: str) -> None:
-    spots = " ".join(re.findall('id="likeness".*?</figure>', html, re.DOTALL))
-    titles = [
-        spot.split(" ", 2)[2]
-        for held in re.findall('data-spots="([^"]*)"', spots)
-        for spot in held.split("\u241e")
+    found, gain = profits.similarity(SOME), "retrieval_top1.delta"
+    drawn = [
+        plots.likeness(found, "syntactic"),
+        plots.likeness(found, "syntactic", state="clamp fra_Latn", metric=gain),
     ]
+    titles = [text for ax in drawn for _, _, text in spots_of(ax.figure)]
     assert len(titles) == 2 * len(SOME) * (len(SOME) - 1)  # the base and the gain
+    section = re.search(r'id="likeness".*?</figure>', html, re.DOTALL)
+    assert section
+    assert section[0].count("data-spots") == 2
     pairs = csv_of(html, "likeness").set_index(["source", "target"])
     one = pairs.loc[("eng_Latn", "fra_Latn")]
     told = f"eng_Latn → fra_Latn: syntactic {one['syntactic']:.3g}"
