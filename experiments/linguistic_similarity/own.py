@@ -118,17 +118,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="the folder that holds typology/")
     parser.add_argument("--permutations", type=int, default=PERMUTATIONS)
+    parser.add_argument("--only", nargs="*", help="some of the tables")
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     folder, n = typology_folder(asked.data), asked.permutations
     asked.out.mkdir(parents=True, exist_ok=True)
-    for name, parts in (
-        ("own_layers", by_layer(folder, n)),
-        ("own_pairs", by_pair(folder, n)),
-        ("characteristics", by_language(folder, n)),
-        ("sources", by_source(folder)),
-    ):
-        table = pd.concat(list(parts), ignore_index=True)
+    tables = {
+        "own_layers": by_layer(folder, n),
+        "own_pairs": by_pair(folder, n),
+        "characteristics": by_language(folder, n),
+        "sources": by_source(folder),
+    }
+    for name in asked.only or tables:
+        table = pd.concat(list(tables[name]), ignore_index=True)
         path = asked.out / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.4f", lineterminator="\n")
         own_figures.draw(name, table, path.with_suffix(".svg"))
