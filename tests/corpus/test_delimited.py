@@ -50,6 +50,7 @@ def test_rows_have_the_line_they_start_on(tmp_path: Path) -> None:
         ("f.txt.gz", gzip.compress(bytes(1 << 27)), "unpacks to more than 67,108,864 bytes"),
         ("f.txt.gz", gzip.compress(b""), "f.txt.gz is empty"),
     ],
+    ids=["no gz", "torn gz", "no xz", "no bz2", "too much", "nothing"],
 )
 def test_packed_files_that_are_none_or_too_much_are_refused(
     tmp_path: Path, name: str, data: bytes, said: str
