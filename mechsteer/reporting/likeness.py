@@ -14,10 +14,11 @@ from mechsteer.crosslingual.similarities.inputs import FEWEST
 from mechsteer.plots.pairs import measured, response_of
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
+from mechsteer.reporting.likeness_tables import sheets
 from mechsteer.reporting.likeness_words import HEAD, edited, has, random_of, sentences
 from mechsteer.reporting.names import briefs
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import Table, csv_text, table
+from mechsteer.reporting.tables import csv_text
 from mechsteer.reporting.words import plural
 
 PANELS = 6  # of bars: states beyond them are in the table
@@ -30,13 +31,13 @@ WORDS = ("state", "metric", "place", "predictor")
 def likeness(data: ReportData) -> Mapping[str, Any]:
     """What the template of the section uses; without an answer, why there is none."""
     if data.similarity is None:
-        return {"refused": _refused(data), "figures": [], "answers": None, "notes": ()}
+        return {"refused": _refused(data), "figures": [], "sheets": (), "notes": ()}
     found = shortened(data.similarity)
     return {
         "refused": "",
         "said": sentences(found),
         "figures": [*_scatter(data, found), *_importance(found), *_tree(data, found)],
-        "answers": _answers(found),
+        "sheets": sheets(found),
         "notes": found.notes,
     }
 
@@ -217,26 +218,3 @@ def _tree(data: ReportData, found: Similarity) -> list[Figure]:
             width="broad",
         )
     ]
-
-
-def _answers(found: Similarity) -> Table:
-    """How the answer changes with measure, layer, state and definition."""
-    keys = ["state", "metric", "layer"]
-    rows = found.answers()
-    fits = found.effects.drop_duplicates(keys)[[*keys, "r2", "r2_unseen"]]
-    shown = rows.merge(fits, on=keys)
-    where = [place or (f"layer {at}" if at >= 0 else "–") for place, at in
-             zip(shown["place"], shown["layer"], strict=True)]  # fmt: skip
-    shown = shown.assign(
-        place=[str(name).replace("_", " ") for name in where],
-        metric=shown["metric"].map(measured),
-        agree=shown["agree"].map({True: "yes", False: "no"}),
-        sure=shown["sure"].replace("", "none"),
-    )
-    names = {
-        "metric": "measure", "place": "at", "alone": "most alone (r²)", "ranks": "on ranks",
-        "together": "beside others (|β|)", "share": "by share (LMG)", "agree": "all agree",
-        "sure": "holds after Holm", "r2": "R²", "r2_unseen": "R², unseen",
-    }  # fmt: skip
-    columns = ["state", *names]
-    return table(shown[columns].rename(columns=names), caption="How the answer changes")

@@ -48,7 +48,13 @@ def report(
         tables: a run folder that holds the tables already; if the page goes there, it links those.
     """
     path = Path(path)
-    links = _beside(path, study, cards, tables)
+    frames = dict(study.tables)
+    frames |= {f"cards.{name}": frame for name, frame in (cards.tables if cards else {}).items()}
+    if similarity is not None:
+        frames |= {f"similarity.{name}": frame for name, frame in similarity.tables.items()}
+    if transfer is not None:
+        frames |= {"transfer": transfer.results}
+    links = _beside(path, frames, tables)
     data = report_data(
         study, command=command, manifest=manifest, cards=cards, survival=survival,
         similarity=similarity, transfer=transfer, tables=links,
@@ -102,10 +108,8 @@ def summary(study: Study) -> tuple[list[str], pd.DataFrame]:
     return sentences(data, effects(data)), short.replace({"retrieval_top1": "top-1"})
 
 
-def _beside(path: Path, study: Study, cards: Cards | None, folder: Path | None) -> dict[str, str]:
+def _beside(path: Path, frames: Mapping[str, pd.DataFrame], folder: Path | None) -> dict[str, str]:
     """Relative addresses of the full tables, written beside the page where they are not there."""
-    beside = cards.tables if cards else {}
-    frames = study.tables | {f"cards.{name}": frame for name, frame in beside.items()}
     if folder is not None and path.parent.resolve() == folder.resolve():
         return {name: f"{name}.parquet" for name in frames}
     links = {name: f"{path.stem}.{name}.parquet" for name in frames}

@@ -17,6 +17,7 @@ from mechsteer.plots.spots import spots_of
 from mechsteer.plots.trees import families
 from mechsteer.reporting import ReportData
 from mechsteer.reporting.likeness import likeness, shortened
+from mechsteer.reporting.likeness_tables import sheets
 from mechsteer.reporting.likeness_words import sentences
 from mechsteer.reporting.page import fill
 from mechsteer.reporting.transfers import sentences as transfer_sentences
@@ -57,6 +58,18 @@ def test_numbers_of_the_figures_are_those_of_the_tables(html: str) -> None:
     mean = (both["fra_Latn", "deu_Latn"] + both["deu_Latn", "fra_Latn"]) / 2
     assert cells.loc["fra_Latn", "deu_Latn"] == pytest.approx(mean, rel=1e-5)
     assert cells.loc["deu_Latn", "fra_Latn"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_single_languages_and_sources_have_tables_where_they_were_asked(
+    small: ReportData, html: str
+) -> None:
+    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    told = [re.findall(r"<td[^>]*><bdi>(.*?)</bdi>", row) for row in rows]
+    assert ["none", "MEXA alignment", "best layer", "28.0%*", "28.0%"] in told
+    assert ["none", "MEXA alignment", "layer 6", "31.0%*", "31.0%"] in told
+    assert ["none", "transfer accuracy", "best layer", "62.5%*", "25.0%"] in told
+    bare = replace(profits.similarity(SOME), characteristics=pd.DataFrame())
+    assert [each.key for each in sheets(replace(bare, rankings=pd.DataFrame()))] == ["answers"]
 
 
 def test_every_pair_tells_its_name_and_numbers(html: str) -> None:
