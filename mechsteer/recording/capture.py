@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from typing_extensions import Unpack
@@ -141,6 +141,7 @@ def embed(
     model: ModelLike,
     corpus: Sentences,
     *,
+    stack: Literal["encoder", "decoder"] | None = None,
     tokenizer: Any = None,
     reading: Reading = DEFAULT_READING,
     memory: int | str = USUAL_MEMORY,
@@ -150,12 +151,15 @@ def embed(
     """Embed each sentence at each layer: the mean residual stream over its real tokens, in float32.
 
     Row 0 is the embedding layer, row l the output of block l, the last row the final norm; of an
-    encoder-decoder they are the encoder's, and its decoder is not run. Edits
-    that are installed on the model act, so this embeds before and after steering alike.
+    encoder-decoder they are the encoder's, and its decoder is not run, unless ``stack`` asks for
+    it: it then reads the same sentence, one position to the right, and the mean is over the
+    positions that hold real tokens. Edits that are installed on the model act, so this embeds
+    before and after steering alike.
 
     Args:
         model: in eval mode, whatever ``mechsteer.wrap`` takes.
         corpus: sentences by language.
+        stack: of an encoder-decoder, whose rows; the encoder's by default.
         tokenizer: the model's plain one by default.
         reading: how sentences are read.
         memory: where the embeddings exceed half of it they lie in a temporary file, and a language
@@ -166,12 +170,13 @@ def embed(
     Raises:
         ModelError: train mode, compatibility mode, or an activation that is not finite, with
             layer, file and line.
+        SiteError: the model has no such stack.
         CorpusError: a sentence without real tokens, or longer than the context.
     """
     model, corpus = as_model(model), as_labelled(corpus)
     model.require_eval()
     tokenizer = tokenizer or model.plain_tokenizer
-    residual = residual_rows(model)
+    residual = residual_rows(model, stack)
     reading = reading.changed(options)
     context, n_words = model.context_length(tokenizer), model.n_words
     plan = plan_batches(corpus, tokenizer, reading, context=context, n_words=n_words)

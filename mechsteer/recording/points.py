@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, SiteError, shown
 from mechsteer.kernels import POOLINGS, Pooling
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite, Site, residual_points
@@ -51,14 +51,23 @@ def points_of(site: Site, layers: Sequence[int] | None) -> tuple[HookSite, ...]:
     return tuple(point for point in site.points if point.layer in wanted)
 
 
-def residual_rows(model: Model) -> tuple[HookSite, ...]:
+def residual_rows(model: Model, stack: str | None = None) -> tuple[HookSite, ...]:
     """The rows of the residual stream, of a model whose embeddings compare to others'.
+
+    Args:
+        model: in eval mode.
+        stack: ``"encoder"`` or ``"decoder"``; the first that runs by default.
 
     Raises:
         ModelError: compatibility mode.
+        SiteError: the model has no such stack.
     """
     model.require_raw()
-    return residual_points(model)
+    stacks = {each.name: each for each in model.stacks}
+    if stack is not None and stack not in stacks:
+        known = " or ".join(repr(name) for name in stacks if name) or "none: it has a single stack"
+        raise SiteError(f"{model.cfg.architecture} has no stack {shown(stack)}: expected {known}")
+    return residual_points(model, None if stack is None else stacks[stack])
 
 
 def poolings_of(pooling: Pooling | tuple[Pooling, ...]) -> tuple[Pooling, ...]:

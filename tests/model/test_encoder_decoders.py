@@ -123,6 +123,33 @@ def test_embeddings_are_the_encoders_and_the_decoder_is_not_run(
                 assert torch.allclose(found[layer, row].double(), mean, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_decoders_embeddings_are_those_of_the_tokens_it_reads(
+    bridge, checkpoint, corpus, family: str
+) -> None:
+    model = bridge(family, template=ENDS)
+    found = torch.cat(list(embed(model, corpus, stack="decoder", batch_tokens=128).values()), dim=1)
+    plain = plain_of(checkpoint, family)
+    plan = plan_batches(corpus, model.plain_tokenizer, context=64, batch_tokens=128)
+    n_layers = DECODER_LAYERS.get(family, 2)
+    assert len(found) == n_layers + 2
+    for number in range(len(plan.batches)):
+        batch = plan.batch(number)
+        _, out = run_plain(plain, batch.ids, batch.mask, STARTS[family])
+        states = out.decoder_hidden_states  # the last of them after the final norm
+        for i, row in enumerate(batch.rows.tolist()):
+            n = int(batch.mask[i].sum()) - 1
+            for layer in (*range(n_layers), n_layers + 1):
+                mean = states[min(layer, n_layers)][i, 1 : n + 1].double().mean(0)
+                assert torch.allclose(found[layer, row].double(), mean, atol=1e-6, rtol=1e-5)
+
+
+def test_stacks_that_are_not_there_are_refused_by_name(bridge, corpus) -> None:
+    with pytest.raises(SiteError, match="no stack 'decoder': expected none: it has a single stack"):
+        embed(bridge("llama"), corpus, stack="decoder")
+    assert set(embed(bridge("t5", template=ENDS), corpus, stack="encoder")) == {*corpus.languages}
+
+
 def test_recording_the_encoder_alone_does_not_run_the_decoder(bridge, corpus) -> None:
     model = bridge("t5", template=ENDS)
     record(model, corpus)  # the first time, hook points are checked on a token
