@@ -101,7 +101,7 @@ def test_weights_that_give_other_logits_are_refused(
     model = bridge("llama")
     from mechsteer.exports import baking
 
-    monkeypatch.setattr(baking, "scale_columns", lambda *_: None)  # clamped neurons go on writing
+    monkeypatch.setattr(baking, "map_output", lambda *_: None)  # clamped neurons go on writing
     with pytest.raises(MechsteerError, match="other logits than the edit"):
         checkpoint(model, clamped(model), tmp_path / "baked")
     assert list(tmp_path.iterdir()) == []

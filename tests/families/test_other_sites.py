@@ -17,6 +17,7 @@ from mechsteer.selftest.locality import apart
 from tests.families.other_sites import COLUMNS, cells, checks_of
 from tests.families.roster import FAMILIES
 from tests.families.table import BEGIN, END, PAGE
+from tests.model.encoder_decoders import ENDS
 
 Made = Callable[..., Any]
 SAMPLE = {"llama": "jumprelu", "gpt2": "topk", "m2m100": "relu", "bert_model": "jumprelu"}
@@ -27,7 +28,8 @@ def test_a_family_has_them_as_the_documentation_says(
     bridge: Made, family: str, tmp_path: Path
 ) -> None:
     row = next(row for row in _rows() if row[0] == FAMILIES[family].title)
-    found = checks_of(bridge(family), tmp_path / "sae", SAMPLE[family])
+    ends = {"template": ENDS} if family == "m2m100" else {}  # what its decoder reads must end
+    found = checks_of(bridge(family, **ends), tmp_path / "sae", SAMPLE[family])
     assert tuple(row[-len(COLUMNS) :]) == cells(found, rebuilt=FAMILIES[family].rebuilt)
     measured = {check.name.partition(":/")[0] for check in found if check.difference is not None}
     assert {"hooks: residual", "hooks: sae", "edit: before", "edit: left behind"} <= measured
@@ -56,4 +58,4 @@ def test_sites_of_one_activation_are_edited_apart(bridge: Made) -> None:
 
 def _rows() -> list[list[str]]:
     text = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    return [line.strip("| ").split(" | ") for line in text.strip().splitlines()[2:]]
+    return [line[2:].removesuffix(" |").split(" | ") for line in text.strip().splitlines()[2:]]

@@ -23,9 +23,11 @@ OURS = {"mechsteer", "kernels", "tests", "experiments", "benchmarks"}
 # modules of other names than their packages, where these are not installed, do not say so or share
 # a namespace with others
 ALIASES = {"faiss": "faiss-cpu", "sklearn": "scikit-learn", "cuda": "cuda-bindings"}
+IMPORTING = ("pytest.importorskip", "needed")
 STANDARD = {*sys.stdlib_module_names, "tomllib"}  # which Python 3.10 lacks
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+OPTIONAL = ("adapters", "cuda", "eval", "gguf", "language", "romanise")  # of the package itself
 
 
 def name_of(requirement: str) -> str:
@@ -56,7 +58,7 @@ def imported(places: tuple[str, ...]) -> frozenset[str]:
 def modules_of(file: Path) -> set[str]:
     """Top-level modules of a file's absolute imports, wherever in the file they stand.
 
-    ``pytest.importorskip("module")`` imports too.
+    ``pytest.importorskip("module")`` and our ``needed("module", "extra")`` import too.
     """
     found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -64,8 +66,8 @@ def modules_of(file: Path) -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             found.add(node.module.partition(".")[0])
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
-            found |= {str(a.value).partition(".")[0] for a in node.args if is_text(a)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in IMPORTING:
+            found |= {str(a.value).partition(".")[0] for a in node.args[:1] if is_text(a)}
     return found
 
 
@@ -74,15 +76,13 @@ def is_text(node: ast.expr) -> TypeGuard[ast.Constant]:
 
 
 def test_what_the_package_imports_is_declared() -> None:
-    extras = ("adapters", "cuda", "gguf", "language", "romanise")
-    optional = names([package for extra in extras for package in EXTRAS[extra]])
+    optional = names([package for extra in OPTIONAL for package in EXTRAS[extra]])
     undeclared = imported(SHIPPED) - names(PROJECT["dependencies"]) - optional
     assert not undeclared
 
 
 def test_what_the_package_declares_is_imported() -> None:
-    extras = ("adapters", "cuda", "gguf", "language", "romanise")
-    optional = names([package for extra in extras for package in EXTRAS[extra]])
+    optional = names([package for extra in OPTIONAL for package in EXTRAS[extra]])
     assert not (names(PROJECT["dependencies"]) | optional) - imported(SHIPPED)
 
 

@@ -110,8 +110,9 @@ def test_mteb_runs_a_bitext_task_and_sees_the_edit(
 
 
 def test_what_is_not_installed_or_not_there_is_said_in_a_line() -> None:
+    missing = "no_such_library.part"
     with pytest.raises(MechsteerError, match=r"needs no_such_library .*mechsteer\[eval\]"):
-        needed("no_such_library.part", "eval")
+        needed(missing, "eval")
     with pytest.raises(MechsteerError, match="key 'task'"):
         harness.evaluate("embedded", {"output_type": "loglikelihood"})
     with pytest.raises(CorpusError, match="no ita_Latn in"):

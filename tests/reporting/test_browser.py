@@ -104,7 +104,7 @@ def open_all(page: Any) -> None:
 
 def test_the_page_is_not_endless(opened: Watched) -> None:
     height = opened.page.evaluate("document.documentElement.scrollHeight")
-    assert height < 18_000  # of a study of 12 languages, 3 of them steered
+    assert height < 19_000  # of a study of 12 languages, 3 of them steered
 
 
 def test_the_page_opens_without_a_word_and_asks_for_nothing(opened: Watched) -> None:
@@ -132,7 +132,7 @@ def test_every_figure_is_drawn(opened: Watched) -> None:
         "all => all.map(svg => [svg.getBoundingClientRect().width, "
         "svg.getBBox().width * svg.getBBox().height, svg.querySelectorAll('path,image').length])",
     )
-    assert len(boxes) == 53
+    assert len(boxes) == 62
     for width, area, shapes in boxes:
         assert width > 150
         assert area > 1000
@@ -145,7 +145,7 @@ def test_pictures_of_points_and_cells_are_decoded(still: Watched) -> None:
         return probe.decode().then(() => probe.naturalWidth); }))"""
     sizes = still.page.evaluate(waits)
     assert len(sizes) >= 1 + 1 + 1 + 3 + 3  # AP, overlap, pairs, changes, planes
-    assert min(sizes) > 5
+    assert min(sizes) > 3
 
 
 def column(table: Any, place: int) -> list[str]:
@@ -214,7 +214,8 @@ def test_without_scripts_everything_is_still_there(browser: Any, path: Path) -> 
     assert bare.page.locator("#verdict table tbody tr").count() > 10
     bare.page.locator("#card-1 > summary").click()
     assert bare.page.locator("#card-1 .texts p").first.is_visible()
-    assert bare.page.locator("button:visible").count() == 18  # heads of columns alone
+    heads = bare.page.locator("th button:visible").count()
+    assert bare.page.locator("button:visible").count() == heads > 10
     assert bare.page.locator("input, output, #filters").count() == 0
     bare.context.close()
 

@@ -333,7 +333,7 @@ def test_a_study_without_the_optional_tables_has_a_page(small: ReportData):
     names = ("overlap", "doses", "projection", "hubness", "cards")
     page = Page(render(replace(small, **dict.fromkeys(names))))
     assert "Neuron cards" not in page.text
-    assert len(page.all("section")) == 8
+    assert len(page.all("section")) == 9
 
 
 @pytest.mark.slow
