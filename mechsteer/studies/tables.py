@@ -72,8 +72,8 @@ def tabulate(
             _distance_rows(own, languages, [condition.language] if condition.language else targets),
             *(_quality_rows(own) if own.quality is not None else ()),
         ]
-        frames += [frame.assign(**condition.columns()) for frame in rows]
-    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+        frames += [frame.assign(**condition.columns())[list(COLUMNS)] for frame in rows]
+    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
     return whole
 
 
@@ -114,18 +114,26 @@ class _Cells:
     ) -> Int[Tensor, "sentence layer cell"]:
         """Hits of each sentence in each cell, whole numbers from 0 to ``size``."""
         different = ~torch.eye(hits.shape[1], dtype=torch.bool)
-        counts = hits.long() * different[:, :, None]
-        parts = (counts.sum((1, 2))[:, None], counts.sum(2), counts.sum(1), counts[:, different])
+        counts = hits.int() * different[:, :, None]  # of all pairs: half the memory of int64
+        kind = torch.int32
+        over = counts.sum((1, 2), dtype=kind)[:, None]
+        parts = (
+            over, counts.sum(2, dtype=kind), counts.sum(1, dtype=kind), counts[:, different]
+        )  # fmt: skip
         return rearrange(torch.cat(parts, dim=1), "layer cell sentence -> sentence layer cell")
 
     def rows(
         self, counts: Int[Tensor, "sentence layer cell"], *, shares: bool, pairs: bool = True
     ) -> pd.DataFrame:
-        """Means in every layer, single pairs in those asked for; ``shares`` are not differences."""
+        """Means in every layer, single pairs in those asked for; ``shares`` are not differences.
+
+        Pairs are drawn a layer at a time, since their resamples are most of the memory; the same
+        numbers, for whole counts add up exactly.
+        """
         layers = range(counts.shape[1])
         some = layers if self.pairs_at is None else self.pairs_at
         parts = [(list(layers), slice(self.means))]
-        parts += [(list(some), slice(self.means, None))] if pairs and len(some) else []
+        parts += [([at], slice(self.means, None)) for at in some] if pairs else []
         frames = [self._part(counts[:, at, cells], at, cells, shares) for at, cells in parts]
         return pd.concat(frames, ignore_index=True)
 
