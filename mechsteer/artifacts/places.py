@@ -17,7 +17,7 @@ def as_file_name(name: str) -> str:
     """A name as a part of a file's name: itself, or what is left of it and a hash of all of it.
 
     >>> as_file_name("fra_Latn"), as_file_name("A/B"), as_file_name("not toxic")
-    ('fra_Latn', 'A_B-c8a1ee8c', 'not toxic')
+    ('fra_Latn', 'A_B-998d3ed8', 'not toxic')
     """
     plain = _PLAIN.fullmatch(name) and not _RESERVED.fullmatch(name)
     if plain and len(name.encode("utf-8")) <= 63:
