@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mechsteer.plots.panels import (
@@ -35,7 +37,25 @@ LOOKS = {
 
 def layers(table: pd.DataFrame, path: Path) -> None:
     """One panel a model: share of the variance over pairs that each distance explains, by layer."""
-    table = table[table["definition"] == "cosine"]
+
+    def draw(ax: Axes, own: pd.DataFrame) -> None:
+        for kind, (colour, dashes, marker) in LOOKS.items():
+            line = own[own["predictor"] == kind].sort_values("layer")
+            ax.plot(
+                line["layer"], line["share"], color=colour, linestyle=dashes, marker=marker,
+                markersize=3.5, linewidth=1.3, label=kind,
+            )  # fmt: skip
+            ax.fill_between(
+                line["layer"], line["low"], line["high"], color=colour, alpha=0.12, linewidth=0
+            )
+
+    by_model(table[table["definition"] == "cosine"], draw, "variance over pairs explained", path)
+
+
+def by_model(
+    table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], None], label: str, path: Path
+) -> None:
+    """Lines by layer: one panel a model, three in a row, and one legend below them."""
     models = list(dict.fromkeys(table["model"]))
     columns = min(3, len(models))
     rows = -(-len(models) // columns)
@@ -44,16 +64,7 @@ def layers(table: pd.DataFrame, path: Path) -> None:
         axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for ax, model in zip(axes, models, strict=False):
             panel(ax, size=(0, 0), margins=())
-            own = table[table["model"] == model]
-            for kind, (colour, dashes, marker) in LOOKS.items():
-                line = own[own["predictor"] == kind].sort_values("layer")
-                ax.plot(
-                    line["layer"], line["share"], color=colour, linestyle=dashes, marker=marker,
-                    markersize=3.5, linewidth=1.3, label=kind,
-                )  # fmt: skip
-                ax.fill_between(
-                    line["layer"], line["low"], line["high"], color=colour, alpha=0.12, linewidth=0
-                )
+            draw(ax, table[table["model"] == model])
             title(ax, model)
             ax.set_xlabel("layer (0: embedding)")
             ax.yaxis.set_major_formatter(percent)
@@ -61,10 +72,10 @@ def layers(table: pd.DataFrame, path: Path) -> None:
             ax.set_axis_off()
         handles, names = axes[0].get_legend_handles_labels()
         figure.legend(
-            handles, names, ncols=len(LOOKS), loc="lower center", frameon=False, labelcolor=INK,
+            handles, names, ncols=len(names), loc="lower center", frameon=False, labelcolor=INK,
             fontsize=8.5,
         )  # fmt: skip
-        figure.supylabel("variance over pairs explained", fontsize=8.5, color=INK)
+        figure.supylabel(label, fontsize=8.5, color=INK)
         figure.tight_layout(rect=(0, 0.06, 1, 1))
         figure.savefig(path, metadata={"Date": None})
 

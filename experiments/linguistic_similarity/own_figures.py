@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.linguistic_similarity import figures
@@ -47,38 +48,20 @@ def characteristics(table: pd.DataFrame, path: Path) -> None:
     """One panel a model: what each characteristic explains beyond chance, by layer."""
     table = table[table["response"].str.startswith("layer ")]
     table = table.assign(layer=table["response"].str.removeprefix("layer ").astype(int))
-    models = list(dict.fromkeys(table["model"]))
-    rows = -(-len(models) // 3)
-    with mpl.rc_context(figures.STYLE):
-        figure = Figure(figsize=(10.2, 2.6 * rows + 0.5), facecolor="none")
-        axes = figure.subplots(rows, 3, squeeze=False, sharey=True).ravel()
-        for ax, model in zip(axes, models, strict=False):
-            panel(ax, size=(0, 0), margins=())
-            own = table[table["model"] == model]
-            for name, (colour, dashes, marker) in LOOKS.items():
-                line = own[own["characteristic"] == name].sort_values("layer")
-                beyond = (line["r2"] - line["chance"]) / (1 - line["chance"])
-                ax.plot(
-                    line["layer"], beyond, color=colour, linestyle=dashes, linewidth=1.3, label=name
-                )
-                sure = line["p_holm"] < 0.05
-                ax.plot(line["layer"][sure], beyond[sure], marker, color=colour, markersize=3.5)
-            ax.axhline(0, color=INK, linewidth=0.5)
-            title(ax, model)
-            ax.set_xlabel("layer (0: embedding)")
-            ax.yaxis.set_major_formatter(percent)
-        for ax in axes[len(models) :]:
-            ax.set_axis_off()
-        handles, names = axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, ncols=len(LOOKS), loc="lower center", frameon=False, labelcolor=INK,
-            fontsize=8.5,
-        )  # fmt: skip
-        figure.supylabel(
-            "variance of mean similarity explained, beyond chance", fontsize=8.5, color=INK
-        )
-        figure.tight_layout(rect=(0, 0.06, 1, 1))
-        figure.savefig(path, metadata={"Date": None})
+
+    def draw(ax: Axes, own: pd.DataFrame) -> None:
+        for name, (colour, dashes, marker) in LOOKS.items():
+            line = own[own["characteristic"] == name].sort_values("layer")
+            beyond = (line["r2"] - line["chance"]) / (1 - line["chance"])
+            ax.plot(
+                line["layer"], beyond, color=colour, linestyle=dashes, linewidth=1.3, label=name
+            )
+            sure = line["p_holm"] < 0.05
+            ax.plot(line["layer"][sure], beyond[sure], marker, color=colour, markersize=3.5)
+        ax.axhline(0, color=INK, linewidth=0.5)
+
+    label = "variance of mean similarity explained, beyond chance"
+    figures.by_model(table, draw, label, path)
 
 
 def shares(table: pd.DataFrame, path: Path) -> None:
