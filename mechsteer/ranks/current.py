@@ -64,7 +64,7 @@ def claimed(what: str) -> bool:
     Where they cannot be asked it is the first two: one of them kept the count, and is gone.
     """
     try:
-        return int(_store().add(f"mechsteer {what}", 1)) == 1
+        return int(_met()[0].add(f"mechsteer {what}", 1)) == 1
     except Exception:  # the launcher is gone, or never was
         return os.environ.get("RANK", "0") in {"0", "1"}
 
@@ -112,10 +112,6 @@ def _met() -> tuple[Any, int, int]:
     if isinstance(found, MechsteerError):
         raise found
     return found
-
-
-def _store() -> Any:
-    return _met()[0]
 
 
 @functools.cache

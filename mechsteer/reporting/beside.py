@@ -94,14 +94,11 @@ def curve_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
             )
             for i, run in enumerate(runs)
         ]
-        yield Figure(
-            key=f"curves-{number}",
-            title=f"{CURVES[metric]} Steered: {code}.",
-            caption="One scale for all runs. Vertical line: the best layer of each run on dev.",
-            panels=tuple(panels),
-            data={},
-            width="medium",
-            runs=tuple(run.name for run in runs),
+        yield _panels(
+            f"curves-{number}",
+            f"{CURVES[metric]} Steered: {code}.",
+            "One scale for all runs. Vertical line: the best layer of each run on dev.",
+            dict(zip([run.name for run in runs], panels, strict=True)),
         )
 
 
@@ -130,15 +127,25 @@ def dose_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
                 )
                 for i, (name, doses) in enumerate(drawn.items())
             ]
-            yield Figure(
-                key=f"doses-{number}",
-                title=f"Dose and response on dev. Steered: {code}.",
-                caption="Each run on its own dev sentences and at its own best layer.",
-                panels=tuple(panels),
-                data={},
-                width="medium",
-                runs=tuple(drawn),
+            yield _panels(
+                f"doses-{number}",
+                f"Dose and response on dev. Steered: {code}.",
+                "Each run on its own dev sentences and at its own best layer.",
+                dict(zip(drawn, panels, strict=True)),
             )
+
+
+def _panels(key: str, title: str, caption: str, panels: Mapping[str, Markup]) -> Figure:
+    """A figure of one panel a run, by its name."""
+    return Figure(
+        key=key,
+        title=title,
+        caption=caption,
+        panels=tuple(panels.values()),
+        data={},
+        width="medium",
+        runs=tuple(panels),
+    )
 
 
 def _shared(runs: Sequence[Compared]) -> list[str]:

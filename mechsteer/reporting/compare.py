@@ -22,29 +22,38 @@ from mechsteer.studies.conditions import Arm, names
 from mechsteer.studies.places import ordered
 
 
-def write_comparison(runs: Sequence[Compared], path: str | Path, *, command: str = "") -> Path:
+def write_comparison(
+    runs: Sequence[Compared],
+    path: str | Path,
+    *,
+    command: str = "",
+    found: pd.DataFrame | None = None,
+) -> Path:
     """Write the page that puts runs beside each other; an existing file is replaced in one step.
 
     Args:
         runs: two or more, each under a name of its own.
         path: the file.
         command: what to type to get the page again.
+        found: ``compared(runs)``, where it is at hand.
 
     Raises:
         MechsteerError: fewer than two runs, or two of one name.
         ArtifactError: what was kept of a run is damaged.
     """
     path = Path(path)
-    write_bytes(path, render_comparison(runs, command=command).encode())
+    write_bytes(path, render_comparison(runs, command=command, found=found).encode())
     return path
 
 
-def render_comparison(runs: Sequence[Compared], *, command: str = "") -> str:
+def render_comparison(
+    runs: Sequence[Compared], *, command: str = "", found: pd.DataFrame | None = None
+) -> str:
     """The page as HTML text; equal runs give equal bytes."""
     called = [run.name for run in runs]
     if len(runs) < 2 or len(set(called)) < len(called):
         raise MechsteerError(f"expected two or more runs of different names, got {called}")
-    found = compared(runs)
+    found = compared(runs) if found is None else found
     parts: dict[str, tuple[str, str, Mapping[str, object]]] = {
         "beside": ("Side by side", "What each run found", _beside(runs)),
         "differences": ("Differences", "What differs, and how surely", _differences(runs, found)),

@@ -28,8 +28,8 @@ def compare_command(paths: Sequence[Path], output: Path) -> tuple[list[str], pd.
     with ExitStack() as held:
         for path in paths:
             held.enter_context(locked(path))
-        write_comparison(runs, output, command=command)
         found = compared(runs)
+        write_comparison(runs, output, command=command, found=found)
     return [spoken_difference(runs, found), *notes(runs)], found
 
 

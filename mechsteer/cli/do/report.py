@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,27 +57,21 @@ def report_command(path: Path, output: Path | None = None) -> Path:
 
     run = Run.open(path)
     page = output or path / "report.html"
-    if "study" not in run.manifest["stages"]:
-        with locked(path), fitting(path):
-            return scored_report(
-                run_scores(run),
-                page,
-                command=how_to_repeat(run),
-                manifest=run.manifest,
-                cards=_cards(run),
-                survival=probed(run),
-            )
+    stages = run.manifest["stages"]
     with locked(path), fitting(path):
+        same: dict[str, Any] = {
+            "command": how_to_repeat(run), "manifest": run.manifest, "cards": _cards(run),
+            "survival": probed(run),
+        }  # fmt: skip
+        if "study" not in stages:
+            return scored_report(run_scores(run), page, **same)
         return report(
             load_study(run),
             page,
-            command=how_to_repeat(run),
-            manifest=run.manifest,
-            cards=_cards(run),
-            survival=probed(run),
             similarity=load_similarity(run) if is_current(run) else None,
-            transfer=load_transfer(run) if "transfer" in run.manifest["stages"] else None,
+            transfer=load_transfer(run) if "transfer" in stages else None,
             tables=path,
+            **same,
         )
 
 
