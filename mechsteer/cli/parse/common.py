@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from mechsteer.cli.parse.flags import MEANT
 from mechsteer.cli.parse.place import Place
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import SILENT
@@ -44,6 +45,15 @@ class Command(click.Command):
                 ["--debug"], is_flag=True, expose_value=False, help="The traceback of an error."
             ),
         ]  # fmt: skip
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a flag that only another command has with the one that is meant."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if now := MEANT.get((str(self.name), error.option_name)):
+                error.possibilities = [now]
+            raise
 
 
 def _configured(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
