@@ -51,9 +51,10 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if now := MEANT.get((str(self.name), error.option_name)):
-                error.possibilities = [now]
-            raise
+            now = MEANT.get((str(self.name), error.option_name))
+            if now is None:
+                raise
+            raise click.NoSuchOption(error.option_name, possibilities=[now], ctx=ctx) from None
 
 
 def _configured(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
