@@ -59,6 +59,6 @@ def test_a_flag_of_other_commands_is_refused_with_what_to_type(command: str, for
     now = MEANT[command, former]
     assert now in {flag for name, each in OPTIONS if name == command for flag in each.opts}
     for words in ([former, "x"], [f"{former}=x"]):
-        with pytest.raises(click.NoSuchOption) as refused:
+        with pytest.raises(click.UsageError) as refused:
             cli.main([command, "place", *words], standalone_mode=False)
-        assert refused.value.possibilities == [now]
+        assert f": type {now}" in refused.value.format_message()

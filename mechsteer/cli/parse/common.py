@@ -54,7 +54,7 @@ class Command(click.Command):
             now = MEANT.get((str(self.name), error.option_name))
             if now is None:
                 raise
-            raise click.NoSuchOption(error.option_name, possibilities=[now], ctx=ctx) from None
+            raise click.UsageError(f"No such option {error.option_name}: type {now}", ctx) from None
 
 
 def _configured(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
