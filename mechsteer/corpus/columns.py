@@ -117,6 +117,8 @@ def languages_of(
         CorpusError: A column of text that is no language, or of a language that is no text.
     """
     found = [Column(str(header), cells) for header, cells in columns.items()]
+    prefixed = [each for each in found if each.code != each.header.strip() and each.is_language]
+    found = prefixed or found
     if codes is None:
         return _all_languages(found, source)
     spelt = {code.lower() for code in codes}

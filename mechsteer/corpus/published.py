@@ -68,6 +68,7 @@ def as_text(table: Table, *, alone: bool = False) -> Table:
         alone: whether it is the file of one language, and translations beside its text are not
             meant.
     """
+    table = of_pair(table)
     found = _Found(table)
     if found.all(BELEBELE):
         return found.questions()
@@ -81,6 +82,15 @@ def as_text(table: Table, *, alone: bool = False) -> Table:
     if "index_id" in found.cells and "text" in found.cells and "id" not in found.cells:
         return replace(table, columns={**table.columns, "id": found.cells["index_id"]})
     return table
+
+
+def of_pair(table: Table) -> Table:
+    """Two texts a row with a column of their languages, which else a file or folder is named by."""
+    path, found = unpacked(Path(table.source)), _Found(table)
+    pair = pair_of(path.stem) or pair_of(path.parent.name)
+    if not (pair and found.one(PREMISE) and found.one(HYPOTHESIS)) or found.one(LANGUAGE):
+        return table
+    return replace(table, columns={**table.columns, "lang": ["-".join(pair)] * found.n})
 
 
 @dataclass(frozen=True)
@@ -142,13 +152,9 @@ class _Found:
         return self.made(self.cells[first], ids, self.language(), once="promptid" in self.cells)
 
     def pairs(self) -> list[tuple[str, str]] | None:
-        """The two languages of every row, from a column or else the file's or folder's name."""
-        if (column := self.language()) is not None:
-            found = [pair_of(str(cell)) for cell in column]
-            return [pair for pair in found if pair] if found and all(found) else None
-        path = unpacked(Path(self.table.source))
-        pair = pair_of(path.stem) or pair_of(path.parent.name)
-        return [pair] * self.n if pair else None
+        """The two languages of every row."""
+        found = [pair_of(str(cell)) for cell in self.language() or ()]
+        return [pair for pair in found if pair] if found and all(found) else None
 
     def bitext(self, first: str, second: str, pairs: Sequence[tuple[str, str]]) -> Table:
         ids = [str(row) for row in range(self.n)]
@@ -170,6 +176,17 @@ class _Found:
         return _joined(source, target.rows(rows))
 
 
+def parted(split: str | None) -> tuple[str | None, str | None]:
+    """A split and a level of BOUQuET, of which it may name one or both.
+
+    >>> parted("dev/paragraph_level"), parted("dev"), parted("sentence_level")
+    (('dev', 'paragraph_level'), ('dev', None), (None, 'sentence_level'))
+    """
+    parts = split.split("/") if split else []
+    level = next((part for part in parts if part in _LEVELS), None)
+    return "/".join(part for part in parts if part != level) or None, level
+
+
 def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
     """The rows of one level of BOUQuET, and what ``split`` says beside it, as in ``dev/LEVEL``.
 
@@ -178,8 +195,8 @@ def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
     """
     found = _Found(table)
     levels = list(found.cells.get("level", ())) if found.all(BOUQUET) else []
-    parts = split.split("/") if split and levels else []
-    named = next((part for part in parts if part in levels), None)
+    rest, named = parted(split)
+    rest, named = (rest, named) if named in levels else (split, None)
     if named is None and _LEVELS[0] in levels and len(set(levels)) > 1:
         warnings.warn(
             f"{table.source}: read its sentences and left out its paragraphs: name "
@@ -190,7 +207,6 @@ def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
         return table.rows([row for row, each in enumerate(levels) if each == _LEVELS[0]]), split
     if named is None:
         return table, split
-    rest = "/".join(part for part in parts if part != named) or None
     return table.rows([row for row, each in enumerate(levels) if each == named]), rest
 
 
