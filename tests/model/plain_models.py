@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import torch
+import transformers
 
 from tests.model.encoder_decoders import BART, T5, VOCABULARY
 
@@ -81,3 +85,9 @@ DOWN: dict[str, Callable[[Any, int], Any]] = {
     "helium": lambda model, layer: model.model.layers[layer].mlp.down_proj,
     "t5-encoder": lambda model, layer: model.encoder.block[layer].layer[-1].DenseReluDense.wo,
 }
+
+
+def hugging_face(folder: Path | str, **options: Any) -> Any:
+    """A checkpoint as a user of transformers opens it."""
+    how = {"attn_implementation": "eager", "dtype": torch.float32} | options
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, **how).eval()
