@@ -13,6 +13,8 @@ BOUQuET          ``src_lang``, ``src_text``,           the source; ``tgt_text`` 
                  ``uniq_id``, ``level``                language that is no source
 bitext of MTEB   ``sentence1``, ``sentence2`` and      both, row by row
                  ``lang``, as ``deu-eng``
+MMLU, XQuAD,     ``question`` or ``premise`` beside    the question or the premise
+XCOPA            its options, choices or ``context``
 ===============  ====================================  =========================================
 
 Any other table is left as it is. Columns may stand in any order, among any others.
@@ -41,6 +43,8 @@ BELEBELE = ("flores_passage", "question")
 BOUQUET = ("src_lang", "src_text")
 _MARKS = frozenset(["text", "sentence", *PREMISE, *HYPOTHESIS, *BELEBELE, *BOUQUET])
 _PAIR = re.compile(r"([a-z]{2,3}(?:_[a-z]{4})?)-([a-z]{2,3}(?:_[a-z]{4})?)", re.IGNORECASE)
+_ANSWERS = ("option_a", "option_0", "options", "choices", "context")
+_QUESTION_IDS = ("question_id", "sample_id", "id", "idx")
 _LEVELS = ("sentence_level", "paragraph_level")
 
 
@@ -79,9 +83,9 @@ def as_text(table: Table, *, alone: bool = False) -> Table:
             return found.bitext(first, second, pairs)
         if found.one(RELATION):
             return found.premises(first)
-    if "index_id" in found.cells and "text" in found.cells and "id" not in found.cells:
-        return replace(table, columns={**table.columns, "id": found.cells["index_id"]})
-    return table
+    if text := found.asked():
+        return found.one_text(text)
+    return found.with_id()
 
 
 def of_pair(table: Table) -> Table:
@@ -106,6 +110,14 @@ class _Found:
     @property
     def n(self) -> int:
         return len(self.table.lines)
+
+    def asked(self) -> str | None:
+        """The column of what is asked, in a table of questions with their answers."""
+        if self.one(("text", "sentence")):
+            return None
+        if self.all(("premise", "choice1")):
+            return "premise"
+        return "question" if self.one(_ANSWERS) and "question" in self.cells else None
 
     def all(self, names: Sequence[str]) -> bool:
         return all(name in self.cells for name in names)
@@ -142,6 +154,17 @@ class _Found:
         first = {key: row for row, key in reversed(list(enumerate(keys)))}
         kept = [row for row, key in enumerate(keys) if key[0] is None or first[key] == row]
         return made.rows(kept)
+
+    def with_id(self) -> Table:
+        """The table as it is, with SIB-200's id under its usual name."""
+        if "index_id" not in self.cells or "text" not in self.cells or "id" in self.cells:
+            return self.table
+        columns = {**self.table.columns, "id": self.cells["index_id"]}
+        return replace(self.table, columns=columns)
+
+    def one_text(self, name: str) -> Table:
+        ids = next((each for key in _QUESTION_IDS if (each := self.key(key))), None)
+        return self.made(self.cells[name], ids, self.language())
 
     def questions(self) -> Table:
         ids = self.key("link", "question_number") or self.key("id")

@@ -83,6 +83,11 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
             f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
             "put a file LANG.csv (.jsonl, …) for every language into a folder"
         )
+    if text is None and found is not None and all(is_language(str(each)) for each in found):
+        raise CorpusError(
+            f"{table.source} has a column of languages and none of sentences: expected one named "
+            f"text or sentence, got {', '.join(map(str, list(table.columns)[:20]))}"
+        )
     if text is None or found is None:
         entries = [_of_column(table, column) for column in _wide(table, codes)]
         kind = "columns"

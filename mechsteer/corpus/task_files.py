@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mechsteer.corpus.choice import asked, may_answer
 from mechsteer.corpus.columns import kind_of
+from mechsteer.corpus.files import require_format
 from mechsteer.corpus.folders import LanguageFile, language_files
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.parallel import ParallelCorpus
@@ -79,7 +80,9 @@ def _of_folder(path: Path, split: str | None) -> dict[str, Table]:
                 "LANG.jsonl, .tsv, .csv, .parquet"
             )
         if "" in tables:
-            return _languages_of(in_split(read_tables(tables[""]), in_rows(tables[""], split)), path)
+            return _languages_of(
+                in_split(read_tables(tables[""]), in_rows(tables[""], split)), path
+            )
         return {c: in_level(read_tables(f), in_rows(f, split))[0] for c, f in tables.items()}
     if split is None and len(found) == 1:
         split = next(iter(found))
@@ -105,6 +108,7 @@ def _are_tables(files: Sequence[LanguageFile]) -> bool:
 
 def _of_table(path: Path, split: str | None) -> dict[str, Table]:
     """The rows of each language of one table."""
+    require_format(path)
     if not is_table(path):
         raise CorpusError(f"expected a folder, or a table ({', '.join(SUFFIXES)}), got {path}")
     return _languages_of(in_split(read_rows(path), split), path)
