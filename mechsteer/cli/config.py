@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mechsteer.cli.parse.flags import ListOption
+from mechsteer.cli.parse.flags import MEANT, ListOption
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.options import Options, options_of
 from mechsteer.options.lists import joined
@@ -136,7 +136,8 @@ def _values(
         parameter = next((own[key] for own in known if key in own), None)
         if parameter is None:
             every = [*dict.fromkeys(name for own in known for name in own), *sections]
-            near = get_close_matches(key, every) or sorted(known[0])
+            now = MEANT.get((str(commands[0].name), f"--{key}"), "").removeprefix("--")
+            near = [now] if now else get_close_matches(key, every) or sorted(known[0])
             raise MechsteerError(
                 f"{_at(path, node)}: {commands[0].name} has no {shown(key)}: did you mean "
                 f"{', '.join(near)}?"

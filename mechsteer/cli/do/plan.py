@@ -58,7 +58,10 @@ def _source(model: str, request: PlanRequest) -> ModelLike:
 def _test(request: PlanRequest, corpus: LabelledCorpus) -> ParallelCorpus | None:
     if request.test is None:
         return None
-    test = read_text(request.test, corpus.languages, request.test_split, limit=request.test_limit)
+    test = read_text(
+        request.test, corpus.languages, request.test_split,
+        rows=request.test_rows, limit=request.test_limit,
+    )  # fmt: skip
     if not isinstance(test, ParallelCorpus):
         raise CorpusError("a study needs parallel text: row i is one sentence in every language")
     return test
