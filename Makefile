@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot gpu docs notebooks \
-	protocol real families exports kills bench recipes data install clean
+	protocol real families exports gallery kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
@@ -125,6 +125,10 @@ families: install
 # The table of what checkpoints carry in docs/guide/exports.md, from tiny checkpoints.
 exports: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.exports.table
+
+# The pictures of docs/guide/gallery.md, by running its code.
+gallery: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.packaging.gallery
 
 # Commands killed outright at chosen and at random moments, then taken up: the same bytes?
 KILLS ?= 20

@@ -25,7 +25,7 @@ def wrap(model: ModelLike, tokenizer: Any = None) -> Model:
 
     Args:
         model: a ``Model``, a TransformerBridge, a Hugging Face or PEFT model, a published model's
-            name, or a checkpoint or adapter folder.
+            name, a checkpoint or adapter folder, or "embedded".
         tokenizer: its plain tokenizer, copied; found by the model's name by default.
 
     Raises:

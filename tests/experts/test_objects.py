@@ -159,13 +159,7 @@ def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
 
 
 def test_figures_take_the_objects_themselves() -> None:
-    plots = ms.plots
     own = [len(EXPERTS.in_layer(layer)) for layer in range(len(SITE.points))]
-    assert counts_of(EXPERTS)["count"].tolist() == own
-    assert counts_of(EXPERTS)["random"].sum() == pytest.approx(len(EXPERTS))
-    plots.experts_per_layer(EXPERTS)
-    plots.experts_per_layer(SCORES, language="fra_Latn")
-    plots.layer_ap(SCORES)
-    for draw in (plots.overlap, plots.projection, plots.hubness):
-        with pytest.raises(MechsteerError, match="expected a Study or its table"):
-            draw(EXPERTS)
+    counts = counts_of(EXPERTS, ("language", "layer", "count"))
+    assert counts["count"].tolist() == own
+    assert counts["random"].sum() == pytest.approx(len(EXPERTS))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.cli.do.edits import edits_of, positions_of
-from mechsteer.cli.do.models import EMBEDDED, open_model
+from mechsteer.cli.do.models import open_model
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.exports import (
@@ -21,7 +21,6 @@ from mechsteer.exports import (
 )
 from mechsteer.exports.constant import require_everywhere
 from mechsteer.interventions import Edit, ResidualEdit
-from mechsteer.model.identity import EMBEDDED_NAME
 from mechsteer.model.interface import Model
 
 
@@ -134,4 +133,4 @@ def _model(
     source = given or known
     if source is None:
         raise MechsteerError("the edit does not say which model it was made with: --model NAME")
-    return open_model(EMBEDDED if source == EMBEDDED_NAME else source, device, dtype)
+    return open_model(source, device, dtype)

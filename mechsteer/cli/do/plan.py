@@ -6,12 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import asked_text, read_text
-from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model, require_one_process
+from mechsteer.cli.do.models import DTYPES, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError
-from mechsteer.model.identity import EMBEDDED as EMBEDDED_FOLDER
 from mechsteer.model.wrap import ModelLike
 from mechsteer.planning.plan import plan
 from mechsteer.planning.record import Plan
@@ -49,9 +48,8 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
 
 def _source(model: str, request: PlanRequest) -> ModelLike:
     """The model itself where it is to be timed, and where it lies where it is not."""
-    place = str(EMBEDDED_FOLDER) if model == EMBEDDED else model
-    if request.gpu is not None or is_configuration(place):
-        return place
+    if request.gpu is not None or is_configuration(model):
+        return model
     return open_model(model, request.device, request.dtype, request.parallel)
 
 
