@@ -99,15 +99,17 @@ def set_of(path: Path) -> str | None:
 def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
     if not path.is_dir():
         raise CorpusError(f"expected a folder of LANG.txt or LANG.split files, got the file {path}")
+    _require_names(path)
     here = language_files(path)
     found = {name: list(files) for name, files in here.items()}
     for folder in [entry for entry in entries(path) if entry.is_dir()]:
         if inner := _of_folder(folder):
             found[folder.name] = [*found.get(folder.name, ()), *inner]
     if not found:
+        names = ", ".join(each.name for each in entries(path)[:4]) or "nothing"
         raise CorpusError(
             f"{path} holds no files named LANG.txt or LANG.split, as fra_Latn.dev, nor tables "
-            "LANG/SPLIT.tsv or SPLIT.tsv"
+            f"LANG/SPLIT.tsv or SPLIT.tsv, got {names}"
         )
     if split is None and len(found) == 1:
         _require_format(here)
@@ -116,6 +118,18 @@ def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
         return chosen
     wrong = "several splits" if split is None else f"no split {split!r}"
     raise CorpusError(f"{path} has {wrong}: choose one of {', '.join(sorted(found))}")
+
+
+def _require_names(folder: Path) -> None:
+    """Refuse the two sides of a translation that are named by their part in it (``src``)."""
+    names = {unpacked(each).name for each in entries(folder)}
+    for name in sorted(names):
+        sides = {f"{name[:-4]}.trg", f"{name[:-4]}.tgt"} & names if name[-4:] == ".src" else ()
+        for other in sides:
+            raise CorpusError(
+                f"{folder} holds {name} and {other}, whose names do not say their languages: "
+                f"rename them as {name[:-4]}.eng and {name[:-4]}.fra"
+            )
 
 
 def _of_folder(folder: Path) -> list[LanguageFile]:

@@ -74,6 +74,7 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     text = next((name for name in _TEXT if name in columns), None)
     found = _codes(table)
     if codes is None and text is not None and found is None:
+        _text(table, Column(text, columns[text]))
         raise CorpusError(
             f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
             "put a file LANG.csv (.jsonl, …) for every language into a folder"
@@ -208,7 +209,9 @@ def _text(table: Table, column: Column) -> Text:
             n for n, cell in zip(table.lines, column.cells, strict=True) if not is_missing(cell)
         )
         where = f"{table.source}:{line}: column {column.header!r}"
-        raise CorpusError(f"{where} holds {held}, not text")
+        several = held == "dict" or held.startswith("struct")
+        advice = ": give tables of single languages, as fr/test.parquet" if several else ""
+        raise CorpusError(f"{where} holds {held}, not text{advice}")
     ids = _lower(table).get("id")
     return Text(
         table.source,
