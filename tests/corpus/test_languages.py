@@ -130,3 +130,13 @@ def test_a_canonical_name_is_found_without_loading_the_language_tables() -> None
         "sys.exit('langcodes' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("jp", "jpn_Jpan"), ("cz", "ces_Latn"), ("GR", "ell_G")]
+)
+def test_a_country_in_place_of_a_language_is_answered_with_its_language(
+    code: str, name: str
+) -> None:
+    with pytest.raises(CorpusError, match=f"did you mean {name}"):
+        canonical(code)
