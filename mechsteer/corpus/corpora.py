@@ -20,16 +20,18 @@ from mechsteer.corpus.languages import FLORES200, canonical
 from mechsteer.corpus.naming import named
 from mechsteer.corpus.readable import Languages, Readable
 from mechsteer.corpus.text import Text, flaw
+from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from typing_extensions import Self
 
 __all__ = ["LabelledCorpus", "Languages"]
 
 
-@dataclass(frozen=True)
-class LabelledCorpus(Readable):
+@dataclass(frozen=True, repr=False)
+class LabelledCorpus(Displayed, Readable):
     """Sentences by canonical language, in a fixed order of languages.
 
     ``sources`` and ``lines`` say where each sentence came from. Where labels are no languages,
@@ -40,6 +42,8 @@ class LabelledCorpus(Readable):
     >>> corpus = LabelledCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo."]})
     >>> corpus.languages, len(corpus), corpus.flatten()[1]
     (('fra_Latn', 'deu_Latn'), 3, [0, 0, 1])
+    >>> corpus
+    LabelledCorpus(sentences, 3 sentences in 2 languages: fra_Latn, deu_Latn)
 
     Warns:
         CorpusWarning: Most letters of a text are not of its language's script.
@@ -103,6 +107,19 @@ class LabelledCorpus(Readable):
 
     def __len__(self) -> int:
         return sum(map(len, self.sentences.values()))
+
+    def _line(self) -> str:
+        kind = "language" if self.concepts is None else "label"
+        named = f"{count(len(self.languages), kind)}: {listed(self.languages)}"
+        return f"{self.name}, {count(len(self), 'sentence')} in {named}"
+
+    def _shown(self) -> pd.DataFrame:
+        """How many sentences each language has, and its first."""
+        import pandas as pd
+
+        counts, firsts = map(len, self.sentences.values()), (t[0] for t in self.sentences.values())
+        rows = zip(self.languages, counts, firsts, strict=True)
+        return pd.DataFrame(rows, columns=["language", "sentences", "first"])
 
     @cached_property
     def fingerprint(self) -> str:
