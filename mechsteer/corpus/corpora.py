@@ -42,8 +42,6 @@ class LabelledCorpus(Displayed, Readable):
     >>> corpus = LabelledCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo."]})
     >>> corpus.languages, len(corpus), corpus.flatten()[1]
     (('fra_Latn', 'deu_Latn'), 3, [0, 0, 1])
-    >>> corpus
-    LabelledCorpus(sentences, 3 sentences in 2 languages: fra_Latn, deu_Latn)
 
     Warns:
         CorpusWarning: Most letters of a text are not of its language's script.
@@ -110,16 +108,15 @@ class LabelledCorpus(Displayed, Readable):
 
     def _line(self) -> str:
         kind = "language" if self.concepts is None else "label"
-        named = f"{count(len(self.languages), kind)}: {listed(self.languages)}"
-        return f"{self.name}, {count(len(self), 'sentence')} in {named}"
+        names = f"{count(len(self.languages), kind)} ({listed(self.languages)})"
+        return f"{self.name}: {count(len(self), 'sentence')} in {names}"
 
     def _shown(self) -> pd.DataFrame:
-        """How many sentences each language has, and its first."""
         import pandas as pd
 
-        counts, firsts = map(len, self.sentences.values()), (t[0] for t in self.sentences.values())
-        rows = zip(self.languages, counts, firsts, strict=True)
-        return pd.DataFrame(rows, columns=["language", "sentences", "first"])
+        kind = "language" if self.concepts is None else "label"
+        rows = [(name, len(texts), texts[0]) for name, texts in self.sentences.items()]
+        return pd.DataFrame(rows, columns=[kind, "sentences", "the first"])
 
     @cached_property
     def fingerprint(self) -> str:

@@ -147,7 +147,7 @@ def _reader(model: HuggingFaceModel, stack: str) -> Any:
 
 
 def _argument_names(reader: Any) -> tuple[str, ...]:
-    """Arguments of a module's ``forward``; what others put before it (nnsight) may name ``self``."""
+    """Arguments of a module's ``forward``; one that nnsight put there names ``self`` too."""
     return tuple(name for name in inspect.signature(reader.forward).parameters if name != "self")
 
 

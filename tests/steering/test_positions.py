@@ -131,8 +131,7 @@ def test_arguments_by_place_are_those_of_a_forward_that_names_itself(
     wrapped = model.original_model
     instead = wraps(type(wrapped).forward)(partial(wrapped.forward))  # as nnsight puts it there
     monkeypatch.setattr(wrapped, "forward", instead)
-    found = observe(model, "all", lambda: wrapped(ids, mask))
-    assert found == [mask.tolist()]
+    assert observe(model, "all", lambda: wrapped(ids, mask)) == [mask.tolist()]
     with pytest.raises(MechsteerError, match="cannot tell which tokens"):
         observe(model, "all", lambda: wrapped(input_ids=None))
 

@@ -39,6 +39,14 @@ FORMATS = (
 @click.option(
     "--widen", is_flag=True, help="Let each MLP have more neurons where nothing has a bias."
 )
+@click.option(
+    "--no-layers", is_flag=True, help="Add vectors to biases that are there, not by new layers."
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    help="Roundings of the largest logit that a checkpoint may be away; 2 by default.",
+)
 @click.option("--no-verify", is_flag=True, help="Do not load the checkpoint to compare its logits.")
 def export(files: tuple[str, ...], format_: str, output: Path, **options: Any) -> None:
     """Carry edits elsewhere: exactly, or refused with the reason.
