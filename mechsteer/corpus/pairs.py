@@ -109,6 +109,11 @@ def _one_pair(path: Path, codes: Sequence[str], split: str | None) -> tuple[str,
             f"{path} has no pair with {' and '.join(names)} (closest: {', '.join(near) or 'none'})"
             "; pairs cannot be joined into others, as their sentences differ"
         )
+    if len(found) > 1 and len({frozenset(sides) for sides in found.values()}) == 1:
+        sets = dict.fromkeys(
+            side.set for each in found.values() for side in map(_side, each.values()) if side
+        )
+        raise CorpusError(f"{path} has several splits: choose one of {', '.join(sets)}")
     if len(found) > 1:
         some = ", ".join(list(found)[:3])
         raise CorpusError(
