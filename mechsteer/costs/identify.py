@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mechsteer.corpus.languages import alpha3, canonical, closest, likely, scripts_own
-from mechsteer.corpus.scripts import letters_of
+from mechsteer.corpus.names.languages import alpha3, canonical, closest, likely, scripts_own
+from mechsteer.corpus.names.scripts import letters_of
 from mechsteer.errors import CorpusError, MechsteerError
 
 

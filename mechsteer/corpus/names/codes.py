@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mechsteer.corpus.flores import FLORES200
+from mechsteer.corpus.names.flores import FLORES200
 from mechsteer.errors import CorpusError, shown
 
 # Codes in use that are not, or no longer, in ISO 639: M2M-100's Northern Sotho, and Moldavian.

@@ -12,8 +12,8 @@ from __future__ import annotations
 import functools
 import re
 
-from mechsteer.corpus.codes import Tag, alpha3, closest, is_tag, parse, registered
-from mechsteer.corpus.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
+from mechsteer.corpus.names.codes import Tag, alpha3, closest, is_tag, parse, registered
+from mechsteer.corpus.names.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
 from mechsteer.errors import CorpusError
 
 __all__ = [
