@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechsteer.corpus.languages import likely
+from mechsteer.corpus.names.languages import likely
 from mechsteer.costs.prompts import Prompt
 from mechsteer.costs.sampling import respond
 from mechsteer.errors import MechsteerError

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.artifacts.atomic import replacing
-from mechsteer.corpus.languages import closest
+from mechsteer.corpus.names.languages import closest
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit
 
