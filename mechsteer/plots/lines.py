@@ -32,7 +32,7 @@ from mechsteer.plots.panels import (
 from mechsteer.plots.spots import owner, tell, within
 from mechsteer.studies.conditions import names
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import arms_of, distance_rows, series
+from mechsteer.studies.results import arms_of, distance_rows, each_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,11 +113,8 @@ def _lines(
     ends = []
     arms = names(arms_of(rows))
     drawn = strokes(arms)
-    for arm, name in arms.items():
-        line = series(rows, arm, **which)
-        if line.empty:
-            continue
-        colour, dashes, _ = drawn[arm]
+    for arm, line in each_series(rows, **which).items():
+        (colour, dashes, _), name = drawn[arm], arms[arm]
         own = owner(name)
         ax.fill_between(
             line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0, gid=own

@@ -15,7 +15,7 @@ from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
 from mechsteer.studies.conditions import names
 from mechsteer.studies.places import ordered, spoken
-from mechsteer.studies.results import arms_of, chance, distance_rows, series
+from mechsteer.studies.results import arms_of, chance, distance_rows, each_series
 
 CURVES = {
     "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",
@@ -133,9 +133,10 @@ def distances_figure(data: ReportData) -> Figure:
 
 def _as_drawn(results: pd.DataFrame, language: str, metric: str) -> pd.DataFrame:
     """Values and bands of one panel of curves: one row a layer, three columns an edit."""
+    called = names(arms_of(results))
     lines = {
-        name: series(results, arm, language=language, metric=metric).set_index("layer")
-        for arm, name in names(arms_of(results)).items()
+        called[arm]: line.set_index("layer")
+        for arm, line in each_series(results, language=language, metric=metric).items()
     }
     wide = pd.DataFrame(
         {
