@@ -182,6 +182,6 @@ def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         at[i] = min(at[i], 1 if i == len(at) - 1 else at[i + 1] - gap)
     for y, (_, text, colour) in zip(at, order, strict=True):
         ax.text(
-            1.02, y, label(text, width=10), color=colour, fontsize=8.5, va="center",
+            1.02, y, label(text, width=12), color=colour, fontsize=8.5, va="center",
             transform=ax.transAxes, gid=owner(text),
         )  # fmt: skip

@@ -78,4 +78,6 @@ def _read(data: ReportData, asked: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _told(found: pd.DataFrame) -> pd.DataFrame:
     """The rows that there are results for."""
     there = found[found["seeds"].notna()].reset_index(drop=True)
-    return there.astype({"layer": int, "seeds": int})[COLUMNS]
+    words = dict.fromkeys(("language", "place", "kind", "edit"), "str")
+    ends = dict.fromkeys(ENDS, float)
+    return there.astype({**words, **ends, "layer": int, "seeds": int})[COLUMNS]

@@ -23,7 +23,7 @@ from mechsteer.reporting.page import fill
 from mechsteer.reporting.transfers import sentences as transfer_sentences
 from mechsteer.reporting.transfers import transfer
 from tests.reporting import profits
-from tests.reporting.conftest import LANGUAGES
+from tests.reporting.synthetic import LANGUAGES
 
 SOME = LANGUAGES[:8]
 
