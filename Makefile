@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test check lint types doctest resolve elsewhere newest triton interpreter aot gpu docs notebooks \
-	protocol real families exports kills bench recipes data install clean
+	protocol real families exports gallery kills bench recipes data install clean
 
 demo: install
 	$(BIN)/mechsteer demo -o $(DEMO)
@@ -34,11 +34,13 @@ types: install
 doctest: install
 	$(BIN)/python -m pytest --doctest-modules mechsteer
 
-# What a machine without pip settings of its own would do. Both are pip's and uv's own words.
+# What a machine without pip settings of its own would do. Both are pip's and uv's own words. uv also
+# installs there: it takes a quarter of pip's time for CUDA's gigabytes, and the demo itself has pip.
 PLAIN := env -u PYTHONPATH -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT \
 	-u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL \
 	PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1
-COMPILE := $(BIN)/uv pip compile -q -o /dev/null --all-extras pyproject.toml
+UV := $(CURDIR)/$(BIN)/uv pip
+COMPILE := $(UV) compile -q -o /dev/null --all-extras pyproject.toml
 
 # Whether PyPI alone has versions that fit together, for every Python: those of constraints.txt (on
 # macOS too), the newest and the oldest that pyproject.toml allows. Nothing is installed.
@@ -52,11 +54,13 @@ resolve: install
 
 # The two commands on another Python and PyPI alone, against the tables of `make demo`.
 OTHER_PYTHON ?= python3.10
+ELSEWHERE := build/elsewhere
 
 elsewhere: | $(DEMO)/report.html
-	$(PLAIN) $(MAKE) demo PYTHON=$(OTHER_PYTHON) VENV=build/elsewhere/venv DEMO=build/elsewhere/demo
-	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) build/elsewhere/demo
-	rm -rf build/elsewhere/venv
+	$(PLAIN) $(MAKE) demo PYTHON=$(OTHER_PYTHON) VENV=$(ELSEWHERE)/venv DEMO=$(ELSEWHERE)/demo \
+		PIP="$(UV) install -q -c constraints.txt -p $(ELSEWHERE)/venv"
+	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) $(ELSEWHERE)/demo
+	rm -rf $(ELSEWHERE)/venv
 
 # The wheel with the newest versions that its bounds allow, against the tables of `make demo`.
 NEWEST_PYTHON ?= python3.13
@@ -65,7 +69,7 @@ NEW := build/newest
 newest: | $(DEMO)/report.html
 	rm -rf $(NEW) build/lib && $(BIN)/python -m build -q --wheel -o $(NEW)
 	$(NEWEST_PYTHON) -m venv $(NEW)/venv
-	$(PLAIN) $(NEW)/venv/bin/python -m pip install -q --disable-pip-version-check $(NEW)/*.whl
+	$(PLAIN) $(UV) install -q -p $(NEW)/venv $(NEW)/*.whl
 	$(PLAIN) $(NEW)/venv/bin/mechsteer check embedded
 	$(PLAIN) $(NEW)/venv/bin/mechsteer demo -o $(NEW)/demo
 	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) $(NEW)/demo
@@ -121,6 +125,10 @@ families: install
 # The table of what checkpoints carry in docs/guide/exports.md, from tiny checkpoints.
 exports: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.exports.table
+
+# The pictures of docs/guide/gallery.md, by running its code.
+gallery: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.packaging.gallery
 
 # Commands killed outright at chosen and at random moments, then taken up: the same bytes?
 KILLS ?= 20

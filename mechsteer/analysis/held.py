@@ -8,7 +8,7 @@ that it works on both and gives the same bits.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from typing import TypeVar
@@ -35,10 +35,11 @@ class Held(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Lazily(Held):
-    """Others' embeddings, changed each time that they are read."""
+    """Others' embeddings, changed each time that they are read; of ``only`` these languages."""
 
     source: Held
     change: Change
+    only: tuple[str, ...] | None = None
 
     @property
     def room(self) -> int:  # type: ignore[override]
@@ -49,10 +50,10 @@ class Lazily(Held):
         return self.change(language, self.source[language])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.source)
+        return iter(self.source if self.only is None else self.only)
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.source if self.only is None else self.only)
 
     def mapped(self, change: Change) -> Held:
         """Changed at every reading, after this one's change."""
@@ -64,6 +65,13 @@ def mapped(embeddings: Mapping[str, Tensor], change: Change) -> Mapping[str, Ten
     if isinstance(embeddings, Held):
         return embeddings.mapped(change)
     return {language: change(language, x) for language, x in embeddings.items()}
+
+
+def among(embeddings: Mapping[str, Tensor], languages: Sequence[str]) -> Mapping[str, Tensor]:
+    """The embeddings of some languages, in the order named, where those of all lie."""
+    if isinstance(embeddings, Held):
+        return Lazily(embeddings, lambda _, x: x, tuple(languages))
+    return {language: embeddings[language] for language in languages}
 
 
 def at_layer(embeddings: Mapping[str, Tensor], layer: int) -> Mapping[str, Tensor]:

@@ -40,10 +40,12 @@ def replacing(path: Path) -> Iterator[Path]:
     written through. What killed commands were writing in that folder is removed first.
 
     Raises:
-        ArtifactError: the disk is full, the folder cannot be written, or the name is too long.
+        ArtifactError: the disk is full, the folder cannot be written, the name is too long, or it
+            is that of a device or pipe (``/dev/stdout``), which a file would take the place of.
     """
     part, descriptor = None, None
     try:
+        _require_no_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_torn(path.parent.glob(f".*{_MARK}"))
         part, descriptor = _locked_part(path)
@@ -85,6 +87,12 @@ def clear_torn(folder: Path) -> None:
 def is_torn(path: Path) -> bool:
     """Whether a file is one that is being written, or was when its command was killed."""
     return _PART.fullmatch(path.name) is not None
+
+
+def _require_no_device(path: Path) -> None:
+    away = path.is_symlink() and str(path.readlink()).startswith("/proc/")  # as /dev/stdout is
+    if away or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise ArtifactError(f"cannot write {path}: expected the name of a file, got a device")
 
 
 def _is_plain(path: Path) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from mechsteer.artifacts.files import read_table, write_table
+from mechsteer.display import Displayed, count
 
 
-@dataclass(frozen=True)
-class Cards:
-    """Cards of some neurons, each table one row an observation.
+@dataclass(frozen=True, repr=False)
+class Cards(Displayed):
+    """Cards of some neurons, each table one row an observation; ``cards[0]`` is one of them.
 
     Attributes:
         neurons: component, layer, neuron, the language a card is about, and its rank among that
@@ -36,6 +37,22 @@ class Cards:
 
     def __len__(self) -> int:
         return len(self.neurons)
+
+    def __getitem__(self, place: int) -> Cards:
+        """One card by its place; negative ones from the end.
+
+        Raises:
+            IndexError: there is none.
+        """
+        card = self.neurons["card"].iloc[place]
+        return Cards(**{name: own[own["card"] == card] for name, own in self.tables.items()})
+
+    def _line(self) -> str:
+        languages = ", ".join(self.neurons["language"].unique()[:4])
+        return f"{count(len(self), 'neuron')}: {languages}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.brief()
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

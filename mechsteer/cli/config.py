@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mechsteer.cli.parse.flags import ListOption
+from mechsteer.cli.parse.flags import MEANT, ListOption
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.options import Options, options_of
 from mechsteer.options.lists import joined
@@ -55,7 +55,7 @@ def defaults(path: Path, context: click.Context) -> dict[str, Any]:
     commands = group.commands if isinstance(group, click.Group) else {}
     asked = context.command
     parts = list(_items(_root(path), path))
-    sections = {key: node for key, node in parts if key in commands and _is_mapping(node)}
+    sections = {key: node for key, node in parts if key in commands and _is_section(node)}
     read = {
         key: _values(_items(node, path), [commands[key]], path) for key, node in sections.items()
     }
@@ -105,7 +105,8 @@ def _root(path: Path) -> Node | None:
     except (yaml.YAMLError, UnicodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise MechsteerError(f"{where} is no YAML: {getattr(error, 'problem', error)}") from None
+        said = str(getattr(error, "problem", error)).partition("\n")[0]
+        raise MechsteerError(f"{where} is no YAML: {said}") from None
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise MechsteerError(f"{path}: expected flags by name, as `corpus: flores200`")
     return root
@@ -113,7 +114,7 @@ def _root(path: Path) -> Node | None:
 
 def _items(node: Any, path: Path) -> Iterator[tuple[str, Node]]:
     seen: set[str] = set()
-    for key_node, value in node.value if node else ():
+    for key_node, value in node.value if node and node.value not in _NOT_GIVEN else ():
         if not isinstance(key_node.value, str):
             raise MechsteerError(f"{_at(path, key_node)}: expected the name of a flag")
         key = key_node.value.strip().removeprefix("--").replace("_", "-")
@@ -136,10 +137,13 @@ def _values(
         parameter = next((own[key] for own in known if key in own), None)
         if parameter is None:
             every = [*dict.fromkeys(name for own in known for name in own), *sections]
-            near = get_close_matches(key, every) or sorted(known[0])
+            now = MEANT.get((str(commands[0].name), f"--{key}"), "").removeprefix("--")
+            if key in sections:
+                raise MechsteerError(f"{_at(path, node)}: {key}: expected flags by name")
+            near = [now] if now else get_close_matches(key, every)
+            meant = f"did you mean {', '.join(near)}?" if near else f"expected {_all(known[0])}"
             raise MechsteerError(
-                f"{_at(path, node)}: {commands[0].name} has no {shown(key)}: did you mean "
-                f"{', '.join(near)}?"
+                f"{_at(path, node)}: {commands[0].name} has no {shown(key)}: {meant}"
             )
         value = _read(node, path, parameter, key)
         if key in known[0] and value is not None:
@@ -172,10 +176,15 @@ def _names(parameter: click.Parameter) -> list[str]:
     return [name.removeprefix("--") for name in parameter.opts if name.startswith("--")]
 
 
-def _is_mapping(node: Node) -> bool:
+def _is_section(node: Node) -> bool:
+    """Whether a node holds flags by name; one of nothing holds none."""
     import yaml
 
-    return isinstance(node, yaml.MappingNode)
+    return isinstance(node, yaml.MappingNode) or node.value in _NOT_GIVEN
+
+
+def _all(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _at(path: Path, node: Node) -> str:

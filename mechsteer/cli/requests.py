@@ -32,43 +32,45 @@ _ROWS = Rule(ROWS, are_rows)
 class ScoreRequest(ScoreOptions):
     """What ``mechsteer score`` is asked, beside the model and the folder."""
 
-    corpus: str = option(REQUIRED, f"Parallel text: {CORPUS}", word("a corpus"), flag="--corpus")
+    corpus: str = option(
+        REQUIRED, f"Text that is read: {CORPUS}", word("a corpus"), flag="--corpus"
+    )
     split: str | None = option(
-        None, "Split to read, for example dev.", word("the name of a split"), flag="--split"
+        None, "Split that is read, dev say.", word("the name of a split"), flag="--split"
     )
     languages: Sequence[str] = option(
-        (), "Languages to read; all by default.", CODES, flag="--languages", many="list", least=0
+        (), "Only these languages; all by default.", CODES, flag="--languages", many="list", least=0
     )
     label: Sequence[str] = option(
-        (), "Column of labels to tell apart in place of languages, of a table or labelled folder; "
-        "several columns of 0 and 1 may overlap.",
+        (), "Column of labels, of a table or labelled folder: they are told apart in place of "
+        "languages; several columns of 0 and 1 may overlap.",
         word("the name of a column"), flag="--label", many="list", least=0,
     )  # fmt: skip
     text: str | None = option(
-        None, "With --label: the column of the sentences, where its name does not tell.",
+        None, "Column of the sentences, where its name does not tell; with --label.",
         word("the name of a column"), flag="--text",
     )  # fmt: skip
     language_column: str | None = option(
-        None, "With --label: the column of languages; a label is then told apart within each.",
+        None, "Column of languages; with --label, which is then told apart within each.",
         word("the name of a column"), flag="--language-column",
     )  # fmt: skip
     separator: str | None = option(
-        None, "With --label: what parts the labels of one cell.", word("a separator"),
+        None, "What parts the labels of one cell; with --label.", word("a separator"),
         flag="--separator",
     )  # fmt: skip
     labelled: bool = option(
         False, "Text that is not parallel: scored, not studied.", YES_OR_NO, flag="--labelled"
     )
     limit: int | None = option(
-        None, "Only the first N sentences of each language.", whole(2), flag="--limit", read=int
+        None, "Only the first N; sentences of each language.", whole(2), flag="--limit", read=int
     )
     rows: str | None = option(
-        None, "Only these sentences of each language, 0:500, say: one corpus makes dev and test.",
+        None, "Only these rows of each language, 0:500 say; one corpus makes dev and test.",
         _ROWS, flag="--rows",
     )  # fmt: skip
     device: str | None = option(None, "cpu, cuda, …", word("a device"), flag="--device")
     dtype: Literal["float32", "bfloat16", "float16"] | None = option(
-        None, "Of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
+        None, "Precision of the model.", one_of("float32", "bfloat16", "float16"), flag="--dtype"
     )
     parallel: Literal["states", "model"] = option(
         "states",
@@ -85,25 +87,31 @@ class StudyRequest(StudyOptions):
 
     edits: Sequence[str] = option(
         ("clamp",),
-        f"Edits: {EDIT}",
+        f"Edit; several are each tried: {EDIT}",
         word("the name of an edit, or a file"),
         flag="--edit",
         many="list",
     )
-    test: str = option(REQUIRED, f"Parallel text: {CORPUS}", word("a corpus"), flag="--test")
+    languages: Sequence[str] = option(
+        (), "Only these languages, measured and steered to; all that were scored by default.",
+        CODES, flag="--languages", many="list", least=0,
+    )  # fmt: skip
+    test: str = option(
+        REQUIRED, f"Text that is measured on; parallel: {CORPUS}", word("a corpus"), flag="--test"
+    )
     split: str | None = option(
-        None, "Split of the test corpus, for example devtest.", word("the name of a split"),
+        None, "Split that is read; of --test, devtest say.", word("the name of a split"),
         flag="--split",
     )  # fmt: skip
     limit: int | None = option(
-        None, "Only the first N parallel sentences.", whole(2), flag="--limit", read=int
+        None, "Only the first N; sentences of --test.", whole(2), flag="--limit", read=int
     )
     rows: str | None = option(
-        None, "Only these sentences of the test corpus, 500:1000, say.", _ROWS, flag="--rows"
+        None, "Only these rows of each language, 500:1000 say; of --test.", _ROWS, flag="--rows"
     )
-    text: str | None = option(
-        None, "Text whose bits per byte show what every dose costs: a corpus, or 'dev'.",
-        word("a corpus"), flag="--text",
+    cost_corpus: str | None = option(
+        None, "Text whose bits per byte show what every dose costs; a corpus, or 'dev'.",
+        word("a corpus"), flag="--cost-corpus",
     )  # fmt: skip
     memory: int | str = memory_option()
 
@@ -113,17 +121,20 @@ class PlanRequest(ScoreRequest, StudyOptions):
     """What ``mechsteer plan`` is asked: what ``score`` and ``study`` will be, and where."""
 
     test: str | None = option(
-        None, f"Parallel text that states are measured on; --corpus itself by default: {CORPUS}",
+        None, f"Text that is measured on; --corpus itself by default: {CORPUS}",
         word("a corpus"), flag="--test",
     )  # fmt: skip
     test_split: str | None = option(
-        None, "Split of the test corpus, for example devtest.", word("the name of a split"),
+        None, "Split that is tested on; of --test, devtest say.", word("the name of a split"),
         flag="--test-split",
     )  # fmt: skip
     test_limit: int | None = option(
         None, "Only the first N sentences of the test corpus.", whole(2),
         flag="--test-limit", read=int,
     )  # fmt: skip
+    test_rows: str | None = option(
+        None, "Only these rows of the test corpus, 500:1000 say.", _ROWS, flag="--test-rows"
+    )
     n_edits: int = option(1, "How many edits are studied.", whole(1), flag="--n-edits", read=int)
     states: int | None = option(
         None, "How many model states are measured, instead of what a study comes to.", whole(1),
@@ -149,6 +160,10 @@ class CardsRequest(Options):
         (), "Neurons LAYER:NEURON that get a card too.",
         word("a neuron as LAYER:NEURON"), flag="--neurons", many="list", least=0,
     )  # fmt: skip
+    languages: Sequence[str] = option(
+        (), "Only these languages, their best neurons; all that a study steered to by default.",
+        CODES, flag="--languages", many="list", least=0,
+    )  # fmt: skip
     top: int = option(3, "Cards of each language's best neurons.", whole(0), flag="--top", read=int)
 
 
@@ -157,7 +172,7 @@ class ProbeRequest(Probing):
     """What ``mechsteer probe`` is asked, beside the run."""
 
     languages: Sequence[str] = option(
-        (), "Languages whose experts are asked; all that were scored by default.",
+        (), "Only these languages, their experts; all that were scored by default.",
         CODES, flag="--languages", many="list", least=0,
     )  # fmt: skip
 
@@ -197,33 +212,36 @@ class TransferRequest(TransferOptions):
         flag="--labels",
     )
     corpus: str | None = option(
-        None, "Parallel text whose sentences --labels labels, row by row.", word("a corpus"),
+        None, "Text that is read; parallel, --labels has a label for each row.", word("a corpus"),
         flag="--corpus",
     )  # fmt: skip
     split: str | None = option(
-        None, "Split to learn from, train or dev, say.", word("the name of a split"),
+        None, "Split that is read; learned from, train say.", word("the name of a split"),
         flag="--split",
     )  # fmt: skip
     test_split: str | None = option(
-        None, "Split to test on; by default some sentences are held out.",
+        None, "Split that is tested on; by default some sentences are held out.",
         word("the name of a split"), flag="--test-split",
     )  # fmt: skip
     column: str | None = option(
-        None, "Column of the labels, where its name does not tell.", word("the name of a column"),
+        None, "Column of labels, where its name does not tell.", word("the name of a column"),
         flag="--label",
     )  # fmt: skip
     text: str | None = option(
-        None, "Column of the text, likewise.", word("the name of a column"), flag="--text"
+        None,
+        "Column of the sentences, where its name does not tell.",
+        word("the name of a column"),
+        flag="--text",
     )
     group: str | None = option(
         None, "Column of what sentences share, their document, say: never parted.",
         word("the name of a column"), flag="--group",
     )  # fmt: skip
     languages: Sequence[str] = option(
-        (), "Sources and targets; those of the run by default.", CODES,
+        (), "Only these languages, as sources and targets; those of the run by default.", CODES,
         flag="--languages", many="list", least=0,
     )  # fmt: skip
     edits: Sequence[str] = option(
-        (), f"Edits: {EDIT} With --targets, clamp by default.",
+        (), f"Edit; with --targets, clamp by default: {EDIT}",
         word("the name of an edit, or a file"), flag="--edit", many="list", least=0,
     )  # fmt: skip

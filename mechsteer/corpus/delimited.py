@@ -1,8 +1,9 @@
 """Rows of CSV and TSV files, each with the line it starts on.
 
-CSV is RFC 4180. In TSV a tab always separates and quotes are characters, as IANA defines it, unless
-the whole file is written with quotes around cells as in CSV (pandas does that, and so came
-SIB-200): then every cell with a quote in it is of that form, which plain text never is throughout.
+CSV is RFC 4180; semicolons or tabs part its cells where the header has no comma. In TSV a tab
+always separates and quotes are characters, as IANA defines it, unless the whole file is written
+with quotes around cells as in CSV (pandas does that, and so came SIB-200): then every cell with a
+quote in it is of that form, which plain text never is throughout.
 """
 
 from __future__ import annotations
@@ -31,13 +32,19 @@ def read_delimited(path: Path) -> Rows:
     """
     lines = read_lines(path)
     if suffix_of(path) == ".csv":
-        return list(_csv_rows(lines, path, ","))
+        return list(_csv_rows(lines, path, _separator(lines)))
     plain = [(number, line.split("\t")) for number, line in enumerate(lines, start=1)]
     if not any(line.startswith('"') or '\t"' in line for line in lines):
         return plain
     if len({len(cells) for _, cells in plain}) == 1:
         return list(_csv_rows(lines, path, "\t")) if _is_quoted(plain) else plain
     return _over_lines(lines, path) or plain
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """A comma; what the header has in its place, as spreadsheets write where commas are decimal."""
+    header = next((line for line in lines if line.strip()), "")
+    return next((each for each in ",;\t" if each in header), ",")
 
 
 def _is_quoted(rows: Rows) -> bool:

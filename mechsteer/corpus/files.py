@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mechsteer.corpus.delimited import read_delimited
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.mined import read_mined
 from mechsteer.corpus.packed import suffix_of
 from mechsteer.corpus.published import has_header
 from mechsteer.corpus.tables import one_text
@@ -16,27 +17,50 @@ from mechsteer.errors import CorpusError
 FORMATS = (".txt", *SUFFIXES)
 """Endings that say how a file is read; any other is a split of plain sentences (``fra.dev``)."""
 
-_HINTS = {".zip": "unzip", ".zst": "unzstd"}
-_NO_TEXT = frozenset(
-    [
-        *(".7z", ".arrow", ".avro", ".bin", ".cfg", ".conll", ".conllu", ".db", ".doc", ".docx"),
-        *(".feather", ".h5", ".html", ".ids", ".ipynb", ".log", ".md", ".npy", ".npz", ".ods"),
-        *(".odt", ".orc", ".pdf", ".pickle", ".pkl", ".png", ".po", ".pt", ".py", ".rst", ".rtf"),
-        *(".sgm", ".sgml", ".sh", ".sqlite", ".srt", ".tar", ".tgz", ".tmx", ".toml", ".vtt"),
-        *(".xlf", ".xliff", ".xls", ".xlsx", ".xml", ".yaml", ".yml"),
-    ]
-)
+_UNPACK = {".7z": "7z x", ".rar": "unrar", ".tar": "tar -xf", ".tgz": "tar -xf", ".zip": "unzip"}
+_UNPACK |= {".tbz2": "tar -xf", ".txz": "tar -xf", ".zst": "unzstd"}
+_SEGMENTS = "write the sentences of each language to a file LANG.txt, one a line"
+_SHEET = "save the sheet as CSV in UTF-8"
+_FRAME = "save it as Parquet or CSV"
+_NO_TEXT = {
+    **dict.fromkeys([".conll", ".conllu", ".docx", ".doc", ".html", ".md", ".odt"], _SEGMENTS),
+    **dict.fromkeys([".pdf", ".po", ".rst", ".rtf", ".sgm", ".sgml", ".srt", ".tmx"], _SEGMENTS),
+    **dict.fromkeys([".vtt", ".xlf", ".xliff", ".xml"], _SEGMENTS),
+    **dict.fromkeys([".ods", ".xls", ".xlsx"], _SHEET),
+    **dict.fromkeys([".arrow", ".avro", ".db", ".dta", ".feather", ".h5", ".npy"], _FRAME),
+    **dict.fromkeys([".npz", ".orc", ".pickle", ".pkl", ".pt", ".sav", ".sqlite"], _FRAME),
+    **dict.fromkeys([".bin", ".cfg", ".ids", ".ipynb", ".log", ".png", ".py", ".sh"], ""),
+    **dict.fromkeys([".toml", ".yaml", ".yml"], ""),
+}
+"""Endings of files that hold no sentences as they are, and what to make of them."""
 
 
 def is_known_format(path: Path) -> bool:
     """Whether the suffix says what the file is, be it one that is read or one that is refused."""
     suffix = suffix_of(path)
-    return suffix in FORMATS or suffix in _HINTS or suffix in _NO_TEXT
+    return suffix in FORMATS or suffix in _UNPACK or suffix in _NO_TEXT
 
 
 def is_readable(path: Path) -> bool:
     """Whether a file of this suffix is read, as far as its name tells."""
     return suffix_of(path) in FORMATS or not is_known_format(path)
+
+
+def require_format(path: Path) -> None:
+    """Refuse a file whose suffix says that it is packed otherwise, or holds no plain sentences.
+
+    Raises:
+        CorpusError: It is such a file; what to make of it is said.
+    """
+    suffix = suffix_of(path)
+    if suffix in _UNPACK:
+        require_regular(path)
+        raise CorpusError(f"{path} is packed: run {_UNPACK[suffix]} on it first")
+    if (advice := _NO_TEXT.get(suffix)) is not None:
+        raise CorpusError(
+            f"{path}: {suffix} is not read: expected one of {', '.join(FORMATS)}, or LANG.split "
+            f"with one sentence a line{advice and f'; {advice}'}"
+        )
 
 
 def read_file(path: Path, code: str) -> Text:
@@ -49,15 +73,8 @@ def read_file(path: Path, code: str) -> Text:
     Raises:
         CorpusError: Not a regular file, damaged, or of a format that is not read.
     """
+    require_format(path)
     suffix = suffix_of(path)
-    if suffix in _HINTS:
-        require_regular(path)
-        raise CorpusError(f"{path} is packed: run {_HINTS[suffix]} on it first")
-    if suffix in _NO_TEXT:
-        raise CorpusError(
-            f"{path}: {suffix} is not read: expected one of {', '.join(FORMATS)}, or LANG.split "
-            "with one sentence a line"
-        )
     if suffix == ".tsv":
         return _read_tsv(path, code)
     if suffix in SUFFIXES:
@@ -72,7 +89,14 @@ def _read_sentences(path: Path) -> Text:
             f"{path} holds {what}, not one sentence a line: give it the suffix of its format "
             f"({', '.join(SUFFIXES)})"
         )
-    return Text(str(path), lines, range(1, len(lines) + 1))
+    text = read_mined(Text(str(path), lines, range(1, len(lines) + 1)))
+    held = [line for line in lines if line.strip()]
+    if text.ids is None and held and all("\t" in line for line in held):
+        raise CorpusError(
+            f"{path} holds columns, not one sentence a line: name it .tsv, with a header or as "
+            "id<TAB>sentence"
+        )
+    return text
 
 
 def _record(line: str) -> str | None:

@@ -27,6 +27,7 @@ from mechsteer.corpus.choice import Entry, asked, by_language
 from mechsteer.corpus.codes import is_language, is_tag
 from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
 from mechsteer.corpus.packed import unpacked
+from mechsteer.corpus.published import in_level
 from mechsteer.corpus.table_folders import Files, files_of, in_rows, inside, is_split, read_tables
 from mechsteer.corpus.tables import in_split, one_text, texts
 from mechsteer.corpus.text import Text, entries
@@ -74,14 +75,14 @@ def _of_tables(
 ) -> dict[str, Text]:
     """Texts of tables that are named by their split, by language or one of all languages."""
     if "" in files:
-        return texts(in_split(read_tables(files[""]), in_rows(files, split)), codes)
-    held = [Entry(code, str(f[0]), partial(_of_parts, f, code)) for code, f in files.items()]
+        return texts(in_split(read_tables(files[""]), in_rows(files[""], split)), codes)
+    held = [Entry(c, str(f[0]), partial(_of_parts, f, c, split)) for c, f in files.items()]
     found = by_language(held, codes, source=source)
     return found if codes is not None else dict(sorted(found.items()))
 
 
-def _of_parts(paths: Sequence[Path], code: str) -> Text:
-    return one_text(read_tables(paths), code)
+def _of_parts(paths: Sequence[Path], code: str, split: str | None) -> Text:
+    return one_text(in_level(read_tables(paths), in_rows(paths, split))[0], code)
 
 
 def set_of(path: Path) -> str | None:
@@ -99,15 +100,17 @@ def set_of(path: Path) -> str | None:
 def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
     if not path.is_dir():
         raise CorpusError(f"expected a folder of LANG.txt or LANG.split files, got the file {path}")
+    _require_names(path)
     here = language_files(path)
     found = {name: list(files) for name, files in here.items()}
     for folder in [entry for entry in entries(path) if entry.is_dir()]:
         if inner := _of_folder(folder):
             found[folder.name] = [*found.get(folder.name, ()), *inner]
     if not found:
+        names = ", ".join(each.name for each in entries(path)[:4]) or "nothing"
         raise CorpusError(
             f"{path} holds no files named LANG.txt or LANG.split, as fra_Latn.dev, nor tables "
-            "LANG/SPLIT.tsv or SPLIT.tsv"
+            f"LANG/SPLIT.tsv or SPLIT.tsv, got {names}"
         )
     if split is None and len(found) == 1:
         _require_format(here)
@@ -116,6 +119,18 @@ def _pick_split(path: Path, split: str | None) -> list[LanguageFile]:
         return chosen
     wrong = "several splits" if split is None else f"no split {split!r}"
     raise CorpusError(f"{path} has {wrong}: choose one of {', '.join(sorted(found))}")
+
+
+def _require_names(folder: Path) -> None:
+    """Refuse the two sides of a translation that are named by their part in it (``src``)."""
+    names = {unpacked(each).name for each in entries(folder)}
+    for name in sorted(names):
+        sides = {f"{name[:-4]}.trg", f"{name[:-4]}.tgt"} & names if name[-4:] == ".src" else ()
+        for other in sides:
+            raise CorpusError(
+                f"{folder} holds {name} and {other}, whose names do not say their languages: "
+                f"rename them as {name[:-4]}.eng and {name[:-4]}.fra"
+            )
 
 
 def _of_folder(folder: Path) -> list[LanguageFile]:

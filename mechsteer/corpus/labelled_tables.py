@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechsteer.corpus.concepts import Concepts, require_told_apart
+from mechsteer.corpus.files import require_format
 from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.label_cells import Told, concepts_in, language_in, language_named, sentence_in
 from mechsteer.corpus.packed import suffix_of
@@ -44,6 +45,7 @@ def read_labelled(
         CorpusError: What ``read_rows`` refuses, no such column, a cell that is no text or no label,
             fewer than two concepts, a language that is not there.
     """
+    require_format(path)
     if suffix_of(path) not in SUFFIXES:
         raise CorpusError(
             f"labels stand in a column of a table ({', '.join(SUFFIXES)}), got {path}: leave the "

@@ -22,7 +22,7 @@ from pathlib import Path
 from mechsteer.corpus.choice import Entry, asked, by_language, may_answer
 from mechsteer.corpus.codes import closest
 from mechsteer.corpus.files import read_file
-from mechsteer.corpus.mined import golden, read_mined
+from mechsteer.corpus.mined import golden
 from mechsteer.corpus.naming import name_or_none
 from mechsteer.corpus.packed import unpacked
 from mechsteer.corpus.published import pair_of
@@ -59,7 +59,7 @@ def read_pair(
     if len(sides) != 2:
         files = ", ".join(map(str, sides.values()))
         raise CorpusError(f"{path} has one side of {pair} only: {files}")
-    held = [Entry(c, str(file), partial(_read_side, file, c)) for c, file in sides.items()]
+    held = [Entry(c, str(file), partial(read_file, file, c)) for c, file in sides.items()]
     texts = by_language(held, codes if len(codes) == 2 else None, source=pair)
     if len(texts) != 2:
         raise CorpusError(f"both sides of {pair} are {', '.join(texts)}")
@@ -98,10 +98,6 @@ def folder_of_pair(path: Path, languages: Sequence[str] | str | None) -> Path | 
     return path / next(iter(fit))
 
 
-def _read_side(path: Path, code: str) -> Text:
-    return read_mined(read_file(path, code))
-
-
 def _one_pair(path: Path, codes: Sequence[str], split: str | None) -> tuple[str, dict[str, Path]]:
     pairs = _pairs(path, split)
     found = {pair: sides for pair, sides in pairs.items() if _answers(sides, codes)}
@@ -113,6 +109,11 @@ def _one_pair(path: Path, codes: Sequence[str], split: str | None) -> tuple[str,
             f"{path} has no pair with {' and '.join(names)} (closest: {', '.join(near) or 'none'})"
             "; pairs cannot be joined into others, as their sentences differ"
         )
+    if len(found) > 1 and len({frozenset(sides) for sides in found.values()}) == 1:
+        sets = dict.fromkeys(
+            side.set for each in found.values() for side in map(_side, each.values()) if side
+        )
+        raise CorpusError(f"{path} has several splits: choose one of {', '.join(sets)}")
     if len(found) > 1:
         some = ", ".join(list(found)[:3])
         raise CorpusError(

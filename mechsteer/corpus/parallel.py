@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParallelCorpus(LabelledCorpus):
     """Sentences that are translations of each other, row by row, in every language.
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from mechsteer.corpus.files import require_format
 from mechsteer.corpus.folders import set_of
 from mechsteer.corpus.formats import SUFFIXES
 from mechsteer.corpus.packed import suffix_of
@@ -26,7 +27,8 @@ def kind_of(source: str | Path) -> Kind:
     """How a source is read: a path that exists is never taken for a dataset of the hub.
 
     Raises:
-        CorpusError: It is neither there nor spelt like a dataset, ``owner/name[:config]``.
+        CorpusError: It is neither there nor spelt like a dataset, ``owner/name[:config]``; a file
+            whose suffix says that it holds no plain sentences.
     """
     if not _exists(source) and set_of(Path(source)):
         return "side"
@@ -39,6 +41,7 @@ def kind_of(source: str | Path) -> Kind:
         return "folder"
     if set_of(path):
         return "side"
+    require_format(path)
     return "table" if suffix_of(path) in SUFFIXES else "folder"
 
 

@@ -23,6 +23,7 @@ from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
 from mechsteer.corpus.naming import name_or_none
 from mechsteer.corpus.packed import suffix_of
 from mechsteer.corpus.published import LANGUAGE, as_text, in_level
+from mechsteer.corpus.table_folders import language_of, split_of
 from mechsteer.corpus.text import Text
 from mechsteer.errors import CorpusError
 
@@ -53,7 +54,7 @@ def in_split(table: Table, split: str | None) -> Table:
     table, split = in_level(table, split)
     cells = _lower(table).get("split")
     if cells is None:
-        if split is not None:
+        if split not in {None, split_of(Path(table.source))}:
             raise CorpusError(f"{table.source} has no column 'split' to choose {split!r} by")
         return table
     known = list(dict.fromkeys(str(cell) for cell in cells))
@@ -73,10 +74,19 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     columns = _lower(table)
     text = next((name for name in _TEXT if name in columns), None)
     found = _codes(table)
+    if text is not None and found is None and (own := language_of(Path(table.source))):
+        entry = Entry(own, table.source, partial(one_text, table, own))
+        return by_language([entry], codes, source=table.source)
     if codes is None and text is not None and found is None:
+        _text(table, Column(text, columns[text]))
         raise CorpusError(
             f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
             "put a file LANG.csv (.jsonl, …) for every language into a folder"
+        )
+    if text is None and found is not None and all(is_language(str(each)) for each in found):
+        raise CorpusError(
+            f"{table.source} has a column of languages and none of sentences: expected one named "
+            f"text or sentence, got {', '.join(map(str, list(table.columns)[:20]))}"
         )
     if text is None or found is None:
         entries = [_of_column(table, column) for column in _wide(table, codes)]
@@ -208,7 +218,9 @@ def _text(table: Table, column: Column) -> Text:
             n for n, cell in zip(table.lines, column.cells, strict=True) if not is_missing(cell)
         )
         where = f"{table.source}:{line}: column {column.header!r}"
-        raise CorpusError(f"{where} holds {held}, not text")
+        several = held == "dict" or held.startswith("struct")
+        advice = ": give tables of single languages, as fr/test.parquet" if several else ""
+        raise CorpusError(f"{where} holds {held}, not text{advice}")
     ids = _lower(table).get("id")
     return Text(
         table.source,

@@ -1,39 +1,26 @@
-"""Constant edits written into the weights of a plain model: scaled weights, and biases."""
+"""Constant edits written into the weights of a plain model: scaled weights, biases, layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from typing import Any, Literal
 
 from mechsteer.errors import MechsteerError
-from mechsteer.exports.biases import give, possible, richer
+from mechsteer.exports.biases import give
+from mechsteer.exports.classes import richer
 from mechsteer.exports.constant import Constant, Map, Shift
 from mechsteer.exports.holding import Given, Holding
-from mechsteer.exports.places import Block, Carrier, candidates, embeddings
-from mechsteer.exports.plain import counterpart
-from mechsteer.exports.weights import (
-    columns,
-    map_output,
-    parameter,
-    scale_columns,
-    scale_of,
-    untie,
-)
+from mechsteer.exports.layers import Layer, Layers
+from mechsteer.exports.owing import Debts, Unbiased
+from mechsteer.exports.weights import map_output, scale_columns
 from mechsteer.exports.widening import Widening
 from mechsteer.model.interface import Model
-from mechsteer.model.linear import own
 from mechsteer.model.sites import HookSite
 from mechsteer.selftest.plain import Plain, PlainPoint, plain_point
 
-
-class Unbiased(MechsteerError):  # noqa: N818 - it may still be had from another class
-    """No module of a model's class can carry the constant."""
+Way = Literal["all", "some", "none"]
+"""Which vectors must have layers of their own: all, those that can, or none."""
 
 
 @dataclass(frozen=True)
@@ -44,45 +31,62 @@ class Baked:
         plain: the model.
         switches: fields of its configuration that were turned on for biases.
         carriers: modules that carry a constant.
+        layers: how many blocks it has more.
         widened: how many neurons each MLP has more.
     """
 
     plain: Any
     switches: tuple[str, ...]
     carriers: tuple[str, ...]
+    layers: int = 0
     widened: int = 0
 
 
-def bake(model: Model, plain: Any, parts: Iterable[Constant], *, widen: bool = False) -> Baked:
+def bake(
+    model: Model,
+    plain: Any,
+    parts: Iterable[Constant],
+    *,
+    layers: bool = True,
+    widen: bool = False,
+) -> Baked:
     """Write constant edits into a plain model.
 
-    Neurons that get a value are held by the biases before them where there are some (``holding``):
-    equal to the bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by
-    ``a`` and adds ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``. A
-    shift ``v`` of the residual stream adds ``v`` to the bias that reaches the stream there without
-    a norm behind it. Sums are float64, rounded once to the weights' precision; values that replace
-    an activation are rounded as the activation is.
+    A shift ``v`` of the residual stream becomes a block of its own (``layers``), and neurons that
+    get a value are held by the biases before them (``holding``), where there are some: equal to the
+    bit. Else a map ``z ← a·z + b`` of what a linear module takes scales its columns by ``a`` and
+    adds ``W b`` to its bias; of what it gives, it scales rows and bias, and adds ``b``; and a shift
+    adds ``v`` to the bias that reaches the stream there without a norm behind it. Sums are float64,
+    rounded once to the weights' precision; values that replace an activation are rounded as the
+    activation is.
 
     Args:
         model: what the edits were made for.
         plain: its copy, which is changed.
         parts: one a hook point.
+        layers: let shifts have blocks of their own.
         widen: where nothing has a bias, add neurons that are constant, see ``widening``.
 
     Raises:
         MechsteerError: a constant has no place; the message says which and why.
+        Unlayered: the model depends on how many blocks it has; the plain one is spoilt.
     """
     parts = list(parts)
-    reason = ""
-    for target in (plain, richer(plain)):
-        if target is not None:
-            try:
-                return _Baker(model, target, parts).write()
-            except Unbiased as refusal:
-                reason = reason or str(refusal)  # not the error, whose frames hold the model
+    ways: list[Way] = ["all", "some"] if layers else ["none"]
+    other, ulps = richer(plain) or (None, 0.0)
+    same = [plain] if other is None or ulps else [plain, other]
+    attempts = [(target, way) for way in ways for target in same]
+    attempts += [(other, ways[-1])] if ulps else []
+    reasons: dict[Way, str] = {}
+    for target, way in attempts:
+        try:
+            return _Baker(model, target, parts, way).write()
+        except Unbiased as refusal:
+            reasons.setdefault(way, str(refusal))  # not the error, whose frames hold the model
+    reason = reasons[ways[-1]]
     wider = Widening(model, plain)
     try:
-        baker = _Baker(model, plain, parts, wider)
+        baker = _Baker(model, plain, parts, ways[-1], wider)
     except Unbiased:
         raise Unbiased(reason) from None
     if not widen:
@@ -96,51 +100,65 @@ class _Baker:
     """One plain model on its way; nothing is changed before every constant has its place."""
 
     def __init__(
-        self, model: Model, plain: Any, parts: list[Constant], wider: Widening | None = None
+        self,
+        model: Model,
+        plain: Any,
+        parts: list[Constant],
+        layers: Way,
+        wider: Widening | None = None,
     ) -> None:
         self.model, self.plain, self.wider = model, plain, wider
-        self.modules = dict(plain.named_modules())
-        self.names = {id(module): name for name, module in self.modules.items()}
-        self.debts: dict[str, Tensor] = {}
+        self.debts = Debts(model, plain, wider)
         maps = [(self._point(p.point), p) for p in parts if isinstance(p, Map)]
         self.maps = self._held(
             [m for m in maps if m[0].before], [m for m in maps if not m[0].before]
         )
         for at, part in self.maps:
             if at.before:
-                self._owe_input(at, part)
+                self.debts.owe_input(at, part)
             else:
                 self._require_bias(at, part)
+        self.inserting = Layers(model, plain, self.debts.possible)
+        self.layers: list[Layer] = []
         for shift in (part for part in parts if isinstance(part, Shift)):
-            self._owe_shift(shift)
+            layer = None if layers == "none" else self.inserting.layer(shift)
+            if layer is not None:
+                self.layers.append(layer)
+            elif layers == "all":
+                raise self.debts.unbiased(f"no layer carries {shift.point.hook}")
+            else:
+                self.debts.owe_shift(shift)
 
     def write(self) -> Baked:
         """Change the model."""
+        debts = self.debts
         moved = [(at, part) for at, part in self.maps if not at.before]
-        outputs = [self.names[id(at.module)] for at, part in moved if part.b.any()]
-        carriers = tuple(dict.fromkeys((*self.debts, *outputs)))
-        wide = {name: self.debts.pop(name) for name in carriers if self._widens(name)}
-        given = [name for name in (*self.debts, *outputs) if not self._is_table(name)]
-        switches = give(self.plain, given)
+        outputs = [debts.names[id(at.module)] for at, part in moved if part.b.any()]
+        carriers = tuple(dict.fromkeys((*debts.sums, *outputs)))
+        wide = {name: debts.sums[name] for name in debts.sums if debts.widens(name)}
+        biased = [n for n in carriers if n not in wide and not debts.is_table(n)]
+        switches = give(
+            self.plain, [*biased, *(f"{layer.source}.{layer.carrier}" for layer in self.layers)]
+        )
         for at, part in self.maps:
             if at.before:
                 scale_columns(at.module, part.a, self.plain.dtype)
-        for name, debt in self.debts.items():
-            self._pay(name, debt)
+        for name in debts.sums.keys() - wide:
+            debts.pay(name)
         for at, part in moved:
             map_output(at, part)
-        if not wide or self.wider is None:
-            return Baked(self.plain, switches, carriers)
-        fields = self.wider.apply(wide)
-        return Baked(self.plain, (*switches, *fields), carriers, self.wider.more)
-
-    def _widens(self, name: str) -> bool:
-        """Whether a constant of a module is written by neurons of its MLP."""
-        return name not in self._possible and self.wider is not None and self.wider.can(name)
-
-    @cached_property
-    def _possible(self) -> dict[str, tuple[str, ...]]:
-        return possible(self.plain)
+        if wide and self.wider is not None:
+            switches = (*switches, *self.wider.apply(wide))
+        carried = [debts.modules[name] for name in carriers]
+        carried += self.inserting.insert(self.layers)
+        names = {id(module): name for name, module in self.plain.named_modules()}
+        return Baked(
+            self.plain,
+            switches,
+            tuple(names[id(module)] for module in carried),
+            len(self.layers),
+            self.wider.more if wide and self.wider is not None else 0,
+        )
 
     def _point(self, point: HookSite) -> PlainPoint:
         found = plain_point(self.model, Plain(self.plain, ""), point)
@@ -155,94 +173,12 @@ class _Baker:
         holding, left, before = Holding(self.model, self.plain), [], []
         for at, part in taken:
             rest, holds = holding.split(at, part)
-            can = all(self.names[id(to.module)] in self._possible for to, _ in holds)
+            can = all(self.debts.names[id(to.module)] in self.debts.possible for to, _ in holds)
             left.append((at, rest if can else part))
             before += holds if can else []
         return left + given + before
 
-    def _owe_input(self, at: PlainPoint, part: Map) -> None:
-        b = torch.where(part.a == 0, part.b.to(self.plain.dtype).double(), part.b)
-        if b.any():
-            name = self.names[id(at.module)]
-            constant = columns(at.module).double() @ b
-            self._owe(self._carrier_of(name, part.point), constant)
-
     def _require_bias(self, at: PlainPoint, part: Map) -> None:
-        name = self.names[id(at.module)]
-        if part.b.any() and name not in self._possible:
-            raise self._unbiased(f"{name} has no bias")
-
-    def _carrier_of(self, name: str, point: HookSite) -> Carrier:
-        if name in self._possible or self._widens(name):
-            return Carrier(name)
-        block = Block(self.plain, self._block(point.stack, point.layer))
-        names = candidates(self.plain, block.name, self._possible, len(block.c))
-        if found := block.carrier(block.with_module(name), names):
-            return found
-        raise self._unbiased(f"{name} has no bias, and nothing beside it adds to the same sum")
-
-    def _owe_shift(self, part: Shift) -> None:
-        stack = self.model.stacks[0]
-        row, last = part.point.layer, len(stack.blocks)
-        norm = self.model.stack(stack.name).norm
-        if row > last and norm is not None:
-            name, _ = counterpart(self.model, self.plain, own(norm[1]))
-            if name not in self._possible:
-                raise self._unbiased(f"{name}, the final norm, has no bias")
-            self._owe(Carrier(name), part.v)
-        elif row == 0:
-            self._owe_embedding(part)
-        else:
-            name = self._block(stack.name, min(row, last) - 1)
-            block = Block(self.plain, name)
-            names = candidates(self.plain, name, self._possible, len(block.c))
-            wide = [n for n in self.modules if n.startswith(f"{name}.") and self._widens(n)]
-            found = block.carrier(block.with_output(), [*names, *wide])
-            if found is None:
-                raise self._unbiased(f"nothing in {name} adds a bias that no norm changes")
-            self._owe(found, part.v)
-
-    def _owe_embedding(self, part: Shift) -> None:
-        stack = self.model.stacks[0]
-        blocks = [self._block(stack.name, layer) for layer in range(len(stack.blocks))]
-        block = Block(self.plain, blocks[0], before=True)
-        names = embeddings(self.plain, blocks, self._possible, len(block.c))
-        found = block.carrier(block.with_output(), names)
-        if found is None or self._is_shared(found.name):
-            raise self._unbiased("no embedding of its own carries a constant to the first block")
-        self._owe(found, part.v)
-
-    def _owe(self, carrier: Carrier, constant: Float[Tensor, " d"]) -> None:
-        debt = constant / carrier.scale
-        self.debts[carrier.name] = self.debts.get(carrier.name, torch.zeros_like(debt)) + debt
-
-    def _pay(self, name: str, debt: Float[Tensor, " d"]) -> None:
-        module = self.modules[name]
-        if not self._is_table(name):
-            module.bias = parameter(module.bias.double() + debt, self.plain.dtype)
-            return
-        scale = 1.0
-        if module is self.plain.get_input_embeddings():
-            untie(self.plain)
-            scale = scale_of(module)
-        weight = module.weight.double() + debt / scale
-        module.weight = parameter(weight, self.plain.dtype)
-
-    def _block(self, stack: str, layer: int) -> str:
-        block = self.model.stack(stack).blocks[layer]
-        module = block if isinstance(block, nn.Module) else block.original_component
-        return counterpart(self.model, self.plain, module)[0]
-
-    def _is_table(self, name: str) -> bool:
-        return isinstance(self.modules[name], nn.Embedding)
-
-    def _is_shared(self, name: str) -> bool:
-        """Whether an embedding serves two stacks."""
-        return self._is_table(name) and self.model.is_encoder_decoder
-
-    def _unbiased(self, why: str) -> Unbiased:
-        kind = type(self.plain).__name__
-        return Unbiased(
-            f"{kind} has no place for the constant of this edit ({why}, and transformers loads "
-            "none there); edits that only scale neurons (damp, zero, aura) need none"
-        )
+        name = self.debts.names[id(at.module)]
+        if part.b.any() and name not in self.debts.possible:
+            raise self.debts.unbiased(f"{name} has no bias")

@@ -1,8 +1,8 @@
 """Biases that a model of transformers can have, where a checkpoint has none.
 
 A configuration may have a switch for them (``mlp_bias`` of Llama, ``use_bias`` of StarCoder 2,
-``attention_bias`` of Cohere); or another class of transformers computes the same and has one (a
-Mistral is a Llama). What comes into being is 0 until an edit says otherwise.
+``attention_bias`` of Cohere); or another class of transformers computes the same and has one, see
+``mechsteer.exports.classes``. What comes into being is 0 until an edit says otherwise.
 """
 
 from __future__ import annotations
@@ -16,46 +16,19 @@ from torch import nn
 
 # from the narrowest to the widest: each may bring biases that nobody asked for
 _SWITCHES = ("mlp_bias", "use_bias", "bias", "attention_bias")
-# classes that compute what another one does, as long as their windows hold all that is read
-_AS = {"MistralForCausalLM": "LlamaForCausalLM", "Qwen2ForCausalLM": "LlamaForCausalLM"}
-_FOREIGN = ("model_type", "architectures", "transformers_version", "sliding_window")
 
 
 def possible(plain: Any) -> dict[str, tuple[str, ...]]:
     """Names of the modules that can have a bias, with the switches it takes; none for those there.
 
-    What only another class has is not among them, see ``richer``.
+    What only another class has is not among them, see ``mechsteer.exports.classes``.
     """
-    found: dict[str, tuple[str, ...]] = dict.fromkeys(_biased(plain), ())
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(biased(plain), ())
     for switch in _SWITCHES:
         if getattr(plain.config, switch, None) is False:
             for name in _with(plain, switch) - found.keys():
                 found[name] = (switch,)
     return found
-
-
-def richer(plain: Any) -> Any | None:
-    """The same model of a class that has biases; None where there is none."""
-    import transformers
-
-    name = _AS.get(type(plain).__name__)
-    if name is None or _has_windows(plain.config):
-        return None
-    cls = getattr(transformers, name)
-    settings = {k: v for k, v in plain.config.to_dict().items() if k not in _FOREIGN}
-    settings["attention_bias"] = any(n.endswith("q_proj") for n in _biased(plain))
-    config = cls.config_class.from_dict(settings)
-    config._attn_implementation = plain.config._attn_implementation
-    model = cls(config).eval()
-    for parameter in model.parameters():  # not buffers, whose frequencies stay float32
-        parameter.data = parameter.data.to(plain.dtype)
-    model.generation_config = plain.generation_config
-    missing, unknown = model.load_state_dict(plain.state_dict(), strict=False)
-    if unknown or not all(name.endswith(".bias") for name in missing):
-        return None
-    for name in missing:
-        model.get_parameter(name).data.zero_()
-    return model
 
 
 def give(plain: Any, names: Iterable[str]) -> tuple[str, ...]:
@@ -77,7 +50,8 @@ def give(plain: Any, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(switches)
 
 
-def _biased(plain: nn.Module) -> set[str]:
+def biased(plain: nn.Module) -> set[str]:
+    """Modules that have a bias."""
     ends = ".bias"
     return {n.removesuffix(ends) for n, _ in plain.named_parameters() if n.endswith(ends)}
 
@@ -102,10 +76,3 @@ def _with(plain: Any, switch: str) -> set[str]:
 def _outputs(module: nn.Module) -> int:
     weight: torch.Tensor = module.weight  # type: ignore[assignment]
     return weight.shape[-1] if hasattr(module, "nf") else weight.shape[0]
-
-
-def _has_windows(config: Any) -> bool:
-    """Whether attention is cut off before the context ends."""
-    used = getattr(config, "use_sliding_window", True)
-    window = getattr(config, "sliding_window", None) if used else None
-    return window is not None and window < config.max_position_embeddings

@@ -7,24 +7,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import torch
-from torch import Tensor
-
-from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.errors import ArtifactError
 from mechsteer.exports.baking import bake
 from mechsteer.exports.constant import as_sequence, constants, require_everywhere
-from mechsteer.exports.plain import plain_copy, run, saved, sentence
+from mechsteer.exports.lengthening import Unlayered
+from mechsteer.exports.plain import plain_copy, saved
+from mechsteer.exports.verification import (
+    TOLERANCE,
+    distance,
+    own_distance,
+    require_near,
+    require_tolerance,
+)
 from mechsteer.interventions import Edit
-from mechsteer.model.interface import Model
-from mechsteer.model.loaders import quiet
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import with_bars
 from mechsteer.steering import Positions, steer
-
-_LIMIT = 256.0  # roundings of the largest logit that deep models lose to another order of sums
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,22 @@ class Checkpoint:
         folder: model, tokenizer and generation settings.
         switches: fields of ``config.json`` that were turned on so that biases are read.
         carriers: modules whose bias, or embedding, carries a constant.
+        layers: how many blocks it has more.
         widened: how many neurons each MLP has more.
         ulps: largest difference of the logits (of the last hidden states where there is no head)
             from those of the hooked model, in units ``eps·max|logit|`` of the precision; None where
             it was not verified.
+        own: the same between the model as it is wrapped and transformers' own, without edits: 0
+            unless TransformerLens sums in another order, or another device does.
     """
 
     folder: Path
     switches: tuple[str, ...]
     carriers: tuple[str, ...]
+    layers: int
     widened: int
     ulps: float | None
+    own: float | None
 
 
 @with_bars
@@ -56,7 +61,9 @@ def checkpoint(
     *,
     positions: Positions = "all",
     language: str | None = None,
+    layers: bool = True,
     widen: bool = False,
+    tolerance: float = TOLERANCE,
     verify: bool = True,
     progress: bool = True,
 ) -> Checkpoint:
@@ -72,16 +79,20 @@ def checkpoint(
         folder: to write; it must not exist, or be empty.
         positions: where the edits act; all is what weights can do.
         language: takes one language of edits that depend on it.
+        layers: let each vector of the residual stream have a block of its own, which adds it to
+            the bit; without them it goes into a bias of the block that is there, to a few
+            roundings.
         widen: where nothing has a bias, let each gated MLP have 2·d_model more neurons, which
-            together are a constant (see ``mechsteer.exports.widening``): Gemma, Qwen 3, Phi 3, mT5.
+            together are a constant but for a few roundings, or some tens (see
+            ``mechsteer.exports.widening``): Gemma 2 and 3, Qwen 3, GLM, mT5.
+        tolerance: how many roundings ``ulps`` may be beyond ``own``.
         verify: load the folder with transformers and compare logits on a few tokens: another
             copy of the weights in memory.
         progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: an edit that weights cannot carry, with the reason; the verification found
-            other logits (more than 256 roundings of the
-            largest, or ``√eps`` of it).
+            logits further away than the tolerance.
         ArtifactError: the folder holds files, or cannot be written; the edit is of another model.
     """
     require_everywhere(positions)
@@ -89,14 +100,23 @@ def checkpoint(
     model.require_raw()
     parts = constants(several, language)
     steer(model, *several, languages=language).remove()  # refuses edits of another model
+    require_tolerance(tolerance)
     with empty_folder(Path(folder)) as part:
-        baked = bake(model, plain_copy(model), parts, widen=widen)
+        plain = plain_copy(model)
+        own = own_distance(model, plain) if verify else None
+        try:
+            baked = bake(model, plain, parts, layers=layers, widen=widen)
+        except Unlayered:
+            plain = plain_copy(model)
+            baked = bake(model, plain, parts, layers=False, widen=widen)
         baked.plain.config.architectures = [type(baked.plain).__name__]
         saved(baked.plain, model.plain_tokenizer, part)
-        how = baked.switches, baked.carriers, baked.widened
-        del baked  # one copy less while the folder is compared
-        ulps = _compared(model, several, language, part) if verify else None
-    return Checkpoint(Path(folder), *how, ulps)
+        how = baked.switches, baked.carriers, baked.layers, baked.widened
+        del plain, baked  # one copy less while the folder is compared
+        ulps = None if own is None else distance(model, several, language, part)
+        if ulps is not None and own is not None:
+            require_near(ulps, own, tolerance, model.dtype)
+    return Checkpoint(Path(folder), *how, ulps, own)
 
 
 @contextmanager
@@ -119,33 +139,3 @@ def empty_folder(folder: Path) -> Iterator[Path]:
         raise ArtifactError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-@torch.inference_mode()
-def _compared(model: Model, edits: Sequence[Edit], language: str | None, folder: Path) -> float:
-    import transformers
-
-    config = transformers.AutoConfig.from_pretrained(folder)
-    with quiet():
-        plain: Any = getattr(transformers, config.architectures[0]).from_pretrained(
-            folder, dtype=model.dtype, attn_implementation="eager"
-        )
-    inputs = sentence(plain)
-    own = {name: value.to(model.input_device) for name, value in inputs.items()}
-    with steer(model, *edits, languages=language):
-        hooked = _result(run(model.original_model, own), own["attention_mask"]).cpu()
-    found = _result(run(plain.eval(), inputs), inputs["attention_mask"])
-    unit = torch.finfo(model.dtype).eps * float(hooked.abs().max())
-    ulps = float((found - hooked).abs().max()) / unit
-    if not ulps <= min(_LIMIT, torch.finfo(model.dtype).eps ** -0.5):
-        raise MechsteerError(
-            f"the weights of {config.architectures[0]} give other logits than the edit does "
-            f"({ulps:.3g} roundings away), so it cannot be exported; please report it"
-        )
-    return ulps
-
-
-def _result(out: Any, mask: Tensor) -> Tensor:
-    """Logits, or else the last hidden states, at real tokens."""
-    numbers: Tensor = out.logits if "logits" in out else out[0]
-    return numbers[mask.bool()].double()

@@ -59,7 +59,7 @@ def require_everywhere(positions: Positions) -> None:
 
 
 def constants(edits: Iterable[Edit], language: str | None = None) -> tuple[Constant, ...]:
-    """The constant parts of edits that act together in this order, one a hook point.
+    """The constant parts of edits that act together in this order: maps, one a hook point; shifts.
 
     Args:
         edits: of neurons, or of the residual stream.
@@ -68,14 +68,18 @@ def constants(edits: Iterable[Edit], language: str | None = None) -> tuple[Const
     Raises:
         MechsteerError: an edit that is no constant map; the message names it and says why.
     """
-    found: dict[str, Constant] = {}
+    maps: dict[str, Map] = {}
+    shifts: list[Shift] = []
     for edit in edits:
-        if not edit.is_identity():
-            parts = _maps(edit) if isinstance(edit, NeuronEdit) else _shifts(edit, language)
-            for part in parts:
-                before = found.get(part.point.hook)
-                found[part.point.hook] = part if before is None else _after(before, part)
-    return tuple(found.values())
+        if edit.is_identity():
+            continue
+        if isinstance(edit, ResidualEdit):
+            shifts += _shifts(edit, language)
+            continue
+        for part in _maps(edit):
+            before = maps.get(part.point.hook)
+            maps[part.point.hook] = part if before is None else _after(before, part)
+    return *maps.values(), *shifts
 
 
 def vector_of(edit: Edit, language: str | None = None) -> dict[HookSite, Float[Tensor, " d"]]:
@@ -139,10 +143,6 @@ def _shifts(edit: ResidualEdit, language: str | None) -> list[Shift]:
     return [Shift(point, v[row]) for row, point in enumerate(one.points) if v[row].any()]
 
 
-def _after(first: Constant, second: Constant) -> Constant:
+def _after(first: Map, second: Map) -> Map:
     """Both, the first before the second, at one hook point."""
-    if isinstance(first, Map) and isinstance(second, Map):
-        return Map(first.point, second.a * first.a, second.a * first.b + second.b)
-    if isinstance(first, Shift) and isinstance(second, Shift):
-        return Shift(first.point, first.v + second.v)
-    raise MechsteerError(f"neurons and the residual stream share {first.point.hook}")
+    return Map(first.point, second.a * first.a, second.a * first.b + second.b)

@@ -90,7 +90,7 @@ class Block:
                 else block.register_forward_hook(leave)
             ]
             if name is not None:
-                handles.append(self.modules[name].register_forward_hook(_adding(self.c)))
+                handles.append(self.modules[name].register_forward_hook(adding(self.c)))
             for handle in handles:
                 scope.callback(handle.remove)
             run(self.plain, self._inputs)
@@ -123,7 +123,9 @@ def _gives(module: nn.Module, width: int) -> bool:
     return size[1] == width if size else weight is not None and weight.shape == (width,)
 
 
-def _adding(c: Tensor) -> Callable[..., Any]:
+def adding(c: Tensor) -> Callable[..., Any]:
+    """A hook that adds a constant to what a module gives."""
+
     def add(module: Any, args: Any, out: Any) -> Any:
         first = out[0] if isinstance(out, tuple) else out
         if first.shape[-1] != len(c):

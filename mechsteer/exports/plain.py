@@ -102,6 +102,19 @@ def run(plain: Any, inputs: Mapping[str, Tensor]) -> Any:
         raise ModelError(f"{type(plain).__name__} does not run: {first_line(error)}") from None
 
 
+def result(out: Any, mask: Tensor) -> Tensor:
+    """Logits of a pass, or else the last hidden states, at real tokens."""
+    numbers: Tensor = out.logits if "logits" in out else out[0]
+    return numbers[mask.bool()]
+
+
+def roundings(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference of numbers, in units ``eps·max|wanted|`` of their precision."""
+    unit = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())
+    gap = float((found.double() - wanted.double()).abs().max())
+    return gap / unit if gap else 0.0
+
+
 def _loaded(model: Model) -> Any:
     if not model.source:
         raise ModelError("where the model was loaded from is not known: load it by its name")

@@ -83,6 +83,10 @@ class NeuronEdit(Displayed):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> NeuronEdit:
+        """``-edit`` is ``edit.scaled(-1)``."""
+        return self.scaled(-1)
+
     def is_identity(self) -> bool:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""
         return bool((self.a == 1).all() and (self.b == 0).all())
@@ -150,6 +154,10 @@ class ResidualEdit(Displayed):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> ResidualEdit:
+        """``-edit`` is ``edit.scaled(-1)``."""
+        return self.scaled(-1)
+
     def of(self, language: str) -> ResidualEdit:
         """The edit that rows of one language get.
 
@@ -197,7 +205,7 @@ def fingerprint(edit: Edit) -> str:
 
 def _require_finite(strength: float) -> None:
     try:
-        finite = math.isfinite(strength)
+        finite = math.isfinite(strength) and not isinstance(strength, bool)
     except (TypeError, OverflowError):  # no number, or one beyond float64
         finite = False
     if not finite:

@@ -17,6 +17,16 @@ from mechsteer.model.words import tokenizer_hash
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 EMBEDDED_NAME = "mechsteer/embedded"
 
+
+def place_of(source: str) -> str:
+    """Where a model lies that is named: the embedded one by either of its names.
+
+    >>> place_of("gpt2"), Path(place_of("embedded")).name
+    ('gpt2', 'model')
+    """
+    return str(EMBEDDED) if source in {"embedded", EMBEDDED_NAME} else source
+
+
 # what differs between two loadings of one checkpoint
 _VOLATILE = {
     *("_name_or_path", "_commit_hash", "transformers_version", "architectures", "pad_token_id"),

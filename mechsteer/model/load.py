@@ -26,7 +26,7 @@ from mechsteer.model.gguf.files import has_magic, is_gguf, opened
 from mechsteer.model.gguf.models import config_of, plain_model
 from mechsteer.model.gguf.words import tokenizer_of
 from mechsteer.model.held import held_by
-from mechsteer.model.identity import EMBEDDED
+from mechsteer.model.identity import EMBEDDED, place_of
 from mechsteer.model.interface import Model
 from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import base_of, is_adapter_folder, merge, tokenizer_source
@@ -59,8 +59,8 @@ def load_model(
     Args:
         name_or_path: a published model's name, a checkpoint folder, a GGUF file (dequantised to a
             plain model; needs ``gguf``), a folder of a PEFT adapter (opened with its base model and
-            merged into it, read by hooks of our own; needs ``peft``), or None for the embedded
-            model.
+            merged into it, read by hooks of our own; needs ``peft``), or "embedded" or None for
+            the embedded model.
         device: default the GPU where there is one.
         device_map: how to spread the weights over devices instead, as in transformers: ``"auto"``,
             or a device for each module.
@@ -176,11 +176,13 @@ def _merged(model: Any, adapter: Path) -> Any:
 
 
 def _source(name_or_path: str | Path | None) -> str:
-    if name_or_path is None:
+    if name_or_path is None or place_of(str(name_or_path)) == str(EMBEDDED):
         if not (EMBEDDED / "config.json").is_file():
             raise ModelError("this install lacks the embedded model: name a model or a folder")
         return str(EMBEDDED)
     name = str(name_or_path)
+    if not name:
+        raise ModelError("expected a model's name or a folder, got ''")
     if fault := impossible(name):
         raise ModelError(f"expected a model's name or a folder, got {shown(name)}, which {fault}")
     folder = Path(name).expanduser()

@@ -18,7 +18,7 @@ class Permuting(Options):
     permutations: int = option(
         999, "Of languages, for every p-value.", whole(19), flag="--permutations", read=int
     )
-    seed: int = option(0, "Of the permutations.", whole(0), flag="--seed", read=int)
+    seed: int = option(0, "Seed; of the permutations.", whole(0), flag="--seed", read=int)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Explaining(Permuting):
 
     kinds: Sequence[str] = option(
         KINDS,
-        "Distances.",
+        "Distances between languages; all by default.",
         word("a distance between languages"),
         flag="--kinds",
         many="list",

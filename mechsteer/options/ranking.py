@@ -51,7 +51,7 @@ class Probing(Ranking):
         finite("a score from 0 to 1", lambda x: 0 <= x <= 1), flag="--least", read=float, show=repr,
     )  # fmt: skip
     seed: int = option(
-        0, "Of the shuffling, the random neurons and the bootstrap.", whole(0),
+        0, "Seed; of the shuffling, the random neurons and the bootstrap.", whole(0),
         flag="--seed", read=int,
     )  # fmt: skip
     resamples: int = option(

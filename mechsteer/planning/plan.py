@@ -12,6 +12,7 @@ import torch
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import all_poolings
+from mechsteer.model.identity import place_of
 from mechsteer.model.interface import Model
 from mechsteer.model.sites import find_site
 from mechsteer.model.wrap import ModelLike, as_model
@@ -158,7 +159,7 @@ def _declared(
     """By a configuration alone; None where the model itself is to be timed."""
     if not isinstance(model, (str, Path)) or Path(model).suffix == ".gguf":
         return None
-    source = str(model)
+    source = place_of(str(model))
     if gpu is None and not is_configuration(source):
         return None
     sizes = declared_sizes(source, asked.scoring.site, dtype, "cpu" if gpu is None else "cuda")

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.plots.given import table_of
+from mechsteer.errors import MechsteerError
+from mechsteer.plots.given import arm_of, named, only, row_of, table_of
 from mechsteer.plots.panels import (
     INK,
     end_labels,
@@ -23,12 +24,14 @@ from mechsteer.plots.panels import (
 from mechsteer.plots.spots import tell, within
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import NO_EDIT, of_arm
+from mechsteer.studies.places import Place
+from mechsteer.studies.results import COLUMNS, NO_EDIT, of_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COST = "bits_per_byte"
+_NEEDED = (*COLUMNS[:5], "metric", "value", "ci_low", "ci_high")
 WIDTHS = (0.8, 1.3, 1.8, 2.3)  # weakest to strongest
 
 
@@ -38,6 +41,7 @@ def dose_response(
     edit: str,
     language: str,
     metric: str = "retrieval_top1",
+    place: Place = "best_layer",
     heading: str = "",
 ) -> list[Axes]:
     """What each dose of an edit gives, and below it what it costs in bits per byte.
@@ -48,21 +52,30 @@ def dose_response(
 
     Args:
         doses: columns kind, edit, language, k, strength, metric, value, ci_low, ci_high,
-            or the study.
+            filtered to one layer; or the study.
         edit: whose doses.
         language: the steered language.
         metric: what the upper panel shows.
+        place: of a study, where: ``best_layer``, ``last_block`` or ``final_norm``.
         heading: name of the panel; the language by default.
+
+    Raises:
+        MechsteerError: no study and no such table; no such edit, language, metric or place;
+            several layers.
     """
-    arm, doses = Arm("edit", edit), table_of(doses, "doses")
+    if isinstance(doses, Study):
+        doses = only(doses.doses, "layer", row_of(doses, place))
+    doses = table_of(doses, "doses", _NEEDED)
+    arm, language = arm_of(doses, Arm("edit", edit)), named(language, doses["language"].unique())
+    _one_each(only(doses[of_arm(doses, arm)], "metric", metric))
     rows = doses[doses["language"].isin(["", language])]
     rows = rows[of_arm(rows, arm) | of_arm(rows, NO_EDIT)]
     metrics = [name for name in (metric, COST) if (rows["metric"] == name).any()]
     width, height = 3.9, 0.75 + 1.6 * len(metrics)
     figure = Figure(figsize=(width, height), facecolor="none")
     drawn = []
-    for place, name in enumerate(metrics):
-        bottom = 0.42 + 1.6 * (len(metrics) - 1 - place)
+    for number, name in enumerate(metrics):
+        bottom = 0.42 + 1.6 * (len(metrics) - 1 - number)
         box = (0.62 / width, bottom / height, (width - 1.34) / width, 1.42 / height)
         ax = panel(figure.add_axes(box), size=(width, height), margins=(0, 0, 0, 0))
         shown = metric_of(name)
@@ -71,12 +84,18 @@ def dose_response(
         if shown.percent:
             ax.yaxis.set_major_formatter(FuncFormatter(percent))
         ax.set_ylabel(shown.title)
-        if place + 1 < len(metrics):
+        if number + 1 < len(metrics):
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
         drawn.append(ax)
     title(drawn[0], label(heading or language, width=40))
     return drawn
+
+
+def _one_each(rows: pd.DataFrame) -> None:
+    """Refuse several values of one dose."""
+    if rows.duplicated(["language", "k", "strength"]).any():
+        raise MechsteerError("several values of one dose: filter the doses to one layer first")
 
 
 def _dose_lines(ax: Axes, rows: pd.DataFrame, arm: Arm, form: Callable[[float], str]) -> None:

@@ -9,8 +9,9 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
+from mechsteer.errors import MechsteerError
 from mechsteer.experts import Experts, NeuronScores
-from mechsteer.plots.given import counts_of, table_of
+from mechsteer.plots.given import counts_of, named, overlap_of
 from mechsteer.plots.heatmaps import CELLS_WITH_NUMBERS, colour_scale, number_cells, tell_pairs
 from mechsteer.plots.panels import BLUE, VERMILLION, bars, label, panel, percent, title
 from mechsteer.plots.spots import tell
@@ -37,9 +38,12 @@ def experts_per_layer(
         ax: where to draw; a new figure by default.
         n_layers: layers of the model, of both stacks together; up to the last one counted by
             default.
+
+    Raises:
+        MechsteerError: none of these; no such language, or several and none named.
     """
-    counts = counts_of(counts)
-    language = language or str(counts["language"].iloc[0])
+    counts = counts_of(counts, ("language", "layer", "count"))
+    language = _one(counts, language)
     ax = panel(ax, size=(2.5, 1.55), margins=(0.42, 0.4, 0.08, 0.28))
     place, names = _places(counts)
     names += [str(layer) for layer in range(len(names), n_layers or 0)]
@@ -77,8 +81,11 @@ def layer_ap(
             model has an encoder and a decoder, stack; or a study, or scores.
         column: ``"ap_max"``, the best neuron of the layer, or ``"ap_p99"``.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: none of these, or no such column.
     """
-    counts = counts_of(counts)
+    counts = counts_of(counts, ("language", "layer", "prevalence", column))
     place, names = _places(counts)
     cells = counts.assign(place=place).pivot_table(
         index="language", columns="place", values=column, sort=False
@@ -110,17 +117,21 @@ def layer_ap(
     return ax
 
 
-def overlap(table: pd.DataFrame | Study, *, ax: Axes | None = None) -> Axes:
+def overlap(table: pd.DataFrame | Study | NeuronScores, *, ax: Axes | None = None) -> Axes:
     """Experts that languages share: Jaccard index of every two, similar languages side by side.
 
     The order is that of the leaves of an average-linkage clustering of ``1 - jaccard``, turned so
     that neighbours are as similar as they can be.
 
     Args:
-        table: columns language, other and jaccard, one row an ordered pair; or the study.
+        table: columns language, other and jaccard, one row an ordered pair; or a study, or scores,
+            of which the best 100 of each language.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: none of these.
     """
-    table = table_of(table, "overlap")
+    table = overlap_of(table)
     wide = table.pivot_table(index="language", columns="other", values="jaccard", sort=False)
     order = clustered(wide.to_numpy(dtype=float))
     cells = wide.to_numpy(dtype=float)[np.ix_(order, order)]
@@ -140,11 +151,19 @@ def overlap(table: pd.DataFrame | Study, *, ax: Axes | None = None) -> Axes:
     if len(names) <= CELLS_WITH_NUMBERS:
         decimals = 0 if top > 0.1 else 1
         number_cells(
-            ax, image, cells, form=lambda value: f"{100 * value:.{decimals if value else 0}f}"
+            ax, image, cells, form=lambda value: f"{100 * value:.{decimals}f}" if value else ""
         )
     colour_scale(ax, image, lambda value, _: f"{100 * value:.3g}%")
     title(ax, "shared experts (Jaccard index, %)")
     return ax
+
+
+def _one(counts: pd.DataFrame, language: str) -> str:
+    """The language asked for, or the only one."""
+    several = list(dict.fromkeys(counts["language"]))
+    if not language and len(several) > 1:
+        raise MechsteerError(f"expected language=, one of {', '.join(map(str, several[:6]))}")
+    return named(language, several) if language else str(several[0])
 
 
 def _places(counts: pd.DataFrame) -> tuple[pd.Series, list[str]]:

@@ -13,24 +13,25 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.plots.given import table_of
+from mechsteer.plots.given import arm_of, named, only, table_of
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, points, row_name, title
 from mechsteer.plots.spots import tell_cells
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import NO_EDIT, matrix
+from mechsteer.studies.results import COLUMNS, NO_EDIT, matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_PAIRS = ("language", "layer", "source", "target", "metric", "value")
 CELLS_WITH_NUMBERS = 14  # languages; beyond it the numbers of a matrix touch
 
 
 def retrieval_matrix(
     results: pd.DataFrame | Study,
-    arm: Arm = NO_EDIT,
+    arm: Arm | str = NO_EDIT,
     *,
-    layer: int,
+    layer: int | None = None,
     language: str = "",
     delta: bool = False,
     metric: str = "retrieval_top1",
@@ -42,8 +43,8 @@ def retrieval_matrix(
 
     Args:
         results: a results table with rows of single pairs, or the study.
-        arm: what to show: the base, or ``Arm("edit", "clamp")``, say.
-        layer: row of the residual stream.
+        arm: what to show, as figures call it: ``none``, ``clamp``, ``random``, ``centring``, say.
+        layer: row of the residual stream; a study's best layer by default.
         language: the steered language; its name is coloured.
         delta: show the difference from no edit, on a diverging scale symmetric about zero. Cells
             whose difference is significant (rows ``METRIC.p`` of the table) have a frame.
@@ -51,8 +52,16 @@ def retrieval_matrix(
         limit: end of the scale (both ends for a difference); the largest cell by default.
         alpha: largest corrected p-value that is called significant.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: no study and no such table; no such arm, language, metric or layer.
     """
-    results = table_of(results, "results")
+    layer = results.best_layer if layer is None and isinstance(results, Study) else layer
+    results = table_of(results, "results", (*COLUMNS[:2], *_PAIRS))
+    arm = arm_of(results, arm)
+    language = named(language, results["language"].unique()) if language else ""
+    pairs = only(results[results["source"] != "*"], "metric", metric)
+    layer = int(only(pairs, "layer", layer)["layer"].iloc[0])
     cells = matrix(results, arm, layer=layer, language=language, metric=metric)
     if delta:
         cells = cells - matrix(results, layer=layer, language=language, metric=metric)
@@ -120,13 +129,13 @@ def _frame_cells(ax: Axes, chosen: Bool[np.ndarray, "source target"]) -> None:
 def number_cells(
     ax: Axes, image: AxesImage, values: np.ndarray, *, form: Callable[[float], str]
 ) -> None:
-    """Write each cell's value, dark on light cells and light on dark ones."""
+    """Write each cell's value, dark on light cells and light on dark ones; nothing where empty."""
     red, green, blue, _ = np.moveaxis(np.asarray(image.cmap(image.norm(values))), -1, 0)
     light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
     for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
+        if np.isfinite(value) and (text := form(value)):
             colour = "#111111" if light[row, column] > 0.18 else "#ffffff"
-            ax.text(column, row, form(value), color=colour, fontsize=7, ha="center", va="center")
+            ax.text(column, row, text, color=colour, fontsize=7, ha="center", va="center")
 
 
 def tell_pairs(

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.plots.given import table_of
+from mechsteer.plots.given import named, only, table_of
 from mechsteer.plots.panels import (
     INK,
     end_labels,
@@ -32,12 +32,14 @@ from mechsteer.plots.panels import (
 from mechsteer.plots.spots import owner, tell, within
 from mechsteer.studies.conditions import names
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import arms_of, distance_rows, each_series
+from mechsteer.studies.results import COLUMNS, arms_of, distance_rows, each_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DISTANCES = ("distance_pairs", "distance_medoid", "distance_target")
+_WIDTH, _LEFT, _RIGHT = 4.25, 0.58, 1.34  # inches; at the right are names of lines
+_NEEDED = tuple(name for name in COLUMNS if name != "n")
 
 
 def curves(
@@ -69,11 +71,15 @@ def curves(
         target: likewise.
         heading: name of the panel; the language by default.
         beside: other tables whose values the axis holds too, so that their panels compare.
+
+    Raises:
+        MechsteerError: no study and no such table; no such language, metric or pair.
     """
-    results = table_of(results, "results")
-    ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.72, 0.32))
+    results = table_of(results, "results", _NEEDED)
+    language = named(language, results["language"].unique())
+    ax = panel(ax, size=(_WIDTH, 2.5), margins=(_LEFT, 0.42, _RIGHT, 0.32))
     rows = results[(results["source"] == source) & (results["target"] == target)]
-    rows = rows[rows["metric"] == metric]
+    rows = only(rows, "metric", metric)
     name, is_share = metric_of(metric)
     is_change = metric.endswith(".delta")
     ax.set_ylim(
@@ -156,13 +162,19 @@ def distances(results: pd.DataFrame | Study, *, language: str) -> list[Axes]:
     They are 1-cos between translations (mean over pairs and sentences), between language means and
     their medoid, and between the other languages' means and that of ``language``. Any constant
     offset of all embeddings shrinks all three.
+
+    Raises:
+        MechsteerError: no study and no such table; no such language.
     """
-    width, height = 3.9, 4.3
+    width, height = _WIDTH, 4.3
     figure = Figure(figsize=(width, height), facecolor="none")
-    rows = distance_rows(table_of(results, "results"), language)
+    table = table_of(results, "results", _NEEDED)
+    language = named(language, table["language"].unique())
+    rows = distance_rows(table, language)
     drawn = []
     for place, metric in enumerate(DISTANCES):
-        box = (0.58 / width, (3.0 - 1.28 * place) / height, 2.6 / width, 1.0 / height)
+        wide = (width - _LEFT - _RIGHT) / width
+        box = (_LEFT / width, (3.0 - 1.28 * place) / height, wide, 1.0 / height)
         ax = curves(rows, metric=metric, language=language, ax=figure.add_axes(box))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         if place:

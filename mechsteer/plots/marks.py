@@ -9,20 +9,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.plots.panels import INK, label, panel, points, strokes, title
+from mechsteer.plots.given import only, row_of, table_of
+from mechsteer.plots.panels import INK, label, metric_of, panel, points, strokes, title
 from mechsteer.plots.spots import owner, tell, within
+from mechsteer.studies.changes import changes
 from mechsteer.studies.conditions import names
+from mechsteer.studies.findings import Study
+from mechsteer.studies.places import Place, spoken
 from mechsteer.studies.results import arms_of, of_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GAP, LETTER = 6, 5.0  # points between a mark and its name, and of a letter of it
+_NEEDED = ("language", "kind", "edit", "value", "low", "high")
 
 
 def effects(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Study,
     *,
+    metric: str = "retrieval_top1",
+    place: Place = "best_layer",
     heading: str = "",
     limits: tuple[float, float] | None = None,
     measured: str = "change against no edit",
@@ -30,12 +37,22 @@ def effects(
     """Change of a share against no edit: one row a steered language, edits and controls in it.
 
     Args:
-        table: columns language, kind, edit, value, low, high (the interval, or the range of seeds).
+        table: columns language, kind, edit, value, low, high (the interval, or the range of seeds);
+            or the study.
+        metric: of a study, what changed.
+        place: of a study, where: ``best_layer``, ``last_block`` or ``final_norm``.
         heading: name of the panel.
         limits: ends of the value axis, to share one between panels; those of the table by
             default.
         measured: what the values are, for the axis.
+
+    Raises:
+        MechsteerError: no study and no such table; no such metric or place.
     """
+    if isinstance(table, Study):
+        heading = heading or f"{metric_of(metric).title}, {spoken(place)}"
+        table = _changed(table, metric, place)
+    table = table_of(table, "effects", _NEEDED)
     languages = list(dict.fromkeys(table["language"]))
     arms = names(arms_of(table))
     height = len(languages) * (0.12 + 0.15 * len(arms))
@@ -61,6 +78,15 @@ def effects(
     ax.set_xlabel(f"{measured} (percentage points)")
     title(ax, label(heading, width=60))
     return ax
+
+
+def _changed(study: Study, metric: str, place: str) -> pd.DataFrame:
+    """What a study changed at one place, at the chosen doses."""
+    rows = study.at_chosen
+    only(rows, "metric", metric)
+    steered = [code for code in rows["language"].unique() if code]
+    table = changes(rows, steered, lambda _: study.places, metric=metric)
+    return only(table, "layer", row_of(study, place)).drop_duplicates(["language", "kind", "edit"])
 
 
 def effect_limits(tables: Iterable[pd.DataFrame]) -> tuple[float, float]:

@@ -8,16 +8,31 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mechsteer.analysis.detection import activation_histogram
+from mechsteer.analysis.detection import precision_recall as curve_of
+from mechsteer.cards import Cards
+from mechsteer.experts import NeuronScores
+from mechsteer.experts.chosen import Expert
+from mechsteer.plots.given import named
+from mechsteer.plots.one_neuron import (
+    card_language,
+    card_table,
+    detected,
+    detector_table,
+    every_score,
+)
 from mechsteer.plots.panels import BLUE, INK, VERMILLION, bars, label, panel, percent, title
 from mechsteer.plots.spots import tell
+from mechsteer.recording import Recording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def activations(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Recording | Cards,
     *,
+    neuron: Expert | int | None = None,
     language: str = "",
     clamp: float | None = None,
     ax: Axes | None = None,
@@ -25,11 +40,23 @@ def activations(
     """Distribution of a neuron's pooled activations: sentences of a language, and all others.
 
     Args:
-        table: what ``mechsteer.analysis.detection.activation_histogram`` gave.
-        language: name of the positives.
+        table: what ``mechsteer.analysis.detection.activation_histogram`` gave; or a recording, or
+            one card.
+        neuron: of a recording: an expert (``experts[0]``), or its flat number.
+        language: the positives; an expert's or a card's own by default.
         clamp: the value an edit holds the neuron at, marked by a line.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: none of these, several cards, no such neuron or language.
     """
+    if isinstance(table, Recording):
+        values, positive, language = detected(table, neuron, language)
+        table = activation_histogram(values, positive)
+    if isinstance(table, Cards):
+        language = language or card_language(table)
+        table = card_table(table, "histograms")
+    table = detector_table(table, "histograms", ("low", "high", "positives", "negatives"))
     ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.42, 0.1, 0.32))
     width = table["high"] - table["low"]
     for name, colour in (("negatives", INK), ("positives", VERMILLION)):
@@ -73,23 +100,46 @@ def _tell_bins(ax: Axes, table: pd.DataFrame, language: str) -> None:
 
 
 def precision_recall(
-    table: pd.DataFrame, *, chance: float, ap: float | None = None, ax: Axes | None = None
+    table: pd.DataFrame | Recording | Cards,
+    *,
+    neuron: Expert | int | None = None,
+    language: str = "",
+    chance: float | None = None,
+    ap: float | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Precision against recall of one neuron as the threshold falls; dotted: chance.
 
     Args:
-        table: what ``mechsteer.analysis.detection.precision_recall`` gave.
-        chance: the prevalence of the positives.
-        ap: the average precision, which is the area under the steps.
+        table: what ``mechsteer.analysis.detection.precision_recall`` gave; or a recording, or one
+            card.
+        neuron: of a recording: an expert (``experts[0]``), or its flat number.
+        language: of a recording, the positives; an expert's own by default.
+        chance: of a table, the prevalence of the positives; without it no line.
+        ap: of a table, the average precision, which is the area under the steps.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: none of these, several cards, no such neuron or language.
     """
+    if isinstance(table, Recording):
+        values, positive, _ = detected(table, neuron, language)
+        whole = curve_of(values, positive, points=len(values))
+        ap = float((whole["recall"].diff().fillna(whole["recall"]) * whole["precision"]).sum())
+        table, chance = curve_of(values, positive), float(positive.mean())
+    if isinstance(table, Cards):
+        own = card_table(table, "scores").set_index("language").loc[card_language(table)]
+        chance, ap = map(float, own[["prevalence", "ap"]])
+        table = card_table(table, "curves")
+    table = detector_table(table, "curves", ("recall", "precision"))
     ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.42, 0.1, 0.32))
     recall = np.append(0.0, table["recall"].to_numpy())
     precision = table["precision"].to_numpy()
     precision = np.append(precision[:1], precision)
     ax.plot(recall, precision, drawstyle="steps-pre", color=VERMILLION, linewidth=1.5)
-    ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
-    ax.text(0.01, chance + 0.02, "chance", color=INK, fontsize=8.5)
+    if chance is not None:
+        ax.axhline(chance, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+        ax.text(0.01, chance + 0.02, "chance", color=INK, fontsize=8.5)
     ax.set(xlim=(0, 1.01), ylim=(0, 1.04), xlabel="recall", ylabel="precision")
     told = zip(recall, precision, strict=True)
     tell(ax, recall, precision, [f"recall {r:.1%}, precision {p:.1%}" for r, p in told])
@@ -101,16 +151,34 @@ def precision_recall(
 
 
 def language_scores(
-    table: pd.DataFrame, *, language: str = "", kind: str = "language", ax: Axes | None = None
+    table: pd.DataFrame | NeuronScores | Cards,
+    *,
+    neuron: Expert | int | None = None,
+    language: str = "",
+    kind: str = "language",
+    ax: Axes | None = None,
 ) -> Axes:
     """A neuron's average precision as a detector of each language, best first; dotted: chance.
 
     Args:
-        table: columns language, ap and prevalence.
-        language: the one to draw in the colour of the positives.
+        table: columns language, ap and prevalence; or scores, or one card.
+        neuron: of scores: an expert (``experts[0]``), or its flat number.
+        language: the one to draw in the colour of the positives; an expert's or a card's own by
+            default.
         kind: what these are called, where they are no languages.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: none of these, several cards, no such neuron or language.
     """
+    if isinstance(table, NeuronScores):
+        kind, language = table.kind, language or getattr(neuron, "language", "")
+        table = every_score(table, neuron)
+    if isinstance(table, Cards):
+        language = language or card_language(table)
+        table = card_table(table, "scores")
+    table = detector_table(table, "scores", ("language", "ap", "prevalence"))
+    language = named(language, table["language"].unique()) if language else ""
     rows = table.sort_values("ap", ascending=False, kind="stable")
     names = [str(code) for code in rows["language"]]
     ax = panel(ax, size=(3.3, 2.0), margins=(0.5, 0.7, 0.1, 0.32))

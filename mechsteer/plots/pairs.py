@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mechsteer.crosslingual import Similarity
 from mechsteer.errors import MechsteerError, shown
+from mechsteer.plots.given import named, refuse
 from mechsteer.plots.panels import (
     BLUE,
     INK,
@@ -106,6 +107,7 @@ def likeness(
         MechsteerError: no such response or distance.
     """
     rows = pairs_of(found, predictor, state, metric, layer)
+    language = named(language, found.languages["language"]) if language else ""
     told = response_of(found.effects, state, metric, layer)
     r, p = told.loc[told["predictor"] == predictor, ["r", "p"]].to_numpy(dtype=float)[0]
     ax = panel(ax, size=(3.9, 3.3), margins=(0.62, 0.45, 0.12, 0.34))
@@ -226,6 +228,6 @@ def given(found: Any) -> Similarity:
     Raises:
         MechsteerError: it is something else.
     """
-    if isinstance(found, Similarity):
-        return found
-    raise MechsteerError(f"expected what ms.similarity found, got {type(found).__name__}")
+    if not isinstance(found, Similarity):
+        refuse(found, "what ms.similarity found")
+    return found

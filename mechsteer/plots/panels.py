@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 INK = "#767676"  # contrast 4.5:1 on white and 4.6:1 on black
+PAPER = "#fefefe"  # behind names that stand on points; on a page, its own
 BLUE, GREEN, VERMILLION = "#0072b2", "#009e73", "#d55e00"
 PURPLE, ORANGE, SKY = "#cc79a7", "#e69f00", "#56b4e9"
 
@@ -182,6 +183,6 @@ def end_labels(ax: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         at[i] = min(at[i], 1 if i == len(at) - 1 else at[i + 1] - gap)
     for y, (_, text, colour) in zip(at, order, strict=True):
         ax.text(
-            1.02, y, label(text, width=12), color=colour, fontsize=8.5, va="center",
+            1.02, y, label(text), color=colour, fontsize=8.5, va="center",
             transform=ax.transAxes, gid=owner(text),
         )  # fmt: skip

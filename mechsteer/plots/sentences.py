@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mechsteer.plots.given import table_of
+from mechsteer.errors import MechsteerError
+from mechsteer.plots.given import arm_of, named, only, table_of
 from mechsteer.plots.panels import (
     BLUE,
     GREEN,
     INK,
     ORANGE,
+    PAPER,
     PURPLE,
     SKY,
     VERMILLION,
@@ -32,7 +34,10 @@ from mechsteer.studies.results import NO_EDIT, arms_of, of_arm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
+_PLANE = ("kind", "edit", "language", "source", "x", "y", "x_share", "y_share")
+_HUBS = ("kind", "edit", "language", "seed", "occurrence", "count", "skewness")
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, INK)
 MARKERS = "os^Dv"
 BINS = 24
@@ -41,7 +46,11 @@ TOGETHER = 2  # languages that are named where their means lie on one another
 
 
 def projection(
-    table: pd.DataFrame | Study, arm: Arm = NO_EDIT, *, language: str = "", ax: Axes | None = None
+    table: pd.DataFrame | Study,
+    arm: Arm | str = NO_EDIT,
+    *,
+    language: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Sentences of every language on the base's first two principal components: one arm's.
 
@@ -53,13 +62,19 @@ def projection(
     Args:
         table: columns kind, edit, language (steered), source (the sentence's language), x, y and
             the shares of variance x_share and y_share; or the study.
-        arm: what to draw.
+        arm: what to draw, as figures call it: ``none``, ``clamp``, ``centring``, say.
         language: its steered language, drawn in the colour of the edit.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: no study and no such table; no such arm or language.
     """
-    table = table_of(table, "projection")
+    table = table_of(table, "projection", _PLANE)
+    arm = arm_of(table, arm)
+    language = named(language, table["language"].unique()) if language else ""
     ax = panel(ax, size=(3.9, 3.3), margins=(0.5, 0.42, 0.1, 0.32))
-    rows = table[of_arm(table, arm) & (table["language"] == language)]
+    rows = table[of_arm(table, arm)]
+    rows = only(rows, "language", language if language in set(rows["language"]) else "")
     looks = dict(zip(table["source"].unique(), cycle(zip(COLOURS * 5, MARKERS * 6, strict=True))))
     for source, here in rows.groupby("source", sort=False, observed=True):
         colour, marker = (VERMILLION, "o") if source == language else looks[source]
@@ -67,8 +82,8 @@ def projection(
             here["x"], here["y"], s=7, c=colour, marker=marker, alpha=0.55, linewidths=0,
             rasterized=True,
         )  # fmt: skip
-        named = [f"{label(source)}, sentence {number}" for number in _numbers(here)]
-        tell(ax, here["x"], here["y"], named)
+        told = [f"{label(source)}, sentence {number}" for number in _numbers(here)]
+        tell(ax, here["x"], here["y"], told)
     for name, limits in (("x", ax.set_xlim), ("y", ax.set_ylim)):
         low, high = table[name].min(), table[name].max()
         limits(low - 0.05 * (high - low), high + 0.05 * (high - low))
@@ -110,6 +125,7 @@ def _name_clusters(ax: Axes, rows: pd.DataFrame, steered: str) -> None:
         ax.annotate(
             name, (x, free), xycoords="figure points", ha="center", va="center", fontsize=8,
             color=VERMILLION if own else INK, fontweight="bold" if own else "normal",
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": PAPER, "alpha": 0.8, "linewidth": 0},
         )  # fmt: skip
 
 
@@ -132,6 +148,14 @@ def _together(
 def _numbers(rows: pd.DataFrame) -> list[int]:
     """Sentences by their number, or by their order where a table has none."""
     return [int(n) for n in (rows["sentence"] if "sentence" in rows else range(len(rows)))]
+
+
+def _beside(ax: Axes, line: int, words: str, colour: str) -> Text:
+    """Write a line right of a panel."""
+    return ax.text(
+        1.03, 0.98 - 0.115 * line, words, color=colour, fontsize=8.5, va="top",
+        transform=ax.transAxes,
+    )  # fmt: skip
 
 
 def _bins(name: str, edges: np.ndarray, share: np.ndarray) -> list[str]:
@@ -163,10 +187,16 @@ def hubness(table: pd.DataFrame | Study, *, language: str = "", ax: Axes | None 
             filtered to one k and one strength; or the study.
         language: the steered language; what has none stands in for every language.
         ax: where to draw; a new figure by default.
+
+    Raises:
+        MechsteerError: no study and no such table; no such language; several doses.
     """
-    table = table_of(table, "hubness")
-    ax = panel(ax, size=(3.9, 2.5), margins=(0.58, 0.42, 0.1, 0.32))
+    table = table_of(table, "hubness", _HUBS)
+    language = named(language, table["language"].unique()) if language else ""
+    ax = panel(ax, size=(4.5, 2.5), margins=(0.58, 0.42, 1.55, 0.32))
     rows = table[table["language"].isin(["", language])]
+    if rows.duplicated(["kind", "edit", "language", "seed", "occurrence"]).any():
+        raise MechsteerError("several doses: filter to one k and one strength first")
     edges = np.linspace(0, max(int(rows["occurrence"].max()) + 1, BINS), BINS + 1)
     arms = names(arms_of(rows))
     drawn = strokes(arms)
@@ -185,11 +215,9 @@ def hubness(table: pd.DataFrame | Study, *, language: str = "", ax: Axes | None 
             _bins(name, edges, share),
         )
         skew = here["skewness"].iat[0]
-        words = label(name, width=14) + ("" if pd.isna(skew) else f", skewness {skew:.1f}")
-        ax.text(
-            0.99, 0.98 - 0.115 * place, words, color=colour, fontsize=8.5, ha="right", va="top",
-            transform=ax.transAxes, gid=own,
-        )  # fmt: skip
+        words = label(name) + ("" if pd.isna(skew) else f" {skew:.1f}")
+        _beside(ax, place + 1, words, colour).set_gid(own)
+    _beside(ax, 0, "skewness", INK)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(percent))
     ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))

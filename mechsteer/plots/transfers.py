@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechsteer.crosslingual import Transfer
-from mechsteer.errors import MechsteerError
+from mechsteer.plots.given import refuse
 from mechsteer.plots.heatmaps import (
     CELLS_WITH_NUMBERS,
     cell,
@@ -51,7 +51,7 @@ def transfer_matrix(
         MechsteerError: no such layer, condition or metric.
     """
     if not isinstance(found, Transfer):
-        raise MechsteerError(f"expected what ms.transfer found, got {type(found).__name__}")
+        refuse(found, "what ms.transfer found")
     layer = found.best_layer if layer is None else layer
     told = f"{metric}.delta" if delta else metric
     cells = found.matrix(layer, condition=condition, metric=told)

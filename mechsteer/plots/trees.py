@@ -14,8 +14,9 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from mechsteer.crosslingual import Similarity
+from mechsteer.plots.given import named
 from mechsteer.plots.heatmaps import colour_scale, tell_pairs
-from mechsteer.plots.pairs import measured, response_of
+from mechsteer.plots.pairs import given, measured, response_of
 from mechsteer.plots.panels import INK, VERMILLION, label, panel, percent, title
 from mechsteer.plots.sentences import short_names
 
@@ -98,7 +99,7 @@ def similarity_of(
     Raises:
         MechsteerError: no such response without an edit.
     """
-    rows = response_of(found.pairs, "none", metric, layer)
+    rows = response_of(given(found).pairs, "none", metric, layer)
     codes = list(found.languages["language"])
     cells = rows.set_index(["source", "target"])["value"].unstack().reindex(codes, columns=codes)
     both = np.stack([cells.to_numpy(dtype=float), cells.to_numpy(dtype=float).T])
@@ -150,6 +151,7 @@ def language_tree(
         MechsteerError: no such response.
     """
     cells = similarity_of(found, metric, layer)
+    steered = {named(code, cells.index) for code in languages}
     merges = clustered(cells)
     drawn = dendrogram(merges, no_plot=True)
     columns = [cells.index[at] for at in drawn["leaves"]]
@@ -162,7 +164,7 @@ def language_tree(
     ax = panel(ax, size=(side + 3.95, side + 1.5), margins=(3.2, 0.62, 0.75, 0.88))
     values = np.ma.masked_invalid(cells.loc[rows, columns].to_numpy(dtype=float))
     image = ax.imshow(values, cmap="cividis", interpolation="none", aspect="auto")
-    _names(ax, rows, columns, set(languages), size=min(8.0, 62 * side / n))
+    _names(ax, rows, columns, steered, size=min(8.0, 62 * side / n))
     tell_pairs(ax, rows, columns, values.filled(np.nan), percent, between=" and ")
     colour_scale(ax, image, percent)
     _clusters(ax, drawn, n)

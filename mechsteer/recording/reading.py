@@ -58,9 +58,7 @@ class Reading(Options):
     skip_first: bool = option(
         False, "Drop the first token (attention sink).", YES_OR_NO, flag="--skip-first"
     )
-    prefix: str = option(
-        "", "Read before each sentence, for example 'query: '.", UNICODE, flag="--prefix"
-    )
+    prefix: str = option("", "Read before each text, 'query: ' say.", UNICODE, flag="--prefix")
 
     @property
     def number(self) -> int:

@@ -16,12 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from mechsteer.plots.panels import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION
+from mechsteer.plots.panels import BLUE, GREEN, INK, ORANGE, PAPER, PURPLE, SKY, VERMILLION
 from mechsteer.plots.spots import ARM, spots_of
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
 PAGE_COLOURS = {
     INK: "currentColor",
+    PAPER: "var(--page)",
     BLUE: "var(--blue)",
     GREEN: "var(--green)",
     VERMILLION: "var(--vermillion)",

@@ -73,11 +73,15 @@ class Study(Displayed):
     @property
     def at_chosen(self) -> pd.DataFrame:
         """Results without a dose, and those of each edit and its controls at the chosen one."""
+        return self.chosen_rows(self.results)
+
+    def chosen_rows(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rows without a dose, and those at the chosen one, of a table whose rows name it."""
         doses = {(c.edit, c.language or "", c.k or 0, c.strength) for c in self.chosen}
-        told = self.results[["edit", "language", "k", "strength"]]
+        told = table[["edit", "language", "k", "strength"]]
         doses_told = told.itertuples(index=False, name=None)
         chosen = np.array([dose in doses for dose in doses_told], dtype=bool)
-        return self.results[~self.results["kind"].isin(["edit", "random"]) | chosen]
+        return table[~table["kind"].isin(["edit", "random"]) | chosen]
 
     def _line(self) -> str:
         model = self.provenance.get("model", {}).get("name", "unnamed")

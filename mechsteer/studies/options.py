@@ -54,20 +54,20 @@ class StudyOptions(Ranking):
     """What a study tries, chooses and measures, beside what ranks experts."""
 
     targets: Sequence[str] = option(
-        (), "Languages to steer to; all that were scored by default.", CODES,
+        (), "Languages steered to; all that were scored by default.", CODES,
         flag="--targets", many="list", least=0,
     )  # fmt: skip
     ks: Sequence[int | float] = option(
-        (100,), "Numbers of experts, or fractions of all neurons, each tried.", K,
+        (100,), "Experts: a number, or a fraction of all neurons; several are each tried.", K,
         flag="--k", many="list", read=read_k, show=repr,
     )  # fmt: skip
     strengths: Sequence[int | float] = option(
-        (1.0,), "λ of the edits, each tried.", finite("a finite strength"),
+        (1.0,), "λ of the edits; several are each tried.", finite("a finite strength"),
         flag="--strength", many="list", read=float, show=repr,
     )  # fmt: skip
     controls: bool = option(True, "Whether to run random neurons and baselines.", YES_OR_NO)
     seeds: Sequence[int] = option(
-        (0, 1, 2, 3, 4), "Random controls of each language and edit, one a seed.", whole(0),
+        (0, 1, 2, 3, 4), "How many seeds; random controls of each language and edit.", whole(0),
         flag="--seeds", many="count", least=0,
     )  # fmt: skip
     grow: bool = option(

@@ -107,7 +107,8 @@ def run(inputs: Inputs, options: StudyOptions) -> Study:
         CorpusError: the two corpora do not fit, or too few sentences to tune on.
         MechsteerError: a target that was not scored, or what the metrics refuse.
     """
-    targets = options.targets or inputs.scores.languages
+    named = map(inputs.scores.name_of, options.targets)
+    targets = tuple(dict.fromkeys(named)) or inputs.scores.languages
     _require_fit(inputs, targets)
     require_held_out(inputs.dev, inputs.test, allow=options.allow_overlap)
     warn_of_overlap(inputs.dev, inputs.test)
@@ -224,8 +225,6 @@ def _provenance(inputs: Inputs) -> dict[str, Any]:
 
 def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:
     dev, test = inputs.dev, inputs.test
-    for target in targets:
-        inputs.scores.row(target)
     foreign = [code for code in (*test.languages, *targets) if code not in dev.languages]
     foreign += [target for target in targets if target not in test.languages]
     if foreign:

@@ -98,7 +98,7 @@ def test_refusals_are_one_line(run: Path, french: Path, tmp_path: Path, mechstee
         ("generate", "embedded", "--edit", str(tmp_path / "none.edit")),
         (*generate, "--strength", "1", "--strength", "2"),
         (*generate, "--max-new-tokens", "100000"),
-        ("cost", "embedded", "--edit", str(french), "--language", "fr", "--text", "/no/file"),
+        ("cost", "embedded", "--edit", str(french), "--language", "fr", "--corpus", "/no/file"),
     ):
         message = mechsteer(*args, code=1)
         assert message.startswith("error: ")
@@ -111,7 +111,7 @@ def test_cost_prints_one_row_an_observation(french: Path, tmp_path: Path, mechst
     (tmp_path / "text.txt").write_text("The king gave a ring.\n\nThe weather is fine.\n")
     rows = json.loads(
         mechsteer(
-            "cost", "embedded", "--edit", str(french), "--text", str(tmp_path / "text.txt"),
+            "cost", "embedded", "--edit", str(french), "--corpus", str(tmp_path / "text.txt"),
             "--language", "fr", "--n", "2", "--seeds", "2", "--json",
         )
     )  # fmt: skip

@@ -12,7 +12,7 @@ COMMANDS = {
     "select": ["none", "--language", "fra"],
     "edit": ["none", "--language", "fra", "--k", "3", "-o", "none.edit"],
     "generate": EDITED,
-    "cost": [*EDITED, "--text", "none.txt", "--language", "fra"],
+    "cost": [*EDITED, "--corpus", "none.txt", "--language", "fra"],
     "cards": ["none"],
     "study": ["none", "--test", "embedded"],
     "score": ["embedded", "--corpus", "none", "-o", "none"],
@@ -56,7 +56,7 @@ PATHS = {
     "report": ["{}"], "cards": ["{}"], "select": ["{}", "--language", "fra", "--k", "5"],
     "study": ["{}", "--test", "embedded"], "probe": ["{}"], "demo": ["-o", "{}"],
     "edit": ["none", "--language", "fra", "--k", "3", "-o", "{}"],
-    "cost": [*EDITED, "--text", "{}", "--language", "fra"],
+    "cost": [*EDITED, "--corpus", "{}", "--language", "fra"],
     "score": ["embedded", "--corpus", "embedded", "-o", "{}"],
 }  # fmt: skip
 

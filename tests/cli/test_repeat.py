@@ -65,8 +65,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mechsteer("edit", "first", "--language", "fr", "--k", "9", "-o", "my edit.edit")
         mechsteer(
             "study", "first", "--test", HOSTILE, "--split", "test", "--limit", "9",
-            "--targets", "fra", "--k", "7,0.01", "--strength=-0.5,1", "--seeds", "1",
-            "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--text", "dev",
+            "--languages", "fra_Latn,ja", "--targets", "fra", "--k", "7,0.01",
+            "--strength=-0.5,1", "--seeds", "1",
+            "--by", "auroc", "--edit", "damp", "--edit", "my edit.edit", "--cost-corpus", "dev",
             "--tune", "8", "--choose-at", "last_block", "--only-chosen", "--quality",
         )  # fmt: skip
         mechsteer("cards", "first", "--neurons", "1:5", "--top", "0")
@@ -176,6 +177,7 @@ OTHER: dict[str, Any] = {  # of every option a value that is not its default
     "strengths": (-1.5, 2.0), "by": "auroc", "seeds": (0, 1), "tune": 9, "choose_at": "final_norm",
     "only_chosen": True, "grow": True, "within": "script", "allow_overlap": True, "quality": True,
     "edits": ("damp", "a b.edit"), "test": "t", "rows": "3:9", "text": "dev",
+    "cost_corpus": "dev",
     "neurons": ("1:2", "gate:3:4"), "top": 5,
     "label": ("tone", "yes, but"), "language_column": "lang", "separator": ";",
     "k": 0.25, "copies": ("shuffled",), "least": 0.25, "seed": 3,

@@ -34,6 +34,15 @@ def test_quotes_in_a_tsv_are_those_of_csv_only_where_all_are(
     assert [cells for _, cells in read_delimited(file)] == rows
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_cells_of_a_csv_are_parted_as_its_header_is(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "t.csv"
+    lines = [["eng", "fra"], ["A cat; a dog.", "Un chat."], ["Yes, no.", "Oui.\tNon."]]
+    rows = (separator.join(f'"{cell}"' for cell in line) for line in lines)
+    file.write_text("\n".join(rows), encoding="utf-8")
+    assert [cells for _, cells in read_delimited(file)] == lines
+
+
 def test_rows_have_the_line_they_start_on(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text('a,b\n"c\nd",e\n\nf,g\n', encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechsteer.corpus import LabelledCorpus, read
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
 from mechsteer.errors import CorpusError
 from tests.corpus.written import json_lines, write
 
@@ -87,6 +87,10 @@ def test_the_column_is_the_language_itself_or_the_only_text(
         ({"fra.zip": b"PK"}, "fra.zip is packed: run unzip"),
         ({"fra.xlsx": b"PK"}, r"\.xlsx is not read: expected one of .txt, .csv"),
         ({"fra.tmx": "<tmx>"}, r"\.tmx is not read"),
+        ({"fra.txt": "The cat.\tLe chat.\n\nYes.\tOui.\n"}, "holds columns.*name it .tsv"),
+        ({"test.src": "Yes.\n", "test.trg": "Oui.\n"}, "rename them as test.eng and test.fra"),
+        ({"fra.unknown.pdf": "%PDF"}, r"\.pdf is not read"),
+        ({"notes.conllu": "# text = Oui"}, "no files named LANG.txt.*got notes.conllu"),
         ({"fra.foo": "Oui\n"}, r"'foo' is no format that is read.*name it: split='foo'"),
         ({"fra.jsonl": json_lines({"language": "deu", "text": "Ja"})}, "named fra and has rows of"),
         (
@@ -101,6 +105,26 @@ def test_what_cannot_be_parsed_is_refused_by_name(
     with pytest.raises(CorpusError, match=message) as caught:
         read(write(tmp_path, files))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("flores200_dataset.tar.gz", r"is packed: run tar -xf on it first"),
+        ("Belebele.zip", "is packed: run unzip on it first"),
+        ("pairs.tmx", r"\.tmx is not read: .*of each language to a file LANG\.txt"),
+        ("reviews.XLSX", r"\.xlsx is not read: .*save the sheet as CSV in UTF-8"),
+        ("frame.feather", r"\.feather is not read: .*save it as Parquet or CSV"),
+        ("run.yaml", r"\.yaml is not read: .*one sentence a line$"),
+    ],
+)
+@pytest.mark.parametrize("corpus", [ParallelCorpus, LabelledCorpus])
+def test_a_file_of_no_sentences_is_refused_with_what_to_make_of_it(
+    tmp_path: Path, name: str, advice: str, corpus: Any
+) -> None:
+    write(tmp_path, {name: b"x"})
+    with pytest.raises(CorpusError, match=advice):
+        corpus.read(tmp_path / name)
 
 
 def test_a_split_that_the_user_names_is_read_as_lines(tmp_path: Path) -> None:

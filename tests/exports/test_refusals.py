@@ -66,7 +66,7 @@ def test_one_language_of_an_edit_can_be_carried(bridge: Callable[..., Any], tmp_
 @pytest.mark.parametrize(
     ("family", "make", "reason"),
     [
-        ("gemma3", shifted, "nothing in model.layers.0"),
+        ("mpt", shifted, "nothing in transformer.blocks.0"),
         ("llama", lambda model: shifted(model, slice(-1, None)), "final norm, has no bias"),
         ("mixtral", lambda model: clamped(model, "experts"), "router's weight"),
     ],
@@ -93,6 +93,26 @@ def test_an_edit_of_another_model_is_refused(bridge: Callable[..., Any], tmp_pat
     other = replace(clamped(bridge("llama")), model=bridge("gpt2").identity())
     with pytest.raises(ArtifactError, match="made with"):
         checkpoint(bridge("llama"), other, tmp_path / "baked")
+
+
+def test_what_is_not_within_the_tolerance_is_refused_with_the_number(
+    bridge: Callable[..., Any], tmp_path: Path
+) -> None:
+    model, folder = bridge("llama"), tmp_path / "baked"
+    edit = shifted(model)
+    with pytest.raises(MechsteerError, match=r"to \d.*, and 0 are allowed: tolerance=\d"):
+        checkpoint(model, edit, folder, layers=False, tolerance=0)
+    assert list(tmp_path.iterdir()) == []
+    made = checkpoint(model, edit, folder, layers=False, tolerance=16)
+    assert made.own == 0 and made.ulps is not None and 0 < made.ulps <= 16
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_a_number_of_roundings(
+    bridge: Callable[..., Any], tolerance: float, tmp_path: Path
+) -> None:
+    with pytest.raises(MechsteerError, match="tolerance of 0 roundings or more"):
+        checkpoint(bridge("gpt2"), clamped(bridge("gpt2")), tmp_path / "x", tolerance=tolerance)
 
 
 def test_weights_that_give_other_logits_are_refused(

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, list[str]] = {
     "select --fdr": ["select", "RUN", "--language", "fra_Latn", "--fdr", "0.2", "--draws", "20"],
     "study": [
         "study", "RUN", "--test", "embedded", "--split", "test", "--limit", "6",
-        "--targets", "fra_Latn", "--k", "10,20", "--seeds", "1", "--text", "dev",
+        "--targets", "fra_Latn", "--k", "10,20", "--seeds", "1", "--cost-corpus", "dev",
     ],
     "cards": ["cards", "RUN", "--top", "1"],
     "report": ["report", "RUN"],

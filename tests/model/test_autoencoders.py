@@ -184,6 +184,13 @@ def test_older_and_newer_settings_say_the_same(said: dict[str, Any], tmp_path) -
         ("saelens", "relu", {"hook_name": "blocks.1.mlp.hook_post"}, "takes 32 numbers.* has 88"),
         ("gemma scope", "relu", {"architecture": None, "width": 9}, "no threshold of a JumpReLU"),
         ("gemma scope 2", "jumprelu", {"type": "crosscoder"}, "is of type 'crosscoder'"),
+        ("saelens", "relu", {"apply_b_dec_to_input": "false"}, "true or false, got 'false'"),
+        ("saelens", "relu", {"metadata": {"hook_name": "hook_embed"}}, "under metadata, another"),
+        ("saelens", "relu", {"metadata": [1]}, "is no JSON object"),
+        ("saelens", "relu", {"d_out": 64}, "a transcoder"),
+        ("saelens", "relu", {"hook_layer": 0}, "hook_layer is 0, and reads blocks.1"),
+        ("saelens", "jumprelu", {"activation_fn": "topk"}, "'jumprelu' and .* 'topk' differ"),
+        ("saelens", "relu", {"rescale_acts_by_decoder_norm": True}, "is read of 'topk'"),
         ("gemma scope 2", "jumprelu", {"hf_hook_point_out": "elsewhere"}, "a transcoder"),
     ],
 )
@@ -212,6 +219,29 @@ def test_missing_and_misshapen_weights_are_refused(layout: str, name: str, tmp_p
     folder = save(tmp_path / "holed", layout, "jumprelu", holed)
     with pytest.raises(SiteError, match=f"{name} is not finite"):
         load_autoencoder(folder)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_no_autoencoder_by_its_weights_or_place_is_refused(layout: str, tmp_path) -> None:
+    whole = made_weights("jumprelu")
+    for name, weight, said in (
+        ("W_skip", np.zeros((D_IN, D_IN), np.float32), "W_skip beside the weights"),
+        ("b_enc", np.ones(LATENTS, np.int32), "b_enc is torch.int32, expected floats"),
+    ):
+        with pytest.raises(SiteError, match=said):
+            load_autoencoder(save(tmp_path / name, layout, "jumprelu", {**whole, name: weight}))
+    if layout != "saelens":
+        folder = save(tmp_path / "gemma-scope-2b-pt-transcoders", layout, "jumprelu", whole)
+        with pytest.raises(SiteError, match="lies in gemma-scope-2b-pt-transcoders"):
+            load_autoencoder(folder)
+
+
+def test_a_decoder_row_of_nothing_writes_nothing(tmp_path) -> None:
+    weights = made_weights("topk")
+    weights["W_dec"][:] = 0
+    folder = save(tmp_path, "saelens", "topk", weights, rescale_acts_by_decoder_norm=True)
+    again = load_autoencoder(folder).reconstruct(torch.ones(2, D_IN))
+    assert torch.equal(again, torch.from_numpy(weights["b_dec"]).expand(2, -1))
 
 
 def test_what_is_no_folder_of_an_autoencoder_is_refused(tmp_path) -> None:

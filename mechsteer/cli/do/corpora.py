@@ -92,12 +92,14 @@ def _cut(corpus: LabelledCorpus, rows: str | None, limit: int | None) -> Labelle
 
 
 def read_test(run: Run, request: StudyRequest) -> tuple[ParallelCorpus, ParallelCorpus]:
-    """Dev and test, both parallel, in the languages of dev.
+    """Dev and test, both parallel, in the languages of dev; of those asked for alone, if any are.
 
     Raises:
         CorpusError: one of them is not parallel, or most of test stands in dev.
     """
     dev = scored_text(run)
+    if request.languages:
+        dev = dev.select(request.languages)
     codes = _codes(asked_of(run).languages, dev.languages)
     test = read_text(request.test, codes, request.split, rows=request.rows, limit=request.limit)
     if not isinstance(dev, ParallelCorpus) or not isinstance(test, ParallelCorpus):

@@ -30,7 +30,7 @@ def run_demo(output: Path) -> Path:
         limit=SENTENCES,
         targets=TARGETS,
         ks=KS,
-        text="dev",
+        cost_corpus="dev",
         seeds=tuple(range(SEEDS)),
     )
     study_command(output, wanted)

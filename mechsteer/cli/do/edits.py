@@ -97,7 +97,7 @@ def generate_command(
 def cost_command(
     model: str,
     files: Sequence[str],
-    text: Path,
+    corpus: Path,
     *,
     language: str,
     strengths: Sequence[float] = (),
@@ -111,7 +111,7 @@ def cost_command(
 ) -> Cost:
     """What edits cost a model on a text: the lines of a file, or a corpus in the language."""
     edits = edits_of(files, strengths)
-    lines = _text(text, language, split)
+    lines = _text(corpus, language, split)
     return cost(
         open_model(model, device, dtype),
         *edits,

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from mechsteer.cli.do.edits import edits_of, positions_of
-from mechsteer.cli.do.models import EMBEDDED, open_model
+from mechsteer.cli.do.models import open_model
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.exports import (
+    Checkpoint,
     checkpoint,
     control_vector,
     easysteer,
@@ -20,7 +21,6 @@ from mechsteer.exports import (
 )
 from mechsteer.exports.constant import require_everywhere
 from mechsteer.interventions import Edit, ResidualEdit
-from mechsteer.model.identity import EMBEDDED_NAME
 from mechsteer.model.interface import Model
 
 
@@ -39,23 +39,27 @@ def export_command(
     device: str | None = None,
     dtype: str | None = None,
     widen: bool = False,
+    no_layers: bool = False,
+    tolerance: float | None = None,
     no_verify: bool = False,
 ) -> str:
     """Write the edits of some files in a format; returns what was written, in a line."""
     edits, where = edits_of(files, strengths), positions_of(positions)
     named = None if language is None else canonical(language)
-    _require_used(
-        format_, layer=layer, architecture=architecture, model_id=model_id, widen=widen or None
-    )
+    for_checkpoint = {
+        "widen": widen or None, "no_layers": no_layers or None, "tolerance": tolerance,
+        "no_verify": no_verify or None,
+    }  # fmt: skip
+    others = {"layer": layer, "architecture": architecture, "model_id": model_id}
+    _require_used(format_, **others, **for_checkpoint)
     if format_ == "checkpoint":
         require_everywhere(where)
         opened = _model(edits, model, device, dtype)
         how: dict[str, Any] = {"positions": where, "language": named, "widen": widen}
-        made = checkpoint(opened, edits, output, verify=not no_verify, **how)
-        added = f"; config.json has {', '.join(made.switches)}" if made.switches else ""
-        added += f"; {made.widened} neurons more in each MLP" if made.widened else ""
-        logits = "not verified" if made.ulps is None else f"logits {made.ulps:.2g} roundings away"
-        return f"checkpoint: {output} ({logits}{added})"
+        how |= {} if tolerance is None else {"tolerance": tolerance}
+        return _said(
+            checkpoint(opened, edits, output, layers=not no_layers, verify=not no_verify, **how)
+        )
     if format_ == "sentence-transformers":
         opened = _model(edits, model, device, dtype)
         row = -1 if layer is None else layer
@@ -64,6 +68,15 @@ def export_command(
     require_everywhere(where)
     about = {"architecture": architecture, "model_id": model_id}
     return _vector(format_, _only(edits), output, named, **about)
+
+
+def _said(made: Checkpoint) -> str:
+    """What was written, in a line."""
+    added = f"; config.json has {', '.join(made.switches)}" if made.switches else ""
+    added += f"; {made.layers} layers more" if made.layers else ""
+    added += f"; {made.widened} neurons more in each MLP" if made.widened else ""
+    logits = "not verified" if made.ulps is None else f"logits {made.ulps:.2g} roundings away"
+    return f"checkpoint: {made.folder} ({logits}{added})"
 
 
 def _vector(
@@ -94,7 +107,7 @@ _USED = {
     "layer": "sentence-transformers",
     "architecture": "llama.cpp",
     "model_id": "neuronpedia",
-    "widen": "checkpoint",
+    **dict.fromkeys(("widen", "no_layers", "tolerance", "no_verify"), "checkpoint"),
 }
 
 
@@ -120,4 +133,4 @@ def _model(
     source = given or known
     if source is None:
         raise MechsteerError("the edit does not say which model it was made with: --model NAME")
-    return open_model(EMBEDDED if source == EMBEDDED_NAME else source, device, dtype)
+    return open_model(source, device, dtype)

@@ -38,11 +38,11 @@ def open_model(
     """
     if dtype is not None and dtype not in DTYPES:
         raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
-    name, kind = (None if source == EMBEDDED else source), DTYPES.get(dtype or "")
+    kind = DTYPES.get(dtype or "")
     if parallel == "states":
-        return load_model(name, device=device, dtype=kind)
+        return load_model(source, device=device, dtype=kind)
     require_one_process(current().size)
-    return load_model(name, device=device, device_map="auto", dtype=kind)
+    return load_model(source, device=device, device_map="auto", dtype=kind)
 
 
 def require_one_process(ranks: int) -> None:

@@ -6,12 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import asked_text, read_text
-from mechsteer.cli.do.models import DTYPES, EMBEDDED, open_model, require_one_process
+from mechsteer.cli.do.models import DTYPES, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import CorpusError
-from mechsteer.model.identity import EMBEDDED as EMBEDDED_FOLDER
 from mechsteer.model.wrap import ModelLike
 from mechsteer.planning.plan import plan
 from mechsteer.planning.record import Plan
@@ -49,16 +48,18 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
 
 def _source(model: str, request: PlanRequest) -> ModelLike:
     """The model itself where it is to be timed, and where it lies where it is not."""
-    place = str(EMBEDDED_FOLDER) if model == EMBEDDED else model
-    if request.gpu is not None or is_configuration(place):
-        return place
+    if request.gpu is not None or is_configuration(model):
+        return model
     return open_model(model, request.device, request.dtype, request.parallel)
 
 
 def _test(request: PlanRequest, corpus: LabelledCorpus) -> ParallelCorpus | None:
     if request.test is None:
         return None
-    test = read_text(request.test, corpus.languages, request.test_split, limit=request.test_limit)
+    test = read_text(
+        request.test, corpus.languages, request.test_split,
+        rows=request.test_rows, limit=request.test_limit,
+    )  # fmt: skip
     if not isinstance(test, ParallelCorpus):
         raise CorpusError("a study needs parallel text: row i is one sentence in every language")
     return test

@@ -38,7 +38,8 @@ def cards_command(path: Path, request: CardsRequest) -> tuple[Cards, NeuronScore
     scores = run_scores(run)
     chosen = load_study(run).chosen if "study" in run.manifest["stages"] else ()
     steered = dict.fromkeys(condition.language for condition in chosen)
-    languages = [code for code in steered if code] or scores.languages
+    asked = [scores.name_of(code) for code in request.languages]
+    languages = asked or [code for code in steered if code] or scores.languages
     subjects = [
         *(named_subject(scores, name) for name in request.neurons),
         *top_subjects(scores, languages, request.top),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mechsteer.analysis.held import among
 from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run, versions
 from mechsteer.cli.do.asked import keep_config
@@ -14,8 +15,10 @@ from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.edit_names import FORMS, NamedEdit, is_named, named_edit
 from mechsteer.cli.requests import StudyRequest
+from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.languages import canonical
 from mechsteer.errors import MechsteerError
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit, load_edit
 from mechsteer.options.memory import memory_bytes
 from mechsteer.ranks import current
@@ -46,13 +49,15 @@ def study_command(path: Path, request: StudyRequest) -> Study:
     ranks.same("the study", {"options": options.as_json(), "versions": versions()})
     with locked(path):
         dev, test = read_test(run, request)
-        text = read_costed(request.text, dev)
+        options = replace(options, targets=options.targets or _scored_among(scores, dev))
+        text = read_costed(request.cost_corpus, dev)
         ranks.same("the text", {"test": test.fingerprint, "text": text and text.fingerprint})
         model, _, recording = recorded(run)
         reading = asked_of(run).reading
         with run.timed("study"):
             memory = memory_bytes(request.memory)
-            scored = Scored(scores, recording.embeddings_by_language(memory=memory))
+            embeddings = recording.embeddings_by_language(memory=memory)
+            scored = Scored(scores, among(embeddings, dev.languages))
             inputs = Inputs(
                 model_functions(model, reading, memory),
                 scored,
@@ -69,6 +74,19 @@ def study_command(path: Path, request: StudyRequest) -> Study:
                 save_study(run, found, request.as_json())
                 keep_config(run)
         return found
+
+
+def _scored_among(scores: NeuronScores, dev: ParallelCorpus) -> tuple[str, ...]:
+    """The languages steered to by default.
+
+    Raises:
+        MechsteerError: there are none.
+    """
+    if found := tuple(code for code in scores.languages if code in dev.languages):
+        return found
+    raise MechsteerError(
+        f"none of --languages was scored: expected some of {', '.join(scores.languages)}"
+    )
 
 
 def studied(given: Sequence[str]) -> dict[str, NamedEdit | Edit]:

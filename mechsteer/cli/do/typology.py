@@ -42,10 +42,10 @@ def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _tokenize(name: str) -> Callable[[str], list[int]]:
-    from mechsteer.model.identity import EMBEDDED, EMBEDDED_NAME
+    from mechsteer.model.identity import place_of
     from mechsteer.model.tokenizer import load_tokenizer
 
-    loaded = load_tokenizer(str(EMBEDDED) if name in {"embedded", EMBEDDED_NAME} else name)
+    loaded = load_tokenizer(place_of(name))
 
     def tokens(sentence: str) -> list[int]:
         return list(loaded(sentence, add_special_tokens=False)["input_ids"])

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _LANGUAGES = flag(
     "languages",
-    Option("Languages of answers; all by default.", CODES, "--languages", many="list", least=0),
+    Option("Only these languages; all by default.", CODES, "--languages", many="list", least=0),
     (),
 )
 _TARGETS = flag(
     "targets",
     Option(
-        "Of parallel questions: languages of the answers; those of the questions by default.",
+        "Languages steered to; of parallel questions: those of the answers, all by default.",
         CODES, "--targets", many="list", least=0,
     ),
     (),
@@ -45,8 +45,8 @@ _ANSWERS = click.argument("answers", type=Place())
 @flag(
     "languages",
     Option(
-        "Of prompts: languages of the answers; of parallel questions: those asked in. All by "
-        "default.",
+        "Only these languages; of prompts: those of the answers, of parallel questions: those "
+        "asked in.",
         CODES, "--languages", many="list", least=0,
     ),
     (),
@@ -55,11 +55,11 @@ _ANSWERS = click.argument("answers", type=Place())
 @partial(edit_options, edits=())
 @click.option("--name", help="What the edited model is called; its edits by default.")
 @click.option(
-    "--limit", type=int, callback=within(whole(1)), help="Only the first N prompts of each source."
+    "--limit", type=int, callback=within(whole(1)), help="Only the first N; prompts of each source."
 )
 @click.option(
     "--max-new-tokens", default=100, show_default=True, callback=within(whole(1)),
-    help="Tokens of each answer.",
+    help="Tokens to write.",
 )  # fmt: skip
 @click.option(
     "--temperature", default=0.0, show_default=True, help="0 is the most probable token each time.",
@@ -71,14 +71,16 @@ _ANSWERS = click.argument("answers", type=Place())
 )  # fmt: skip
 @click.option(
     "--seed", default=0, show_default=True, callback=within(whole(0)),
-    help="The same before and after.",
+    help="Seed; the same before and after.",
 )  # fmt: skip
 @click.option("--chat", is_flag=True, help="Give prompts as a user's turns of a chat.")
 @click.option(
     "--batch-size", default=64, show_default=True, callback=within(whole(1)),
     help="Prompts answered at once, at most; no answer depends on it.",
 )  # fmt: skip
-@click.option("-o", "--output", type=Place(), required=True, help="File of answers, JSON lines.")
+@click.option(
+    "-o", "--output", type=Place(), required=True, help="What is written: answers, JSON lines."
+)
 def answer(model: str, prompts: Path, output: Path, **options: Any) -> None:
     """Answer the prompts of a benchmark without and with edits; resumable.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mechsteer.cli.parse.flags import flag
-from mechsteer.cli.parse.group import MODEL, cli
+from mechsteer.cli.parse.group import DEVICE, DTYPE, MODEL, cli
 from mechsteer.cli.show.terminal import print_json, print_table
 from mechsteer.options import Option
 from mechsteer.options.rules import word
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @MODEL
 @flag(
     "sites",
-    Option("post or linear, say; both by default.", word("a site"), "--site", many="list"),
+    Option(
+        "Where neurons are read; post and linear by default.", word("a site"), "--site", many="list"
+    ),
     (),
 )
-@click.option("--device", help="cpu, cuda, …")
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+@DEVICE
+@DTYPE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | None) -> None:
     """Test in seconds whether a model's neurons are read and edited as promised."""
     from mechsteer.cli.do.check import check_command
@@ -45,7 +47,10 @@ def check(model: str, sites: tuple[str, ...], as_json: bool, **options: str | No
 
 @cli.command()
 @click.option("--quick", is_flag=True, help="Ten seconds on small sizes instead of a minute.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="A GPU where there is one.")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), metavar="TEXT",
+    help="cpu, cuda, …; a GPU where there is one.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def bench(quick: bool, device: Device | None, as_json: bool) -> None:
     """Measure what the kernels reach on this machine, beside its own copy and product rates."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from mechsteer.cli.parse.flags import MEANT
 from mechsteer.cli.parse.place import Place
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import SILENT
@@ -44,6 +45,16 @@ class Command(click.Command):
                 ["--debug"], is_flag=True, expose_value=False, help="The traceback of an error."
             ),
         ]  # fmt: skip
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a flag that only another command has with the one that is meant."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            now = MEANT.get((str(self.name), error.option_name))
+            if now is None:
+                raise
+            raise click.UsageError(f"No such option {error.option_name}: type {now}", ctx) from None
 
 
 def _configured(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:

@@ -13,7 +13,12 @@ from mechsteer.cli.show.terminal import print_table
 @cli.command()
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True, type=Place())
 @click.option(
-    "-o", "--output", type=Place(), default=Path("compare.html"), show_default=True, help="Page."
+    "-o",
+    "--output",
+    type=Place(),
+    default=Path("compare.html"),
+    show_default=True,
+    help="What is written: a page.",
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def compare(runs: tuple[Path, ...], output: Path, show: bool) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mechsteer.cli.parse.flags import flag, flags, number_of_neurons, within
-from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
+from mechsteer.cli.parse.flags import EXPERTS, flag, flags, within
+from mechsteer.cli.parse.group import DEVICE, DTYPE, LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import EDIT_FILES, EDIT_NAMES
 from mechsteer.cli.show.terminal import print_json, print_table
 from mechsteer.options import REQUIRED, Option
@@ -17,10 +17,14 @@ from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole, word
 
 STRENGTH = finite("a finite strength")
+POSITIONS = click.option(
+    "--positions", default="all", show_default=True, help="Where the edits act.",
+    type=click.Choice(["all", "content", "last", "generated"]),
+)  # fmt: skip
 STRENGTHS = flag(
     "strengths",
     Option(
-        "λ: one for all edits, or one for each.", STRENGTH, "--strength",
+        "λ of the edits; one for all, or one for each.", STRENGTH, "--strength",
         read=float, many="list", least=0,
     ),
 )  # fmt: skip
@@ -30,17 +34,15 @@ STRENGTHS = flag(
 @RUN
 @click.option(
     "--edit", default="clamp", show_default=True,
-    help=f"The edit that is made: {EDIT_NAMES}.",
+    help=f"Edit; the one that is made: {EDIT_NAMES}.",
 )  # fmt: skip
 @LANGUAGE
-@click.option(
-    "--k", required=True, callback=number_of_neurons, help="A number, or a fraction of all neurons."
-)
+@flag("k", EXPERTS, REQUIRED)
 @flags(Ranking)
 @click.option(
-    "--strength", default=1.0, show_default=True, callback=within(STRENGTH), help="λ of the edit."
+    "--strength", default=1.0, show_default=True, callback=within(STRENGTH), help="λ of the edits."
 )
-@click.option("-o", "--output", type=Place(), required=True, help="Edit file.")
+@click.option("-o", "--output", type=Place(), required=True, help="What is written: an edit file.")
 def edit(run: Path, output: Path, k: float, **options: Any) -> None:
     """Make an edit from a scored run and save it as one file."""
     from mechsteer.cli.do.edits import edit_command
@@ -53,16 +55,11 @@ def edit(run: Path, output: Path, k: float, **options: Any) -> None:
 def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Callable[..., None]:
     """What commands that steer have in common; ``edits`` is the default of ``--edit``."""
     for option in (
-        click.option(
-            "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Of the model."
-        ),
-        click.option("--device", help="cpu, cuda, …"),
-        click.option(
-            "--positions", default="all", show_default=True, help="Where the edits act.",
-            type=click.Choice(["all", "content", "last", "generated"]),
-        ),
+        DTYPE,
+        DEVICE,
+        POSITIONS,
         STRENGTHS,
-        flag("files", Option(f"Edits, which act in order: {EDIT_FILES}.", word("a file"), "--edit",
+        flag("files", Option(f"Edit; several act in order: {EDIT_FILES}.", word("a file"), "--edit",
                              many="list"), edits),
     ):  # fmt: skip
         command = option(command)
@@ -73,7 +70,7 @@ def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Call
 @MODEL
 @edit_options
 @click.option("--prompt", "prompts", multiple=True, default=("",), help="One or several.")
-@click.option("--language", help="Language of the prompts, for edits that depend on it.")
+@click.option("--language", help="The one language: of the prompts, for edits that ask.")
 @click.option(
     "--max-new-tokens",
     default=40,
@@ -85,7 +82,7 @@ def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Call
     "--temperature",
     default=1.0,
     show_default=True,
-    help="0 is --greedy.",
+    help="0 is the most probable token each time.",
     callback=within(finite("a temperature of 0 or more", lambda t: t >= 0)),
 )
 @click.option(
@@ -95,13 +92,13 @@ def edit_options(command: Callable[..., None], *, edits: Any = REQUIRED) -> Call
     help="Nucleus to sample from.",
     callback=within(finite("a share above 0 and up to 1", lambda p: 0 < p <= 1)),
 )
-@click.option("--greedy", is_flag=True, help="Take the most probable token each time.")
+@click.option("--greedy", is_flag=True, help="As --temperature 0.")
 @click.option(
     "--seed",
     default=0,
     show_default=True,
     callback=within(whole(0)),
-    help="The same before and after.",
+    help="Seed; the same before and after.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def generate(
@@ -134,11 +131,13 @@ def generate(
 @MODEL
 @edit_options
 @click.option(
-    "--text", type=Place(), required=True,
-    help="Text to predict: a file of lines, or a corpus, of which the language is read.",
+    "--corpus", type=Place(), required=True, metavar="TEXT",
+    help="Text that is read; the lines of a file, or of a corpus those in the language.",
 )  # fmt: skip
-@click.option("--split", help="Of the text, where it is a corpus that has several.")
-@click.option("--language", required=True, help="Target language.")
+@click.option("--split", help="Split that is read.")
+@click.option(
+    "--language", required=True, help="The one language: of the text, and of what is to be written."
+)
 @click.option(
     "--n", default=32, show_default=True, callback=within(whole(1)), help="Generations a seed."
 )
@@ -147,16 +146,16 @@ def generate(
     default=4,
     show_default=True,
     callback=within(whole(1)),
-    help="How many; intervals are over seeds.",
+    help="How many seeds; intervals are over them.",
 )
-@click.option("--prefix", default="", help="What the model reads before each text.")
+@click.option("--prefix", default="", help="Read before each text, 'query: ' say.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-def cost(model: str, files: tuple[str, ...], text: Path, as_json: bool, **options: Any) -> None:
+def cost(model: str, files: tuple[str, ...], corpus: Path, as_json: bool, **options: Any) -> None:
     """Tell what edits cost a model: prediction of a text, language, repetition."""
     from mechsteer.cli.do.edits import cost_command
 
-    table = cost_command(model, files, text, **options).table()
+    table = cost_command(model, files, corpus, **options).table()
     if as_json:
         print_json(table.to_dict("records"))
     else:
-        print_table(table, f"{model}: {text}")
+        print_table(table, f"{model}: {corpus}")

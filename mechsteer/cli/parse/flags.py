@@ -13,6 +13,15 @@ from mechsteer.options import REQUIRED, Option, Options, options_of
 from mechsteer.options.rules import K, Rule, read_k
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+EXPERTS = Option("Experts: a number, or a fraction of all neurons.", K, "--k", read=read_k)
+MEANT = {
+    ("select", "--label"): "--concept",
+    ("edit", "--label"): "--concept",
+    ("cost", "--text"): "--corpus",
+    ("study", "--text"): "--cost-corpus",
+}
+"""Flags that mean something else in other commands, and what to type instead."""
+_METAVARS: dict[Any, str] = {int: "INTEGER", float: "FLOAT"}
 
 
 class ListOption(click.Option):
@@ -44,13 +53,17 @@ def flag(name: str, option: Option, default: Any = None) -> Callable[[Command], 
         cls=ListOption if several else click.Option,
         type=click.Choice(option.rule.choices) if option.rule.choices and not option.many else str,
         multiple=several,
-        metavar="LIST" if several else None,
+        metavar="LIST" if several else _metavar(option),
         required=default is REQUIRED,
         # a default of None would count as one, and nothing would be missing
         **({"default": _shown(option, default), "show_default": True} if given else {}),
         callback=_reader(option, default),
         help=option.help,
     )
+
+
+def _metavar(option: Option) -> str | None:
+    return "INTEGER" if option.many == "count" else _METAVARS.get(option.read)
 
 
 def _shown(option: Option, default: Any) -> str | list[str]:
@@ -85,19 +98,3 @@ def within(rule: Rule) -> Callable[..., Any]:
         return given
 
     return check
-
-
-def number_of_neurons(
-    context: click.Context, parameter: click.Parameter, text: str | None
-) -> float | None:
-    """A number of neurons, or a fraction of all; anything else is refused with what was meant."""
-    del context, parameter
-    if text is None:
-        return None
-    try:
-        k = read_k(text)
-    except ValueError:
-        k = 0
-    if not K.holds(k):
-        raise click.BadParameter(f"expected {K.expected}, got {text!r}")
-    return k

@@ -9,7 +9,7 @@ from mechsteer import __version__
 from mechsteer.cli.parse.common import Command
 from mechsteer.cli.parse.place import Place
 
-__all__ = ["LANGUAGE", "MODEL", "RUN", "Place", "cli"]
+__all__ = ["DEVICE", "DTYPE", "LANGUAGE", "MODEL", "RUN", "Place", "cli"]
 
 
 class ModelName(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
@@ -34,7 +34,12 @@ class Group(click.Group):
 
 RUN = click.argument("run", type=Place())
 LANGUAGE = click.option(
-    "--language", "--label", "language", required=True, help="Language, or label, of the experts."
+    "--language", "--concept", "language", required=True,
+    help="The one language: of the experts; or a concept, a label that was scored.",
+)  # fmt: skip
+DEVICE = click.option("--device", help="cpu, cuda, …")
+DTYPE = click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="Precision of the model."
 )
 MODEL = click.argument("model", type=ModelName())
 

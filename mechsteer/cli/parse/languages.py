@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @flag(
     "kinds",
     Option(
-        "Measures, as syntactic; all by default.",
+        "Distances between languages; all by default.",
         word("a measure"),
         "--kinds",
         many="list",
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     ),
 )
 @click.option("--data", type=Place(), help="Folder that holds typology/. Default: $MECHSTEER_DATA.")
-@click.option("--corpus", help="Text of one's own: adds shared characters.")
-@click.option("--split", help="Of the corpus, where it has several.")
+@click.option("--corpus", help="Text that is read; adds shared characters.")
+@click.option("--split", help="Split that is read.")
 @click.option("--tokenizer", help="With --corpus: adds shared subwords and tokens per sentence.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")

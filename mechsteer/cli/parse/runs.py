@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mechsteer.cli.parse.flags import flags, number_of_neurons, within
+from mechsteer.cli.parse.flags import EXPERTS, flag, flags, within
 from mechsteer.cli.parse.group import LANGUAGE, MODEL, RUN, Place, cli
 from mechsteer.cli.requests import (
     CardsRequest,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @cli.command()
 @click.option(
     "-o", "--output", type=Place(), default=Path("mechsteer-demo"),
-    show_default=True, help="Run folder to write.",
+    show_default=True, help="What is written: a run folder.",
 )  # fmt: skip
 def demo(output: Path) -> None:
     """Run the whole road offline, on the embedded model and sentences."""
@@ -46,7 +46,7 @@ def demo(output: Path) -> None:
 @cli.command()
 @MODEL
 @flags(ScoreRequest)
-@click.option("-o", "--output", type=Place(), required=True, help="Run folder.")
+@click.option("-o", "--output", type=Place(), required=True, help="What is written: a run folder.")
 def score(model: str, output: Path, **options: Any) -> None:
     """Score every neuron as a detector of every language; resumable."""
     from mechsteer.cli.do.score import score_command
@@ -62,8 +62,13 @@ def score(model: str, output: Path, **options: Any) -> None:
 @cli.command()
 @MODEL
 @flags(PlanRequest)
-@click.option("-o", "--output", type=Place(), help="Run folder to be; where its disk is asked.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+@click.option(
+    "-o",
+    "--output",
+    type=Place(),
+    help="What is written: a run folder, by `score`; its disk is asked.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def plan(model: str, output: Path | None, as_json: bool, **options: Any) -> None:
     """Tell what a run will take before it runs: tokens, seconds, memory, disk.
 
@@ -83,7 +88,7 @@ def plan(model: str, output: Path | None, as_json: bool, **options: Any) -> None
 @cli.command()
 @RUN
 @LANGUAGE
-@click.option("--k", callback=number_of_neurons, help="A number, or a fraction of all neurons.")
+@flag("k", EXPERTS)
 @click.option(
     "--fdr", type=float, metavar="LEVEL",
     callback=within(finite("a rate above 0 and below 1", lambda rate: 0 < rate < 1)),
@@ -187,7 +192,9 @@ def transfer(run: Path, **options: Any) -> None:
 
 @cli.command()
 @RUN
-@click.option("-o", "--output", type=Place(), help="Page; RUN/report.html by default.")
+@click.option(
+    "-o", "--output", type=Place(), help="What is written: a page, RUN/report.html by default."
+)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(run: Path, output: Path | None, show: bool) -> None:
     """Write the report of a run, studied or scored: one HTML file."""
@@ -222,7 +229,7 @@ def _say_beside(experts: Experts) -> None:
 @cli.command()
 @RUN
 @flags(SimilarityRequest)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 def similarity(run: Path, as_json: bool, **options: Any) -> None:
     """Explain which pairs of languages are aligned, and gain, by how alike they are."""
     from mechsteer.cli.do.similarity import similarity_command

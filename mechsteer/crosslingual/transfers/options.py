@@ -42,15 +42,15 @@ class TransferOptions(Ranking):
         flag="--targets", many="list", least=0,
     )  # fmt: skip
     k: int | float = option(
-        100, "Experts moved, with --targets: a number, or a fraction of all neurons.", K,
+        100, "Experts: a number, or a fraction of all neurons; with --targets.", K,
         flag="--k", read=read_k, show=repr,
     )  # fmt: skip
     strength: int | float = option(
-        1.0, "λ of the edits, with --targets.", finite("a finite strength"), flag="--strength",
+        1.0, "λ of the edits; with --targets.", finite("a finite strength"), flag="--strength",
         read=float, show=repr,
     )  # fmt: skip
     seeds: Sequence[int] = option(
-        (0,), "How many sets of random neurons each edit is compared with.", whole(0),
+        (0,), "How many seeds; sets of random neurons beside each edit.", whole(0),
         flag="--seeds", many="count", least=0,
     )  # fmt: skip
     centring: bool = option(True, "Also test embeddings without their languages' means.", YES_OR_NO)
@@ -58,6 +58,6 @@ class TransferOptions(Ranking):
         400, "Of the bootstrap over sentences.", whole(40), flag="--resamples", read=int
     )
     seed: int = option(
-        0, "Of the division into training and test, the folds and the bootstrap.", whole(0),
+        0, "Seed; of the division into training and test, the folds and the bootstrap.", whole(0),
         flag="--seed", read=int,
     )  # fmt: skip

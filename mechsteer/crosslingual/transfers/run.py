@@ -137,7 +137,8 @@ def edits_of(
             "experts, or finished edits such as ms.clamp(experts)"
         )
     factory = EditFactory(scores, others, options)
-    conditions = factory.conditions(options.targets, [options.k], [options.strength])
+    targets = list(dict.fromkeys(map(scores.name_of, options.targets)))
+    conditions = factory.conditions(targets, [options.k], [options.strength])
     return found | with_controls(factory, conditions, options)
 
 

@@ -145,7 +145,8 @@ class SparseAutoencoder:
         if device not in self._copies:
             w = {name: tensor.to(device) for name, tensor in self.weights.items()}
             w["norms"] = w["W_dec"].norm(dim=-1)
-            w["rows"] = w["W_dec"] / w["norms"][:, None] if self.settings.by_norm else w["W_dec"]
+            norms = w["norms"].clamp_min(torch.finfo(torch.float32).tiny)[:, None]  # 0 writes 0
+            w["rows"] = w["W_dec"] / norms if self.settings.by_norm else w["W_dec"]
             self._copies[device] = w
         return self._copies[device]
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mechsteer.errors import SiteError
+from mechsteer.artifacts.places import impossible
+from mechsteer.errors import SiteError, shown
 
 Layout = Literal["SAELens", "Gemma Scope"]
 _WEIGHTS: dict[str, Layout] = {
@@ -63,10 +64,10 @@ def found_files(folder: Path) -> FoundFiles:
     Raises:
         SiteError: no folder, none or several of the known files, or settings that are no JSON.
     """
-    if not folder.is_dir():
+    if impossible(folder) or not folder.is_dir():
         raise SiteError(
-            f"{folder} is no folder: expected site 'sae:FOLDER', or 'sae:FOLDER@HOOK' to say what "
-            "the autoencoder reads"
+            f"{shown(str(folder))} is no folder: expected site 'sae:FOLDER', or 'sae:FOLDER@HOOK' "
+            "to say what the autoencoder reads"
         )
     names = [name for name in _WEIGHTS if (folder / name).is_file()]
     if len(names) != 1:
@@ -86,11 +87,23 @@ def found_files(folder: Path) -> FoundFiles:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
         metadata = config.get("metadata") or {}
-        return {**metadata, **config}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        if not isinstance(metadata, dict):
+            raise TypeError(f"metadata is {shown(metadata)}")
+        both = [key for key in metadata if metadata[key] != config.get(key, metadata[key])]
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise SiteError(f"{path} is no JSON object: {str(error).splitlines()[0]}") from error
+    if both:
+        raise SiteError(f"{path}: {both[0]} is one thing and, under metadata, another")
+    return {**metadata, **config}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"{next(k for k, v in pairs if found[k] is not v)!r} stands twice")
+    return found
 
 
 def _arrays(path: Path) -> list[tuple[str, Tensor]]:

@@ -15,6 +15,7 @@ from mechsteer.model.derived.settings import settings_of
 from mechsteer.model.interface import Model
 
 _MAIN = ("W_enc", "W_dec", "b_dec")
+_SCALING = ("scaling_factor", "finetuning_scaling_factor")
 _BESIDE = {
     "relu": ("b_enc",),
     "jumprelu": ("b_enc", "threshold"),
@@ -74,7 +75,10 @@ def _checked(files: FoundFiles) -> SparseAutoencoder:
             f"{files.weights}: no {', '.join(missing)} of a {settings.kind} autoencoder, "
             f"found {', '.join(sorted(tensors)) or 'nothing'}"
         )
-    _require_no_scaling(files, tensors)
+    _require_known(files, tensors)
+    for name in names:
+        if not tensors[name].dtype.is_floating_point:
+            raise SiteError(f"{files.weights}: {name} is {tensors[name].dtype}, expected floats")
     weights = {name: tensors[name].float().contiguous() for name in names}
     _require_shapes(files, weights, settings)
     return SparseAutoencoder(settings, weights, _digest(settings, weights))
@@ -103,8 +107,15 @@ def _require_shapes(files: FoundFiles, weights: dict[str, Tensor], settings: Set
         raise SiteError(f"{files.settings}: expected k from 1 to {n}, got {settings.k}")
 
 
-def _require_no_scaling(files: FoundFiles, tensors: dict[str, Tensor]) -> None:
-    for name in ("scaling_factor", "finetuning_scaling_factor"):
+def _require_known(files: FoundFiles, tensors: dict[str, Tensor]) -> None:
+    """Refuse tensors that may change what the others mean: a transcoder's skip connection, say."""
+    known = {*_MAIN, *_SCALING, *(name for names in _BESIDE.values() for name in names)}
+    if unknown := sorted(set(tensors) - known):
+        raise SiteError(
+            f"{files.weights}: {', '.join(unknown)} beside the weights of an autoencoder, whose "
+            "use is not known"
+        )
+    for name in _SCALING:
         if name in tensors and not torch.equal(tensors[name], torch.ones_like(tensors[name])):
             raise SiteError(
                 f"{files.weights}: {name} is not 1, and latents scaled after training are not "

@@ -25,8 +25,9 @@ _KINDS: dict[str, Kind] = {
 }
 _HOOKS = ("hook_name", "hook_point", "hf_hook_point_in")
 _OUT = ("hook_name_out", "hf_hook_point_out")
+_OTHERS = ("transcoder", "crosscoder")  # as folders of Gemma Scope are called
 _LAYER = re.compile(r"layer_(\d+)")
-_PART = re.compile(r"(?:^|[-_])(mlp|att|attn|transcoders?|crosscoders?|embedding)(?:$|[-_])")
+_PART = re.compile(r"(?:^|[-_])(mlp|att|attn|embedding)(?:$|[-_])")
 
 
 def settings_of(files: FoundFiles, *, threshold: bool) -> Settings:
@@ -40,15 +41,19 @@ def settings_of(files: FoundFiles, *, threshold: bool) -> Settings:
         SiteError: an architecture or a setting that is not known.
     """
     config, where = files.config, files.settings or files.weights
-    kind = _kind(files, threshold=threshold)
     _require_plain(config, where)
+    _require_own_place(files)
+    kind = _kind(files, threshold=threshold)
+    by_norm = _switch(config, "rescale_acts_by_decoder_norm", where, usual=False)
+    if by_norm and kind != "topk":
+        raise SiteError(f"{where}: rescale_acts_by_decoder_norm is read of 'topk', not of {kind!r}")
     return Settings(
         kind=kind,
         hook=_hook(files),
         k=_k(config, where) if kind == "topk" else 0,
-        centred=bool(config.get("apply_b_dec_to_input", files.layout == "SAELens")),
+        centred=_switch(config, "apply_b_dec_to_input", where, usual=files.layout == "SAELens"),
         norm=_norm(config, where),
-        by_norm=kind == "topk" and bool(config.get("rescale_acts_by_decoder_norm", False)),
+        by_norm=by_norm,
     )
 
 
@@ -69,7 +74,17 @@ def _kind(files: FoundFiles, *, threshold: bool) -> Kind:
     act = str(config.get("activation_fn", config.get("activation_fn_str", "relu")))
     if act not in ("relu", "topk", "jumprelu"):
         raise SiteError(f"{where}: activation_fn {act!r} is not read, expected 'relu' or 'topk'")
-    return "topk" if act == "topk" and said == "standard" else _KINDS[said]
+    kind = "topk" if act == "topk" and said == "standard" else _KINDS[said]
+    if act not in ("relu", kind):
+        raise SiteError(f"{where}: architecture {said!r} and activation_fn {act!r} differ")
+    return kind
+
+
+def _switch(config: dict[str, Any], name: str, where: Path, *, usual: bool) -> bool:
+    said = config.get(name, usual)
+    if said not in (True, False):
+        raise SiteError(f"{where}: expected {name} true or false, got {shown(said)}")
+    return bool(said)
 
 
 def _norm(config: dict[str, Any], where: Path) -> Norm:
@@ -94,6 +109,8 @@ def _k(config: dict[str, Any], where: Path) -> int:
 def _require_plain(config: dict[str, Any], where: Path) -> None:
     """Refuse what reads one activation and writes another, or reads a part of one."""
     into = next((config[name] for name in _HOOKS if config.get(name)), None)
+    if config.get("d_out") not in (None, config.get("d_in")):
+        raise SiteError(f"{where}: d_out is not d_in, a transcoder: expected an autoencoder")
     for name in _OUT:
         if config.get(name) not in (None, into):
             raise SiteError(
@@ -105,6 +122,20 @@ def _require_plain(config: dict[str, Any], where: Path) -> None:
     if config.get("affine_connection") or config.get("type", "sae") != "sae":
         kind = shown(config.get("type", "affine"))
         raise SiteError(f"{where}: is of type {kind}, expected a plain sparse autoencoder")
+    said, layer = str(into or ""), config.get("hook_layer", config.get("hook_point_layer"))
+    if (found := re.match(r"blocks\.(\d+)\.", said)) and layer not in (None, int(found[1])):
+        raise SiteError(f"{where}: hook_layer is {shown(layer)}, and reads {said}")
+
+
+def _require_own_place(files: FoundFiles) -> None:
+    """Refuse what Gemma Scope keeps among transcoders: its files look like an autoencoder's."""
+    parts = files.weights.parent.absolute().parts
+    among = [part for part in parts if any(other in part.lower() for other in _OTHERS)]
+    if among and files.layout == "Gemma Scope":
+        raise SiteError(
+            f"{files.weights} lies in {among[-1]}: expected an autoencoder, which writes what it "
+            "reads; move one elsewhere"
+        )
 
 
 def _hook(files: FoundFiles) -> str:

@@ -53,8 +53,8 @@ class Site:
     """All neurons of one kind in a model, numbered flat in the order of ``points``, layer-major.
 
     >>> site = Site("post", (HookSite("post", 0, "a", 3), HookSite("post", 1, "b", 5)))
-    >>> site.n_neurons, site.offsets, site.locate(4)
-    (8, (0, 3), ('post', 1, 1))
+    >>> site.n_neurons, site.offsets, site.locate(4), site.number("post", 1, 1)
+    (8, (0, 3), ('post', 1, 1), 4)
     """
 
     name: str
@@ -81,6 +81,17 @@ class Site:
         number = bisect_right(self.offsets, index) - 1
         point = self.points[number]
         return point.component, point.layer, index - self.offsets[number]
+
+    def number(self, component: str, layer: int, neuron: int) -> int:
+        """Flat number of a neuron, the inverse of ``locate``.
+
+        Raises:
+            SiteError: the site has no such neuron.
+        """
+        for point, at in zip(self.points, self.offsets, strict=True):
+            if (point.component, point.layer) == (component, layer) and 0 <= neuron < point.width:
+                return at + neuron
+        raise SiteError(f"site {self.name!r} has no neuron {component}:{layer}:{neuron}")
 
     def spans(self, neurons: range) -> list[tuple[HookSite, int, int]]:
         """Hook points of a range of flat numbers, each with its own first neuron and that after.

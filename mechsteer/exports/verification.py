@@ -1,0 +1,96 @@
+"""A written checkpoint beside the hooked model: the logits of both on a few tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mechsteer.errors import MechsteerError
+from mechsteer.exports.plain import result, roundings, run, sentence
+from mechsteer.interventions import Edit
+from mechsteer.model.interface import Model
+from mechsteer.model.loaders import quiet
+from mechsteer.steering import steer
+
+TOLERANCE = 2.0  # roundings of the largest logit
+_BROKEN = 256.0  # roundings that no other order of sums makes
+
+
+def require_tolerance(tolerance: float) -> None:
+    """Refuse what is no number of roundings.
+
+    Raises:
+        MechsteerError: negative, or not finite.
+    """
+    if not 0 <= tolerance < math.inf:
+        raise MechsteerError(f"expected a tolerance of 0 roundings or more, got {tolerance}")
+
+
+def own_distance(model: Model, plain: Any) -> float:
+    """How far a model as it is wrapped is from transformers' own, without edits, in roundings."""
+    implementation = plain.config._attn_implementation
+    plain.set_attn_implementation(_attention(model))
+    found = _given(plain, sentence(plain))
+    plain.set_attn_implementation(implementation)
+    return roundings(_wrapped(model, sentence(plain)), found)
+
+
+def distance(model: Model, edits: Sequence[Edit], language: str | None, folder: Path) -> float:
+    """How far a checkpoint is from the hooked model, in roundings of the largest logit."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    with quiet():
+        plain: Any = getattr(transformers, config.architectures[0]).from_pretrained(
+            folder, dtype=model.dtype, attn_implementation=_attention(model)
+        )
+    with steer(model, *edits, languages=language):
+        hooked = _wrapped(model, sentence(plain))
+    return roundings(_given(plain.eval(), sentence(plain)), hooked)
+
+
+def require_near(ulps: float, own: float, tolerance: float, dtype: torch.dtype) -> None:
+    """Refuse a checkpoint that is further away than allowed.
+
+    Args:
+        ulps: its distance from the hooked model.
+        own: the hooked model's from transformers, without edits.
+        tolerance: what is allowed beyond that.
+        dtype: of the weights.
+
+    Raises:
+        MechsteerError: it is; or no rounding explains the distance.
+    """
+    if not ulps <= min(_BROKEN, torch.finfo(dtype).eps ** -0.5) + own:
+        raise MechsteerError(
+            f"the weights give other logits than the edit does ({ulps:.3g} roundings away), so it "
+            "cannot be exported; please report it"
+        )
+    if ulps > tolerance + own:
+        raise MechsteerError(
+            f"the weights carry this edit to {ulps:.3g} roundings of the largest logit, since they "
+            f"sum in another order than hooks do, and {tolerance:g} are allowed: "
+            f"tolerance={math.ceil(ulps - own)} (--tolerance) accepts it"
+        )
+
+
+@torch.inference_mode()
+def _wrapped(model: Model, inputs: dict[str, Tensor]) -> Tensor:
+    own = {name: value.to(model.input_device) for name, value in inputs.items()}
+    return result(run(model.original_model, own), own["attention_mask"]).cpu()
+
+
+@torch.inference_mode()
+def _given(plain: Any, inputs: dict[str, Tensor]) -> Tensor:
+    return result(run(plain, inputs), inputs["attention_mask"])
+
+
+def _attention(model: Model) -> str:
+    """The attention that a model runs, as far as every machine has it."""
+    own = getattr(model.original_model.config, "_attn_implementation", None)
+    return "sdpa" if own == "sdpa" else "eager"
