@@ -126,6 +126,5 @@ def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: st
 
 def _room_left(ax: Axes, at: float) -> float:
     """Points (1/72 inch) between the left end of an axis and a value on it."""
-    box = ax.get_position()
     low, high = ax.get_xlim()
-    return (at - low) / (high - low) * box.width * 72 * ax.figure.get_figwidth()
+    return float((at - low) / (high - low) * ax.bbox.width * 72 / ax.figure.dpi)

@@ -129,13 +129,14 @@ def _differences(runs: Sequence[Compared], found: pd.DataFrame) -> dict[str, obj
         language=found["language"].replace("", "all"),
         paired=found["paired"].map({True: "paired", False: "unpaired"}),
         **{name: (100 * found[name].astype(float)).round(2) for name in shares},
-    ).drop(columns="kind")
-    shown.insert(shown.columns.get_loc("edit") + 1, "dose", shown.pop("dose"))
+    )
+    columns = [name for name in found.columns if name != "kind"]
+    columns.insert(columns.index("edit") + 1, "dose")
     heads = {"first": "against, %", "second": "run, %", "low": "from", "high": "to"}
     return {
         "notes": [notes_of(*both) for both in combinations(runs, 2)],
         "figure": forest(found),
-        "numbers": table(shown.rename(columns=heads), caption="Differences"),
+        "numbers": table(shown[columns].rename(columns=heads), caption="Differences"),
     }
 
 

@@ -121,11 +121,12 @@ def each_series(
     rows = rows[rows["language"].isin([language, ""])]
     found = pooled(rows[(rows["source"] == source) & (rows["target"] == target)])
     lines = {}
-    for (kind, edit), every in found.groupby(["kind", "edit"], observed=True):
+    for arm in arms_of(found):
+        every = found[of_arm(found, arm)]
         own = every[every["language"] == language]
         line = (own if len(own) else every)[["layer", "value", "low", "high", "seeds"]]
-        lines[Arm(kind, edit)] = line.sort_values("layer").reset_index(drop=True)
-    return {arm: lines[arm] for arm in in_order(lines)}
+        lines[arm] = line.sort_values("layer").reset_index(drop=True)
+    return lines
 
 
 def matrix(
