@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
-from mechsteer.corpus.choice import asked, choose
-from mechsteer.corpus.concepts import Concepts
-from mechsteer.corpus.languages import FLORES200, canonical
-from mechsteer.corpus.naming import named
+from mechsteer.corpus.formats.text import Text, flaw
+from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.layouts.choice import asked, choose
+from mechsteer.corpus.names.languages import FLORES200, canonical
+from mechsteer.corpus.names.naming import named
 from mechsteer.corpus.readable import Languages, Readable
-from mechsteer.corpus.text import Text, flaw
 from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import CorpusError
 

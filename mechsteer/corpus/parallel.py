@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
-from mechsteer.corpus.concepts import Concepts
 from mechsteer.corpus.corpora import LabelledCorpus, Languages
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.costs.identify import language_probability
 from mechsteer.costs.ngrams import distinct, repetition
 from mechsteer.costs.prediction import Comparison, compare

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest, script_of
-from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.names.languages import closest, script_of
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.display import Displayed, count
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.among import alone, require_within, whom

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mechsteer.corpus import LabelledCorpus, ParallelCorpus, codes
-from mechsteer.corpus import parquet as parquet_files
-from mechsteer.corpus.sources import kind_of
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.formats import parquet as parquet_files
+from mechsteer.corpus.layouts.sources import kind_of
+from mechsteer.corpus.names import codes
 from mechsteer.errors import CorpusError, CorpusWarning
 
 FRENCH = [f"Bonjour le monde, numéro {i}, ça va bien." for i in range(20)]

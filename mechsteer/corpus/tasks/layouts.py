@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mechsteer.corpus.formats import Table
-from mechsteer.corpus.published import BOUQUET, HYPOTHESIS, PREMISE
-from mechsteer.corpus.tasks import is_blank
+from mechsteer.corpus.formats.table import Table
+from mechsteer.corpus.layouts.published import BOUQUET, HYPOTHESIS, PREMISE
+from mechsteer.corpus.tasks.task import is_blank
 from mechsteer.errors import CorpusError
 
 _TEXT = ("text", "sentence", BOUQUET[1])

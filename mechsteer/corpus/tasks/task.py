@@ -15,14 +15,14 @@ from functools import cached_property
 from pathlib import Path
 
 from mechsteer.corpus.corpora import LabelledCorpus
-from mechsteer.corpus.formats import read_rows
-from mechsteer.corpus.label_cells import Told
-from mechsteer.corpus.labelled_tables import Row, grouped
+from mechsteer.corpus.formats.table import read_rows
+from mechsteer.corpus.labels.cells import Told
+from mechsteer.corpus.labels.tables import Row, grouped
 from mechsteer.corpus.parallel import ParallelCorpus
 from mechsteer.display import Displayed, listed
 from mechsteer.errors import CorpusError, shown
 
-TOPICS = Path(__file__).parents[1] / "embedded" / "topics"
+TOPICS = Path(__file__).parents[2] / "embedded" / "topics"
 """Topics of the embedded sentences, one a line of ``dev`` and ``test``."""
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mechsteer.corpus.codes import is_language, parse
-from mechsteer.corpus.flores import FLORES200
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.parquet import Opaque
+from mechsteer.corpus.formats.parquet import Opaque
+from mechsteer.corpus.names.codes import is_language, parse
+from mechsteer.corpus.names.flores import FLORES200
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError, CorpusWarning
 
 # Columns of translation tables: Sardinian is srd.

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language, may_answer
-from mechsteer.corpus.codes import closest
-from mechsteer.corpus.files import read_file
-from mechsteer.corpus.mined import golden
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.packed import unpacked
-from mechsteer.corpus.published import pair_of
-from mechsteer.corpus.text import Text, entries
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.text import Text, entries
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language, may_answer
+from mechsteer.corpus.layouts.files import read_file
+from mechsteer.corpus.layouts.mined import golden
+from mechsteer.corpus.layouts.published import pair_of
+from mechsteer.corpus.names.codes import closest
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError
 
 _LAST = re.compile(r"(?P<set>.+)\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+)\.(?P<side>[A-Za-z_]+)")

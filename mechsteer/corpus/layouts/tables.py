@@ -16,15 +16,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language
-from mechsteer.corpus.codes import is_language, parse
-from mechsteer.corpus.columns import Column, is_missing, key_of, kind_of, languages_of
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.published import LANGUAGE, as_text, in_level
-from mechsteer.corpus.table_folders import language_of, split_of
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language
+from mechsteer.corpus.layouts.columns import Column, is_missing, key_of, kind_of, languages_of
+from mechsteer.corpus.layouts.published import LANGUAGE, as_text, in_level
+from mechsteer.corpus.layouts.table_folders import language_of, split_of
+from mechsteer.corpus.names.codes import is_language, parse
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError
 
 _TEXT = ("text", "sentence")

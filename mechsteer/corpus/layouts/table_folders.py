@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mechsteer.corpus.codes import is_language, is_tag
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.packed import suffix_of, unpacked
-from mechsteer.corpus.published import of_pair, pair_of, parted
-from mechsteer.corpus.text import entries
+from mechsteer.corpus.formats.packed import suffix_of, unpacked
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import entries
+from mechsteer.corpus.layouts.published import of_pair, pair_of, parted
+from mechsteer.corpus.names.codes import is_language, is_tag
 from mechsteer.errors import CorpusError, CorpusWarning
 
 Files = dict[str, list[Path]]

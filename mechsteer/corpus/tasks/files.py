@@ -7,7 +7,7 @@
 ``xnli.dev.tsv``                      one table with a column ``language`` (XNLI, ``dialect`` too)
 ====================================  ====================================================
 
-Columns are found by name, see ``mechsteer.corpus.task_layouts``.
+Columns are found by name, see ``mechsteer.corpus.tasks.layouts``.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mechsteer.corpus.choice import asked, may_answer
-from mechsteer.corpus.columns import kind_of
-from mechsteer.corpus.files import require_format
-from mechsteer.corpus.folders import LanguageFile, language_files
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import entries
+from mechsteer.corpus.layouts.choice import asked, may_answer
+from mechsteer.corpus.layouts.columns import kind_of
+from mechsteer.corpus.layouts.files import require_format
+from mechsteer.corpus.layouts.folders import LanguageFile, language_files
+from mechsteer.corpus.layouts.published import BOUQUET, HYPOTHESIS, LANGUAGE, PREMISE, in_level
+from mechsteer.corpus.layouts.sources import existing
+from mechsteer.corpus.layouts.table_folders import files_of, in_rows, inside, is_table, read_tables
+from mechsteer.corpus.layouts.tables import in_split
 from mechsteer.corpus.parallel import ParallelCorpus
-from mechsteer.corpus.published import BOUQUET, HYPOTHESIS, LANGUAGE, PREMISE, in_level
-from mechsteer.corpus.sources import existing
-from mechsteer.corpus.table_folders import files_of, in_rows, inside, is_table, read_tables
-from mechsteer.corpus.tables import in_split
-from mechsteer.corpus.task_layouts import Row, Told, examples
-from mechsteer.corpus.tasks import Task, is_blank, one_label
-from mechsteer.corpus.text import entries
+from mechsteer.corpus.tasks.layouts import Row, Told, examples
+from mechsteer.corpus.tasks.task import Task, is_blank, one_label
 from mechsteer.errors import CorpusError, CorpusWarning
 
 Languages = Sequence[str] | str | None

@@ -23,14 +23,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language
-from mechsteer.corpus.codes import is_language, is_tag
-from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
-from mechsteer.corpus.packed import unpacked
-from mechsteer.corpus.published import in_level
-from mechsteer.corpus.table_folders import Files, files_of, in_rows, inside, is_split, read_tables
-from mechsteer.corpus.tables import in_split, one_text, texts
-from mechsteer.corpus.text import Text, entries
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.text import Text, entries
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language
+from mechsteer.corpus.layouts.files import FORMATS, is_known_format, is_readable, read_file
+from mechsteer.corpus.layouts.published import in_level
+from mechsteer.corpus.layouts.table_folders import (
+    Files,
+    files_of,
+    in_rows,
+    inside,
+    is_split,
+    read_tables,
+)
+from mechsteer.corpus.layouts.tables import in_split, one_text, texts
+from mechsteer.corpus.names.codes import is_language, is_tag
 from mechsteer.errors import CorpusError
 
 _SIDE = re.compile(r"-(src|ref)$")

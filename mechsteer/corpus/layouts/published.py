@@ -28,10 +28,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mechsteer.corpus.codes import is_language
-from mechsteer.corpus.columns import is_missing, key_of
-from mechsteer.corpus.formats import Table
-from mechsteer.corpus.packed import unpacked
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.table import Table
+from mechsteer.corpus.layouts.columns import is_missing, key_of
+from mechsteer.corpus.names.codes import is_language
 from mechsteer.errors import CorpusWarning
 
 LANGUAGE = ("language", "lang", "dialect")

@@ -12,7 +12,7 @@ from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechsteer.corpus.packed import read_bytes
+from mechsteer.corpus.formats.packed import read_bytes
 from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
