@@ -16,7 +16,7 @@ from mechsteer.costs.prompts import Prompt
 from mechsteer.costs.sampling import respond
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
-from mechsteer.interventions.edits import fingerprint
+from mechsteer.interventions.edits import as_edits, fingerprint
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, name_of, steer
@@ -129,8 +129,8 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
     if not languages:
         raise MechsteerError("expected prompts, got none")
     if not isinstance(edits, Mapping):
-        return dict.fromkeys(languages, tuple(edits))
-    given = {likely(code): tuple(own) for code, own in edits.items()}
+        return dict.fromkeys(languages, as_edits(edits))
+    given = {likely(code): as_edits(own) for code, own in edits.items()}
     if missing := [language for language in languages if language not in given]:
         raise MechsteerError(
             f"expected edits for {', '.join(missing)}, got them for {', '.join(given)}"
@@ -141,6 +141,7 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
 def _named(edits: Edits, positions: Positions) -> str:
     """What a state is called: its edits, with their strength where that is not 1, and a hash."""
     given = edits if isinstance(edits, Mapping) else {"": edits}
+    given = {code: as_edits(own) for code, own in given.items()}
     if not any(given.values()):
         return NO_EDIT
     names = " or ".join(dict.fromkeys(map(name_of, given.values())))

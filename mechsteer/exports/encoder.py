@@ -23,9 +23,9 @@ from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_bytes
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.exports.checkpoint import empty_folder
-from mechsteer.exports.constant import as_sequence
 from mechsteer.exports.plain import plain_copy, saved
 from mechsteer.interventions import Edit, ResidualEdit, load_edits, save_edit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.kernels import pool_tokens
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
@@ -81,7 +81,7 @@ def sentence_transformer(
         MechsteerError: no such row or positions; an edit of another model.
         ArtifactError: the folder holds files, or cannot be written.
     """
-    model, several = as_model(model), as_sequence(edits)
+    model, several = as_model(model), as_edits(edits)
     rows = len(residual_points(model))
     if not -rows <= layer < rows:
         raise MechsteerError(f"expected a layer from {-rows} to {rows - 1}, got {layer}")

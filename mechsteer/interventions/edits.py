@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -186,6 +186,20 @@ class ResidualEdit(Displayed):
 
 
 Edit = NeuronEdit | ResidualEdit
+
+
+def as_edits(edits: Any) -> tuple[Edit, ...]:
+    """One edit, or several, as several.
+
+    Raises:
+        MechsteerError: something else.
+    """
+    given = list(edits) if isinstance(edits, Iterable) and not isinstance(edits, str) else (edits,)
+    for edit in given:
+        if not isinstance(edit, NeuronEdit | ResidualEdit):
+            many = ": unpack several, *edits" if isinstance(edit, Sequence) else ""
+            raise MechsteerError(f"expected an edit, got {shown(edit)}{many}")
+    return tuple(given)
 
 
 def fingerprint(edit: Edit) -> str:

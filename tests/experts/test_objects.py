@@ -21,6 +21,7 @@ from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts import load_experts, load_scores, save_experts, save_scores
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import ResidualEdit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.model.sites import HookSite
 from mechsteer.plots.given import counts_of
 from tests.made import SITE, made_recording
@@ -75,6 +76,13 @@ def test_a_notebook_shows_ten_rows_and_says_how_many_more() -> None:
 def test_names_are_text_and_no_markup() -> None:
     named = ResidualEdit("<script>", ROWS[:1], torch.ones(1, 1, 4))
     assert "<script>" not in named._repr_html_() and "&lt;script&gt;" in named._repr_html_()
+
+
+@pytest.mark.parametrize("nothing", ["clamp", None, 0.5, [[NEURONS]], {"fr": NEURONS}])
+def test_what_is_no_edit_is_refused(nothing: Any) -> None:
+    with pytest.raises(MechsteerError, match="expected an edit, got"):
+        as_edits(nothing)
+    assert as_edits(NEURONS) == as_edits(iter([NEURONS])) == (NEURONS,)
 
 
 def test_experts_are_indexed_sliced_and_gone_through() -> None:
