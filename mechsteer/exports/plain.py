@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -112,7 +113,9 @@ def roundings(found: Tensor, wanted: Tensor) -> float:
     """The largest difference of numbers, in units ``eps·max|wanted|`` of their precision."""
     unit = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())
     gap = float((found.double() - wanted.double()).abs().max())
-    return gap / unit if gap else 0.0
+    if gap == 0:
+        return 0.0
+    return gap / unit if unit else math.inf
 
 
 def _loaded(model: Model) -> Any:

@@ -18,7 +18,7 @@ from mechsteer.model.loaders import quiet
 from mechsteer.steering import steer
 
 TOLERANCE = 2.0  # roundings of the largest logit
-_LENGTH = 32  # tokens of each of two rows: the more, the nearer to the largest difference
+_LENGTH = 64  # tokens of each of two rows: the more, the nearer to the largest difference
 _BROKEN = 256.0  # roundings that no other order of sums makes
 
 
@@ -36,7 +36,7 @@ def own_distance(model: Model, plain: Any) -> float:
     """How far a model as it is wrapped is from transformers' own, without edits, in roundings."""
     implementation = plain.config._attn_implementation
     plain.set_attn_implementation(_attention(model))
-    inputs = sentence(plain, _LENGTH)
+    inputs = _sentence(plain)
     found = _given(plain, inputs)
     plain.set_attn_implementation(implementation)
     return roundings(_wrapped(model, inputs), found)
@@ -51,7 +51,7 @@ def distance(model: Model, edits: Sequence[Edit], language: str | None, folder: 
         plain: Any = getattr(transformers, config.architectures[0]).from_pretrained(
             folder, dtype=model.dtype, attn_implementation=_attention(model)
         )
-    inputs = sentence(plain, _LENGTH)
+    inputs = _sentence(plain)
     with steer(model, *edits, languages=language):
         hooked = _wrapped(model, inputs)
     return roundings(_given(plain.eval(), inputs), hooked)
@@ -92,6 +92,12 @@ def _wrapped(model: Model, inputs: dict[str, Tensor]) -> Tensor:
 @torch.inference_mode()
 def _given(plain: Any, inputs: dict[str, Tensor]) -> Tensor:
     return result(run(plain, inputs), inputs["attention_mask"])
+
+
+def _sentence(plain: Any) -> dict[str, Tensor]:
+    """Two rows as long as a model reads well."""
+    context = getattr(plain.config.get_text_config(), "max_position_embeddings", None)
+    return sentence(plain, min(_LENGTH, context // 2) if context else _LENGTH)
 
 
 def _attention(model: Model) -> str:

@@ -45,6 +45,7 @@ def _gap(model: Any, edit: Any, **options: Any) -> tuple[float, Baked]:
         ("gemma3", HALF, "o_proj"),
         ("olmo2", torch.float32, "o_proj"),
         ("m2m100", torch.float32, "fc2"),  # of an encoder
+        ("mbart_decoder", torch.float32, "fc2"),  # of half an encoder-decoder, by two numbers
     ],
 )
 def test_a_vector_is_added_to_the_bit(
