@@ -152,7 +152,7 @@ bench: install
 	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only
 
 recipes: install
-	$(PIP) -e '.[eval,encoder]'
+	$(PIP) -e '.[eval,encoder]' 'nnsight>=0.8,<0.9'
 	MECHSTEER_RECIPES=1 $(BIN)/python -m pytest tests/recipes
 
 # FLORES-200 and Tatoeba, public; then: make test MECHSTEER_DATA=data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stderr
-from inspect import signature
+from inspect import isfunction, ismodule, signature
 from time import sleep
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_a_model_that_takes_long_to_load_says_so(
     assert f"loading {folder}" in terminal.getvalue()
 
 
-# whatever may show a bar; nothing else has the keyword
+# whatever may show a bar beside what takes a model
 VERBS: tuple[Any, ...] = (
     *(ms.load_model, ms.record, ms.embed, ms.score, ms.study, ms.transfer, ms.plan, ms.self_test),
     *(ms.cost, ms.perplexity, ms.costs.compare, ms.cards.make_cards, ms.exports.checkpoint),
@@ -59,6 +59,26 @@ VERBS: tuple[Any, ...] = (
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.__name__)
 def test_whatever_takes_long_can_be_silent(verb: Any) -> None:
     assert signature(verb).parameters["progress"].default is True
+
+
+def test_whatever_takes_a_model_can_be_silent() -> None:
+    """All but what takes no time, once there is a model."""
+    rooms = (getattr(ms, name) for name in dir(ms))
+    public = [ms, *(room for room in rooms if ismodule(room))]
+    functions = {
+        value
+        for room in public
+        for value in (getattr(room, name) for name in getattr(room, "__all__", dir(room)))
+        if isfunction(value)
+    }
+    takes = {f for f in functions if "ModelLike" in str(signature(f).parameters.get("model"))}
+    silent = {f for f in functions if "progress" in signature(f).parameters}
+    assert len(takes) > 15
+    assert takes - silent == {
+        *(ms.steer, ms.steering.state_of, ms.model.find_site, ms.model.site_table),
+        *(ms.diffmean, ms.centring, ms.interventions.recover),
+        *(ms.interventions.linear_map, ms.interventions.remove_subspace),
+    }
 
 
 def test_a_verb_that_is_silent_keeps_silent_all_that_it_calls(bridge: Any) -> None:

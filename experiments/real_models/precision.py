@@ -19,7 +19,7 @@ from experiments.new_embedding_spaces.fit import flores
 from experiments.real_models.fetch import fetch
 from mechsteer.studies.findings import Study
 from mechsteer.studies.options import ScoreOptions
-from mechsteer.studies.results import Arm, change, series
+from mechsteer.studies.results import Arm, series
 from mechsteer.studies.run import score_for_study
 
 HERE = Path(__file__).parent
@@ -58,11 +58,11 @@ def told(study: Study, places: dict[str, int]) -> pd.DataFrame:
     for name, arm in ARMS.items():
         for target in TARGETS if arm.edit else TARGETS[:1]:
             for metric in ("retrieval_top1", "distance_pairs"):
-                lines = {"value": series}
+                lines = {"value": metric}
                 if name != "none" and metric == "retrieval_top1":
-                    lines["change"] = change
+                    lines["change"] = f"{metric}.delta"
                 for what, read in lines.items():
-                    line = read(study.results, arm, language=target, metric=metric)
+                    line = series(study.results, arm, language=target, metric=read)
                     at = line.set_index("layer")
                     for place, row in places.items():
                         cell = at.loc[row]

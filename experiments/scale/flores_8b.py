@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.flores import FLORES200
+from mechsteer.corpus.names.flores import FLORES200
 from mechsteer.planning import published
 from mechsteer.planning.plan import plan
 from mechsteer.throughput.bench import machine

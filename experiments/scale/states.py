@@ -23,7 +23,7 @@ from torch import Tensor
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.artifacts.files import write_json
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.flores import FLORES200
+from mechsteer.corpus.names.flores import FLORES200
 from mechsteer.experts.moments import Moments
 from mechsteer.experts.scores import STATISTICS, NeuronScores
 from mechsteer.interventions import Edit, clamp

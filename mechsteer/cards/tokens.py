@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mechsteer.cards.spans import spans
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.corpus.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import ModelError
 from mechsteer.model.decoder import by_token
 from mechsteer.model.hooks import read

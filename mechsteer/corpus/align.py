@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.text import Text
 from mechsteer.errors import CorpusError, CorpusWarning
 
 

@@ -14,22 +14,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
-from mechsteer.corpus.choice import asked, choose
-from mechsteer.corpus.concepts import Concepts
-from mechsteer.corpus.languages import FLORES200, canonical
-from mechsteer.corpus.naming import named
+from mechsteer.corpus.formats.text import Text, flaw
+from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.layouts.choice import asked, choose
+from mechsteer.corpus.names.languages import FLORES200, canonical
+from mechsteer.corpus.names.naming import named
 from mechsteer.corpus.readable import Languages, Readable
-from mechsteer.corpus.text import Text, flaw
+from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from typing_extensions import Self
 
 __all__ = ["LabelledCorpus", "Languages"]
 
 
-@dataclass(frozen=True)
-class LabelledCorpus(Readable):
+@dataclass(frozen=True, repr=False)
+class LabelledCorpus(Displayed, Readable):
     """Sentences by canonical language, in a fixed order of languages.
 
     ``sources`` and ``lines`` say where each sentence came from. Where labels are no languages,
@@ -103,6 +105,18 @@ class LabelledCorpus(Readable):
 
     def __len__(self) -> int:
         return sum(map(len, self.sentences.values()))
+
+    def _line(self) -> str:
+        kind = "language" if self.concepts is None else "label"
+        names = f"{count(len(self.languages), kind)} ({listed(self.languages)})"
+        return f"{self.name}: {count(len(self), 'sentence')} in {names}"
+
+    def _shown(self) -> pd.DataFrame:
+        import pandas as pd
+
+        kind = "language" if self.concepts is None else "label"
+        rows = [(name, len(texts), texts[0]) for name, texts in self.sentences.items()]
+        return pd.DataFrame(rows, columns=[kind, "sentences", "the first"])
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
-from mechsteer.corpus.concepts import Concepts
 from mechsteer.corpus.corpora import LabelledCorpus, Languages
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParallelCorpus(LabelledCorpus):
     """Sentences that are translations of each other, row by row, in every language.
 

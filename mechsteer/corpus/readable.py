@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
-from mechsteer.corpus import sources
-from mechsteer.corpus.concepts import Concepts
-from mechsteer.corpus.folders import read_folder, set_of
-from mechsteer.corpus.hub import read_huggingface
-from mechsteer.corpus.label_cells import Columns, Told, require_no_columns
-from mechsteer.corpus.labelled_tables import read_labelled
-from mechsteer.corpus.pairs import folder_of_pair, read_pair
-from mechsteer.corpus.tables import read_table
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.labels.cells import Columns, Told, require_no_columns
+from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.labels.tables import read_labelled
+from mechsteer.corpus.layouts import sources
+from mechsteer.corpus.layouts.folders import read_folder, set_of
+from mechsteer.corpus.layouts.hub import read_huggingface
+from mechsteer.corpus.layouts.pairs import folder_of_pair, read_pair
+from mechsteer.corpus.layouts.tables import read_table
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Readable:
     def from_dir(
         cls, path: str | Path, *, languages: Languages = None, split: str | None = None
     ) -> Self:
-        """Read a folder with a file per language; see :mod:`mechsteer.corpus.folders`."""
+        """Read a folder with a file per language; see :mod:`mechsteer.corpus.layouts.folders`."""
         path = sources.existing(path)
         name = f"{path.name}/{split}" if split else path.name
         return cls._from_texts(read_folder(path, languages=languages, split=split), name)
@@ -65,7 +65,7 @@ class Readable:
         """Read a CSV, TSV, JSON or Parquet file, with a column or with rows per language.
 
         With a ``label``, any column (or several of 0 and 1) is what sentences are told apart by,
-        beside the columns ``text=`` and ``language=``: see :mod:`mechsteer.corpus.labelled_tables`.
+        beside the columns ``text=`` and ``language=``: see :mod:`mechsteer.corpus.labels.tables`.
         """
         path = sources.existing(path)
         if label is not None:

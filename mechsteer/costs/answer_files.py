@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.corpus.columns import is_missing
-from mechsteer.corpus.formats import Table, read_rows
-from mechsteer.corpus.languages import likely
+from mechsteer.corpus.formats.table import Table, read_rows
+from mechsteer.corpus.layouts.columns import is_missing
+from mechsteer.corpus.names.languages import likely
 from mechsteer.costs.answers import Answer
 from mechsteer.costs.prompts import QUESTIONS, Prompt
 from mechsteer.errors import CorpusError

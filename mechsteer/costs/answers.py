@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechsteer.corpus.languages import likely
+from mechsteer.corpus.names.languages import likely
 from mechsteer.costs.prompts import Prompt
 from mechsteer.costs.sampling import respond
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
-from mechsteer.interventions.edits import fingerprint
+from mechsteer.interventions.edits import as_edits, fingerprint
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as watched
 from mechsteer.steering import Positions, name_of, steer
-from mechsteer.steering.state import NO_EDIT
+from mechsteer.steering.state import NO_EDIT, told_apart
 
 Edits = Sequence[Edit] | Mapping[str, Sequence[Edit]]
 """Edits for every answer, or by the language that an answer should be in."""
@@ -65,7 +65,8 @@ def answer(
         model: a causal one in eval mode, whatever ``mechsteer.wrap`` takes.
         prompts: ``read_prompts``, ``questions``.
         edits: for all prompts, or by language; none is the model as it is.
-        name: what the state is called; the names of the edits by default.
+        name: what the state is called; by default the names of the edits, with eight letters of a
+            hash of all that they do and where, so that two states never share a name.
         positions: where the edits act.
         max_new_tokens: of each answer. The Language Confusion Benchmark took 100 at temperature 0.3
             and top-p 0.75, CLaS-Bench 1,024 greedily.
@@ -85,7 +86,7 @@ def answer(
     """
     model = as_model(model)
     by_language = _by_language(edits, prompts)
-    state = name or _named(by_language)
+    state = name or _named(edits, positions)
     how: dict[str, Any] = {
         "max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p,
         "seed": seed, "chat": chat,
@@ -128,8 +129,8 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
     if not languages:
         raise MechsteerError("expected prompts, got none")
     if not isinstance(edits, Mapping):
-        return dict.fromkeys(languages, tuple(edits))
-    given = {likely(code): tuple(own) for code, own in edits.items()}
+        return dict.fromkeys(languages, as_edits(edits))
+    given = {likely(code): as_edits(own) for code, own in edits.items()}
     if missing := [language for language in languages if language not in given]:
         raise MechsteerError(
             f"expected edits for {', '.join(missing)}, got them for {', '.join(given)}"
@@ -137,9 +138,17 @@ def _by_language(edits: Edits, prompts: Sequence[Prompt]) -> dict[str, Sequence[
     return {language: given[language] for language in languages}
 
 
-def _named(edits: Mapping[str, Sequence[Edit]]) -> str:
-    """What a state is called: its edits, with their strength where that is not 1."""
-    return " or ".join(dict.fromkeys(map(name_of, edits.values())))
+def _named(edits: Edits, positions: Positions) -> str:
+    """What a state is called: its edits, with their strength where that is not 1, and a hash."""
+    given = edits if isinstance(edits, Mapping) else {"": edits}
+    given = {code: as_edits(own) for code, own in given.items()}
+    if not any(given.values()):
+        return NO_EDIT
+    names = " or ".join(dict.fromkeys(map(name_of, given.values())))
+    prints = {
+        likely(code) if code else "": list(map(fingerprint, own)) for code, own in given.items()
+    }
+    return told_apart(names, [json.dumps([positions, prints], sort_keys=True)])
 
 
 def _key(said: Mapping[str, Any], text: str) -> str:

@@ -26,8 +26,8 @@ import torch
 
 from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.corpus.copies import SPACELESS
-from mechsteer.corpus.languages import likely, script_of
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.formats.text import read_lines
+from mechsteer.corpus.names.languages import likely, script_of
 from mechsteer.costs.answers import Answer
 from mechsteer.costs.identify import in_language, require_identified
 from mechsteer.errors import CorpusError, MechsteerError

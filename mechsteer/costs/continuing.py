@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.costs.drawing import draw
+from mechsteer.display import Displayed, count
 from mechsteer.errors import MechsteerError, ModelError
 from mechsteer.model.cached import require_correct_cache
 from mechsteer.model.interface import Model
@@ -19,12 +21,18 @@ from mechsteer.model.writing import write
 from mechsteer.recording.finite import remedy
 
 
-@dataclass(frozen=True)
-class Generations:
+@dataclass(frozen=True, repr=False)
+class Generations(Displayed):
     """What a model wrote after a prompt: token ids without the prompt and the end, and text."""
 
     tokens: tuple[tuple[int, ...], ...]
     texts: tuple[str, ...]
+
+    def _line(self) -> str:
+        return f"{count(len(self.texts), 'text')} of {sum(map(len, self.tokens)):,} tokens"
+
+    def _shown(self) -> pd.DataFrame:
+        return pd.DataFrame({"tokens": list(map(len, self.tokens)), "text": self.texts})
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 
 from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.corpus.formats import read_rows
+from mechsteer.corpus.formats.table import read_rows
 from mechsteer.costs.answers import Answer
 from mechsteer.costs.identify import in_language, require_identified
 from mechsteer.errors import CorpusError, MechsteerError

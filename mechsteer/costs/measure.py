@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.costs.identify import language_probability
 from mechsteer.costs.ngrams import distinct, repetition
 from mechsteer.costs.prediction import Comparison, compare
 from mechsteer.costs.sampling import sample
+from mechsteer.display import Displayed, number
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit
 from mechsteer.model.wrap import ModelLike, as_model
@@ -38,8 +39,8 @@ class Written:
     distinct: Interval
 
 
-@dataclass(frozen=True)
-class Cost:
+@dataclass(frozen=True, repr=False)
+class Cost(Displayed):
     """A model before and after edits, on one text and in what it writes."""
 
     edit: str
@@ -48,6 +49,23 @@ class Cost:
     before: Written
     after: Written
     seeds: int
+
+    def _line(self) -> str:
+        told = [
+            f"{what} {number(before)} → {number(after)}"
+            for what, before, after in (
+                ("bits per byte", *self._bits()),
+                ("language", self.before.language[0], self.after.language[0]),
+                ("repetition", self.before.repetition[0], self.after.repetition[0]),
+            )
+        ]
+        return f"{self.edit}, {self.language}: {', '.join(told)}"
+
+    def _bits(self) -> tuple[float, float]:
+        return self.predicted.before.bits_per_byte, self.predicted.after.bits_per_byte
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     def table(self) -> pd.DataFrame:
         """One row an observation: edit, language, metric, value, ci_low, ci_high, n.

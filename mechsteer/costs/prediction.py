@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mechsteer.costs.likelihood import add, divergences, logits_of, negative_log
 from mechsteer.costs.windows import WindowBatch, batches, read, require_text, resolve
+from mechsteer.display import Displayed, count, number
 from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
@@ -22,8 +23,8 @@ from mechsteer.recording.tokens import padding
 from mechsteer.steering import Positions, steer
 
 
-@dataclass(frozen=True)
-class Perplexity:
+@dataclass(frozen=True, repr=False)
+class Perplexity(Displayed):
     """How well texts are predicted: per text the nats, the tokens and the bytes they are spread on.
 
     ``nll`` is ``-Σ log p(token | tokens before it)`` in nats, float64 ``[text]``.
@@ -32,6 +33,12 @@ class Perplexity:
     nll: Float[Tensor, " text"]
     n_tokens: Int[Tensor, " text"]
     n_bytes: Int[Tensor, " text"]
+
+    def _line(self) -> str:
+        bits = f"{number(self.bits_per_byte)} bits per byte"
+        return (
+            f"{count(len(self.nll), 'text')}: {bits}, perplexity {number(self.perplexity, '.4g')}"
+        )
 
     @property
     def perplexity(self) -> float:
@@ -45,8 +52,8 @@ class Perplexity:
         return self.nll.sum().item() / math.log(2) / int(self.n_bytes.sum())
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Displayed):
     """What an edit did to a model's predictions on texts.
 
     ``kl`` is ``Σ KL(before ‖ after)`` over the tokens of a text in nats, float64 ``[text]``.
@@ -55,6 +62,11 @@ class Comparison:
     before: Perplexity
     after: Perplexity
     kl: Float[Tensor, " text"]
+
+    def _line(self) -> str:
+        before, after = number(self.before.bits_per_byte), number(self.after.bits_per_byte)
+        kl = number(self.kl_per_token)
+        return f"{before} → {after} bits per byte, KL divergence {kl} nats a token"
 
     @property
     def kl_per_token(self) -> float:

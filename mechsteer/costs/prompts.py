@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.choice import asked
-from mechsteer.corpus.codes import is_language
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.languages import likely
-from mechsteer.corpus.packed import suffix_of, unpacked
+from mechsteer.corpus.formats.packed import suffix_of, unpacked
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.layouts.choice import asked
+from mechsteer.corpus.names.codes import is_language
+from mechsteer.corpus.names.languages import likely
 from mechsteer.errors import CorpusError
 
 QUESTIONS = "questions"

@@ -12,11 +12,13 @@ from mechsteer.costs.continuing import Drawing, Generations, continued
 from mechsteer.costs.windows import opening
 from mechsteer.errors import MechsteerError
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.progress import with_bars
 from mechsteer.recording.tokens import require_known, tokenize
 
 __all__ = ["Generations", "respond", "sample"]
 
 
+@with_bars
 def sample(
     model: ModelLike,
     n: int = 1,
@@ -28,6 +30,7 @@ def sample(
     seed: int = 0,
     tokenizer: Any = None,
     batch_size: int = 64,
+    progress: bool = True,
 ) -> Generations:
     """Let a model continue a prompt ``n`` times; edits that are installed act.
 
@@ -47,6 +50,7 @@ def sample(
         seed: of the uniform numbers.
         tokenizer: the model's plain one by default.
         batch_size: continuations written at once.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: options out of range, or a prompt that leaves no room in the context.
@@ -62,6 +66,7 @@ def sample(
     return continued(model, [start] * n, how.uniform(seed, n), tokenizer, how)
 
 
+@with_bars
 def respond(
     model: ModelLike,
     prompts: Sequence[str],
@@ -73,6 +78,7 @@ def respond(
     chat: bool = False,
     tokenizer: Any = None,
     batch_size: int = 64,
+    progress: bool = True,
 ) -> Generations:
     """Let a model continue each of several prompts once; edits that are installed act.
 
@@ -90,6 +96,7 @@ def respond(
         chat: give each prompt as a user's turn in the tokenizer's chat template.
         tokenizer: the model's plain one by default.
         batch_size: prompts continued at once, at most.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: what ``sample`` refuses, no prompt, or no chat template.

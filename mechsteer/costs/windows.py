@@ -161,7 +161,7 @@ def require_text(texts: Sequence[str]) -> None:
     Raises:
         CorpusError: no text, or one that is blank or not Unicode.
     """
-    from mechsteer.corpus.text import flaw
+    from mechsteer.corpus.formats.text import flaw
 
     if not texts:
         raise CorpusError("expected a text, got none")

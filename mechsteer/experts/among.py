@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
-from mechsteer.corpus.languages import script_of
+from mechsteer.corpus.names.languages import script_of
 from mechsteer.errors import MechsteerError
 from mechsteer.options.ranking import Within
 

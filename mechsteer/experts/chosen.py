@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.display import Displayed, count
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.moments import Beside, Moments, picked
 from mechsteer.kernels import Pooling
 from mechsteer.model.sites import Site
@@ -71,17 +71,31 @@ class Experts(Displayed):
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, place: int | slice | Sequence[int]) -> Any:
+    def __getitem__(self, place: Any) -> Any:
         """One expert by its place in rank order, or some of them; negative ones from the end.
+
+        Args:
+            place: a whole number; a slice, whole numbers or a mask of all experts for some.
 
         Raises:
             IndexError: there is none.
+            MechsteerError: it is no place.
         """
+        places = range(len(self))
         if isinstance(place, slice):
-            return self.pick(range(len(self))[place])
-        if isinstance(place, int):
-            return self._expert(range(len(self))[place])
-        return self.pick([range(len(self))[each] for each in place])
+            return self.pick(places[place])
+        listed = place.tolist() if hasattr(place, "tolist") else place
+        if _is_whole(listed):
+            return self._expert(places[listed])
+        if not isinstance(listed, Sequence) or isinstance(listed, str):
+            raise MechsteerError(f"expected places of experts from 0, got {shown(place)}")
+        if len(listed) == len(self) and all(isinstance(each, bool) for each in listed):
+            return self.pick([row for row, chosen in enumerate(listed) if chosen])
+        if not all(map(_is_whole, listed)):
+            raise MechsteerError(
+                f"expected places of experts from 0, or a mask of {len(self)}, got {shown(place)}"
+            )
+        return self.pick([places[each] for each in listed])
 
     def __iter__(self) -> Iterator[Expert]:
         return map(self._expert, range(len(self)))
@@ -142,3 +156,7 @@ class Experts(Displayed):
         if self.script_ap is not None:
             columns["script_ap"] = self.script_ap.numpy()
         return pd.DataFrame(head | where | columns)
+
+
+def _is_whole(x: object) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool)

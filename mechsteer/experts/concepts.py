@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.kernels import Pooling, score_labelings
 from mechsteer.recording import Recording

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.languages import closest, script_of
-from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.names.languages import closest, script_of
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.display import Displayed, count
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.among import alone, require_within, whom
@@ -117,9 +117,10 @@ class NeuronScores(Displayed):
         """
         if language in self.languages:
             return language
-        name = "" if self.label else name_or_none(language)
+        known = isinstance(language, str) and not self.label
+        name = name_or_none(language) if known else None
         if name is None or name not in self.languages:
-            near = ", ".join(closest(language, self.languages)) or ", ".join(self.languages)
+            near = ", ".join(closest(str(language), self.languages)) or ", ".join(self.languages)
             raise MechsteerError(f"{self.kind} {shown(language)} was not scored; closest: {near}")
         return name
 

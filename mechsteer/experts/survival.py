@@ -21,7 +21,7 @@ from mechsteer.analysis.proportions import proportion_interval
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.copies import romanised, shuffled
 from mechsteer.corpus.given import Sentences, as_labelled
-from mechsteer.corpus.languages import in_script
+from mechsteer.corpus.names.languages import in_script
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.among import Among, among
 from mechsteer.experts.controls import random_like

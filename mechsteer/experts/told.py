@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mechsteer.artifacts.described import described
-from mechsteer.corpus.languages import script_of
+from mechsteer.corpus.names.languages import script_of
 from mechsteer.errors import ArtifactError
 from mechsteer.kernels import Pooling
 from mechsteer.model.identity import ModelIdentity

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mechsteer.corpus.languages import script_of
+from mechsteer.corpus.names.languages import script_of
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.among import among, by_script, whom
 from mechsteer.experts.compiling import compiling

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mechsteer.corpus.languages import script_of
+from mechsteer.corpus.names.languages import script_of
 from mechsteer.options import records
 from mechsteer.options.ranking import Ranking
 

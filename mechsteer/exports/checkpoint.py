@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from mechsteer.errors import ArtifactError
 from mechsteer.exports.baking import bake
-from mechsteer.exports.constant import as_sequence, constants, require_everywhere
+from mechsteer.exports.constant import constants, require_everywhere
 from mechsteer.exports.lengthening import Unlayered
 from mechsteer.exports.plain import plain_copy, saved
 from mechsteer.exports.verification import (
@@ -22,6 +22,7 @@ from mechsteer.exports.verification import (
     require_tolerance,
 )
 from mechsteer.interventions import Edit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import with_bars
 from mechsteer.steering import Positions, steer
@@ -96,7 +97,7 @@ def checkpoint(
         ArtifactError: the folder holds files, or cannot be written; the edit is of another model.
     """
     require_everywhere(positions)
-    model, several = as_model(model), as_sequence(edits)
+    model, several = as_model(model), as_edits(edits)
     model.require_raw()
     parts = constants(several, language)
     steer(model, *several, languages=language).remove()  # refuses edits of another model

@@ -7,7 +7,7 @@ refused with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -38,11 +38,6 @@ class Shift:
 
 
 Constant = Map | Shift
-
-
-def as_sequence(edits: Edit | Sequence[Edit]) -> tuple[Edit, ...]:
-    """One edit, or several, as several."""
-    return (edits,) if isinstance(edits, NeuronEdit | ResidualEdit) else tuple(edits)
 
 
 def require_everywhere(positions: Positions) -> None:

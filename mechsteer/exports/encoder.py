@@ -23,15 +23,16 @@ from mechsteer.artifacts.described import described
 from mechsteer.artifacts.files import read_bytes
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.exports.checkpoint import empty_folder
-from mechsteer.exports.constant import as_sequence
 from mechsteer.exports.plain import plain_copy, saved
 from mechsteer.interventions import Edit, ResidualEdit, load_edits, save_edit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.kernels import pool_tokens
 from mechsteer.model.hooks import read
 from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.model.sites import residual_points
 from mechsteer.model.wrap import ModelLike, as_model
+from mechsteer.progress import with_bars
 from mechsteer.recording.tokens import padding, require_known, tokenize
 from mechsteer.steering import Positions, steer
 
@@ -49,6 +50,7 @@ class Settings:
     dtype: str
 
 
+@with_bars
 def sentence_transformer(
     model: ModelLike,
     edits: Edit | Sequence[Edit],
@@ -57,6 +59,7 @@ def sentence_transformer(
     layer: int = -1,
     positions: Positions = "all",
     language: str | None = None,
+    progress: bool = True,
 ) -> Path:
     """Write a folder that ``SentenceTransformer`` opens with ``trust_remote_code``.
 
@@ -72,12 +75,13 @@ def sentence_transformer(
         layer: row of ``mechsteer.embed`` that is pooled; -1 is the final norm.
         positions: where the edits act.
         language: of all texts, where an edit depends on it and ``encode`` does not say.
+        progress: show bars where a terminal watches.
 
     Raises:
         MechsteerError: no such row or positions; an edit of another model.
         ArtifactError: the folder holds files, or cannot be written.
     """
-    model, several = as_model(model), as_sequence(edits)
+    model, several = as_model(model), as_edits(edits)
     rows = len(residual_points(model))
     if not -rows <= layer < rows:
         raise MechsteerError(f"expected a layer from {-rows} to {rows - 1}, got {layer}")

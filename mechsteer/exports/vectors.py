@@ -2,7 +2,8 @@
 
 Each engine adds a vector at some rows of the residual stream to every token. Row l follows block l,
 counted from 1; the engines count blocks from 0. llama.cpp's control vectors are in
-``mechsteer.interventions.control_vector``.
+``mechsteer.interventions.control_vector``. Formats are as their projects' sources read them; the
+commits are named at each function.
 """
 
 from __future__ import annotations
@@ -23,13 +24,21 @@ from mechsteer.interventions import Edit
 from mechsteer.interventions.control_vector import write_directions
 
 _NEURONPEDIA_LIMIT = 24576  # entries of a vector that its API takes
+# vLLM's models whose blocks are not called ``model.layers.N``, where vLLM-Hook looks for them
+_OTHER_BLOCKS = (
+    *("GPT2LMHeadModel", "GPTBigCodeForCausalLM", "GPTJForCausalLM", "GPTNeoXForCausalLM"),
+    *("BloomForCausalLM", "FalconForCausalLM", "MPTForCausalLM", "MptForCausalLM"),
+    "OPTForCausalLM",
+)
 
 
 def easysteer(edit: Edit, path: str | Path, *, language: str | None = None) -> None:
-    """Write an edit as the GGUF file that EasySteer's algorithm ``direct`` adds.
+    """Write an edit as the GGUF file that EasySteer's algorithm ``direct`` adds, and repeng reads.
 
     The file holds one float32 ``direction.N`` ``[d]`` a row, λ·v, for the output of block N counted
-    from 0; ``scale`` 1 on all tokens, of prompt and answer, is the edit.
+    from 0; ``scale`` 1 on all tokens, of prompt and answer, is the edit. In repeng it is
+    ``ControlVector.import_gguf`` with a ``ControlModel`` of these blocks, coefficient 1 and not
+    normalised.
 
     Args:
         edit: adds a vector to rows that follow a block, and does nothing else.
@@ -39,7 +48,8 @@ def easysteer(edit: Edit, path: str | Path, *, language: str | None = None) -> N
     Raises:
         MechsteerError: an edit that is no such vector; the package ``gguf`` is not installed.
 
-    Source: ``read_gguf_directions`` and ``DirectAlgorithm`` of EasySteer (vLLM v1).
+    Source: ZJU-REAL/EasySteer-vllm-v1 at 4b85a7f: ``_read_gguf``, ``DirectionVector`` and
+    ``DirectAlgorithm`` of ``vllm/model_hooks/steering``; vgel/repeng at 021022a, ``extract.py``.
     """
     blocks = _by_block(edit, language, "EasySteer")
     write_directions(blocks, path, hint=edit.model.architecture if edit.model else "")
@@ -59,11 +69,19 @@ def vllm_hook(edit: Edit, path: str | Path, *, language: str | None = None) -> N
         language: takes one language of an edit that has several.
 
     Raises:
-        MechsteerError: an edit that is no such vector, or has another one at each row.
+        MechsteerError: an edit that is no such vector, or has another one at each row; a model
+            whose blocks vLLM-Hook does not find.
 
-    Source: ``model_configs/activation_steer`` and the worker ``steer_hook_act`` of vLLM-Hook.
+    Source: IBM/vLLM-Hook, the worker ``steer_hook_act`` at 01fe640 (one block) and
+    ``model_configs/mia_v0/activation_steer`` at 0623043 (a list of them, which older versions
+    refuse).
     """
     blocks = _by_block(edit, language, "vLLM-Hook")
+    if edit.model is not None and edit.model.architecture in _OTHER_BLOCKS:
+        raise MechsteerError(
+            f"vLLM-Hook looks for blocks named model.layers.N, and vLLM names those of "
+            f"{edit.model.architecture} otherwise: it would add nothing"
+        )
     first, *others = blocks.values()
     if not all(torch.equal(first, other) for other in others):
         raise MechsteerError(
@@ -113,7 +131,9 @@ def neuronpedia(
     Raises:
         MechsteerError: an edit that is no such vector.
 
-    Source: ``newVectorSchema`` of Neuronpedia, and its Python library's ``NPVector.new``.
+    Source: hijohnnylin/neuronpedia, ``newVectorSchema`` of ``/api/vector/new`` and
+    ``VECTOR_VALID_HOOK_TYPE_TO_DETAILS``, which knows ``hook_resid_pre`` alone; strengths are from
+    -300 to 300.
     """
     vectors = vector_of(edit, language)
     last = edit.model.n_layers if edit.model else None

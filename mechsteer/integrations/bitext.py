@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
-from mechsteer.errors import CorpusError
+from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.integrations.needed import needed
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.recording import embed
@@ -35,8 +35,8 @@ def evaluate(
         model: whatever ``mechsteer.wrap`` takes.
         task: of ``mteb.get_task``, or ``local_task``.
         layer: a row of ``ms.embed``.
-        name: of the model, as owner/name: it keeps cached results of two models apart.
-        cache: a folder where MTEB keeps results, by model, layer, edits and task.
+        name: of the model, as owner/name.
+        cache: a folder where MTEB keeps results, by weights, layer, edits and task.
 
     Raises:
         MechsteerError: MTEB is not installed.
@@ -52,7 +52,8 @@ def evaluate(
 class Encoder:
     """Sentence embeddings of one row of a model as MTEB wants them.
 
-    MTEB keeps results by a model's name and revision, so the revision names the edits.
+    MTEB keeps results by a model's name and revision, so the revision names weights, layer and
+    edits: those that are installed when this is made, and no others while it encodes.
 
     Args:
         model: whatever ``mechsteer.wrap`` takes.
@@ -66,13 +67,23 @@ class Encoder:
     def __init__(self, model: ModelLike, layer: int = -1, name: str = "mechsteer/model") -> None:
         self.model, self.layer = as_model(model), layer
         self.state = state_of(self.model)
-        revision = re.sub(r"[^\w.=+-]", "-", f"layer{layer} {self.state}")
+        weights = self.model.identity().weights_hash.rpartition(":")[2][:8]
+        revision = re.sub(r"[^\w.=+-]", "-", f"{weights} layer{layer} {self.state}")
         self.mteb_model_meta = needed("mteb.models.model_meta", "eval").ModelMeta.create_empty(
             {"name": name, "revision": revision}
         )
 
     def encode(self, inputs: Any, **_: Any) -> NDArray[np.float32]:
-        """Embeddings ``[sentence, d_model]`` of batches of texts, float32."""
+        """Embeddings ``[sentence, d_model]`` of batches of texts, float32.
+
+        Raises:
+            MechsteerError: other edits are installed than when this was made.
+        """
+        if (state := state_of(self.model)) != self.state:
+            raise MechsteerError(
+                f"this Encoder is that of a model with edits {self.state!r}, and {state!r} are "
+                "installed: make one inside ms.steer"
+            )
         texts = [text for batch in inputs for text in batch["text"]]
         # one label for all: an embedding does not depend on it
         found = embed(self.model, LabelledCorpus({"eng_Latn": texts}), progress=False)

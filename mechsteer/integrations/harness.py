@@ -31,8 +31,8 @@ def evaluate(
         model: whatever ``mechsteer.wrap`` takes.
         task: a name the harness knows (it downloads the data), or the content of a task file, which
             can read local JSON lines.
-        cache: a folder of this model's own where answers are kept by edits: the harness itself
-            tells them apart by its requests alone (``use_cache``).
+        cache: a folder where answers are kept by model and edits: the harness itself tells them
+            apart by its requests alone (``use_cache``).
         options: those of ``lm_eval.simple_evaluate``, such as ``limit=200``.
 
     Raises:
@@ -42,14 +42,15 @@ def evaluate(
     if not name:
         raise MechsteerError("expected a task of lm-evaluation-harness with a name, key 'task'")
     library = needed("lm_eval", "eval")
-    known = needed("lm_eval.tasks", "eval").TaskManager()
+    tasks = needed("lm_eval.tasks", "eval").TaskManager()
     model = as_model(model)
     state = state_of(model)
     if cache is not None:
         Path(cache).mkdir(parents=True, exist_ok=True)
-        options["use_cache"] = str(Path(cache) / hashlib.sha256(state.encode()).hexdigest()[:16])
+        known = f"{model.identity()} {state}".encode()
+        options["use_cache"] = str(Path(cache) / hashlib.sha256(known).hexdigest()[:16])
     found = library.simple_evaluate(
-        harness_model(model), tasks=[task], task_manager=known, bootstrap_iters=0, **options
+        harness_model(model), tasks=[task], task_manager=tasks, bootstrap_iters=0, **options
     )
     return {**found["results"][name], "edits": state}
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mechsteer.artifacts.atomic import replacing
-from mechsteer.corpus.languages import closest
+from mechsteer.corpus.names.languages import closest
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions.edits import Edit, ResidualEdit
 
@@ -33,7 +33,8 @@ def export_gguf(edit: Edit, path: str | Path, *, architecture: str) -> None:
         MechsteerError: an edit that llama.cpp cannot apply, an unknown architecture, or the package
             ``gguf`` is not installed.
 
-    Source: ``common_control_vector_load`` and ``llama_adapter_cvec`` of llama.cpp.
+    Source: ``common_control_vector_load`` of llama.cpp, which refuses ``direction.0`` and all that
+    is not float32 of one dimension, and ``llama_adapter_cvec``.
     """
     gguf = _library()
     if architecture not in (known := gguf.MODEL_ARCH_NAMES.values()):
@@ -56,7 +57,7 @@ def write_directions(
     gguf = _library()
     with replacing(Path(path)) as part:
         writer = gguf.GGUFWriter(part, "controlvector")
-        writer.add_string("controlvector.model_hint", hint)
+        writer.add_string("controlvector.model_hint", hint or "unknown")  # repeng wants one
         writer.add_int32("controlvector.layer_count", len(directions))
         for layer, direction in directions.items():
             writer.add_tensor(f"direction.{layer}", direction.numpy())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,10 @@ class NeuronEdit(Displayed):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> NeuronEdit:
+        """``-edit`` is ``edit.scaled(-1)``."""
+        return self.scaled(-1)
+
     def is_identity(self) -> bool:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""
         return bool((self.a == 1).all() and (self.b == 0).all())
@@ -150,6 +154,10 @@ class ResidualEdit(Displayed):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> ResidualEdit:
+        """``-edit`` is ``edit.scaled(-1)``."""
+        return self.scaled(-1)
+
     def of(self, language: str) -> ResidualEdit:
         """The edit that rows of one language get.
 
@@ -180,6 +188,20 @@ class ResidualEdit(Displayed):
 Edit = NeuronEdit | ResidualEdit
 
 
+def as_edits(edits: Any) -> tuple[Edit, ...]:
+    """One edit, or several, as several.
+
+    Raises:
+        MechsteerError: something else.
+    """
+    given = list(edits) if isinstance(edits, Iterable) and not isinstance(edits, str) else (edits,)
+    for edit in given:
+        if not isinstance(edit, NeuronEdit | ResidualEdit):
+            many = ": unpack several, *edits" if isinstance(edit, Sequence) else ""
+            raise MechsteerError(f"expected an edit, got {shown(edit)}{many}")
+    return tuple(given)
+
+
 def fingerprint(edit: Edit) -> str:
     """SHA-256 of all that an edit does to an activation, whatever model it was fitted on."""
     digest = hashlib.sha256()
@@ -197,7 +219,7 @@ def fingerprint(edit: Edit) -> str:
 
 def _require_finite(strength: float) -> None:
     try:
-        finite = math.isfinite(strength)
+        finite = math.isfinite(strength) and not isinstance(strength, bool)
     except (TypeError, OverflowError):  # no number, or one beyond float64
         finite = False
     if not finite:

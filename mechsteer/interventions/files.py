@@ -25,7 +25,7 @@ from mechsteer.artifacts.described import described, value
 from mechsteer.artifacts.files import read_bytes
 from mechsteer.errors import ArtifactError, MechsteerError, shown
 from mechsteer.interventions.download import fetch
-from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
+from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit, as_edits
 from mechsteer.model.identity import ModelIdentity
 from mechsteer.model.sites import HookSite, Site
 
@@ -86,7 +86,7 @@ def save_edit(edits: Edit | Sequence[Edit], path: str | Path) -> None:
 
 def edit_bytes(edits: Edit | Sequence[Edit]) -> bytes:
     """What ``save_edit`` writes."""
-    edits = [edits] if isinstance(edits, NeuronEdit | ResidualEdit) else list(edits)
+    edits = as_edits(edits)
     if not edits:
         raise MechsteerError("expected an edit to save, got none")
     tensors: dict[str, Tensor] = {}

@@ -11,7 +11,7 @@ from mechsteer import __version__
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.errors import ArtifactError
 from mechsteer.interventions.download import FILE, first_line
-from mechsteer.interventions.edits import Edit, NeuronEdit, ResidualEdit
+from mechsteer.interventions.edits import Edit, NeuronEdit, as_edits
 from mechsteer.interventions.files import edit_bytes
 
 _CARD = """---
@@ -95,7 +95,7 @@ def push_edit(
 
 def _content(edits: Edit | Sequence[Edit], repo_id: str) -> dict[str, bytes]:
     """The files of a repository."""
-    several = [edits] if isinstance(edits, NeuronEdit | ResidualEdit) else list(edits)
+    several = as_edits(edits)
     return {FILE: edit_bytes(several), "README.md": _card(several, repo_id).encode()}
 
 

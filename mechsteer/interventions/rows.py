@@ -37,9 +37,9 @@ def chosen_rows(
                 f"{len(points)} layers and d = {points[0].width}, got {tuple(x.shape)}"
             )
     wanted = [layers] if isinstance(layers, int) else list(layers)
-    outside = [layer for layer in wanted if not -len(points) <= layer < len(points)]
-    rows = sorted({layer % len(points) for layer in wanted})
-    if outside or len(rows) < len(wanted) or not rows:
+    inside = [x for x in wanted if isinstance(x, int) and -len(points) <= x < len(points)]
+    rows = sorted({layer % len(points) for layer in inside})
+    if len(rows) < len(wanted) or not rows:
         raise MechsteerError(
             f"expected distinct layers from 0 (embedding) to {len(points) - 1} (final norm), "
             f"or -1 for the last, got {wanted}"

@@ -11,12 +11,14 @@ from mechsteer.model.interface import Model
 from mechsteer.model.load import load_model
 from mechsteer.model.tokenizer import copied
 from mechsteer.model.views import no_model, view_of
+from mechsteer.progress import with_bars
 
 ModelLike = Model | nn.Module | str | Path
 """A ``Model``, a TransformerBridge, a Hugging Face or PEFT model, or what ``load_model`` takes."""
 
 
-def wrap(model: ModelLike, tokenizer: Any = None) -> Model:
+@with_bars
+def wrap(model: ModelLike, tokenizer: Any = None, *, progress: bool = True) -> Model:
     """What mechsteer makes of a model: call it once to name a tokenizer, or to hold the ``Model``.
 
     A Hugging Face or PEFT model is read in place and stays as it is, with the attention it was
@@ -27,6 +29,7 @@ def wrap(model: ModelLike, tokenizer: Any = None) -> Model:
         model: a ``Model``, a TransformerBridge, a Hugging Face or PEFT model, a published model's
             name, a checkpoint or adapter folder, or "embedded".
         tokenizer: its plain tokenizer, copied; found by the model's name by default.
+        progress: show bars where a terminal watches.
 
     Raises:
         ModelError: it is no model, or one whose neurons cannot be told for certain.

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from mechsteer.display import Displayed, count
 from mechsteer.errors import MechsteerError
+from mechsteer.planning.amounts import in_bytes
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Stage:
     basis: str
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Displayed):
     """What a run will take.
 
     Attributes:
@@ -73,6 +75,15 @@ class Plan:
     def __getitem__(self, name: str) -> Stage:
         """A stage by its name."""
         return next(stage for stage in self.stages if stage.name == name)
+
+    def _line(self) -> str:
+        text = f"{count(self.sentences, 'sentence')} in {count(self.languages, 'language')}"
+        needs = f"{in_bytes(self.memory)} of memory, {in_bytes(self.disk)} of disk"
+        short = f"; short of {count(len(self.shortages), 'thing')}" if self.shortages else ""
+        return f"{text} on {self.device}: {self.stages[-1].seconds:.3g} s, {needs}{short}"
+
+    def _shown(self) -> pd.DataFrame:
+        return self.table()
 
     @property
     def disk(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mechsteer.corpus.languages import script_of
+from mechsteer.corpus.names.languages import script_of
 from mechsteer.recording.batches import divide
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from mechsteer.corpus.codes import closest
-from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.names.codes import closest
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts import Experts, NeuronScores
 from mechsteer.studies import Study

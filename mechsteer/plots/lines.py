@@ -32,7 +32,7 @@ from mechsteer.plots.panels import (
 from mechsteer.plots.spots import owner, tell, within
 from mechsteer.studies.conditions import names
 from mechsteer.studies.findings import Study
-from mechsteer.studies.results import COLUMNS, arms_of, distance_rows, series
+from mechsteer.studies.results import COLUMNS, arms_of, distance_rows, each_series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,11 +119,8 @@ def _lines(
     ends = []
     arms = names(arms_of(rows))
     drawn = strokes(arms)
-    for arm, name in arms.items():
-        line = series(rows, arm, **which)
-        if line.empty:
-            continue
-        colour, dashes, _ = drawn[arm]
+    for arm, line in each_series(rows, **which).items():
+        (colour, dashes, _), name = drawn[arm], arms[arm]
         own = owner(name)
         ax.fill_between(
             line["layer"], line["low"], line["high"], color=colour, alpha=0.16, linewidth=0, gid=own
@@ -164,25 +161,27 @@ def distances(results: pd.DataFrame | Study, *, language: str) -> list[Axes]:
 
     They are 1-cos between translations (mean over pairs and sentences), between language means and
     their medoid, and between the other languages' means and that of ``language``. Any constant
-    offset of all embeddings shrinks all three.
+    offset of all embeddings shrinks all three. A distance that the table lacks has no panel: an
+    edit that is the same for all languages has no target.
 
     Raises:
-        MechsteerError: no study and no such table; no such language.
+        MechsteerError: no study and no such table; no such language; none of the distances.
     """
     width, height = _WIDTH, 4.3
     figure = Figure(figsize=(width, height), facecolor="none")
     table = table_of(results, "results", _NEEDED)
     language = named(language, table["language"].unique())
     rows = distance_rows(table, language)
+    measured = [metric for metric in DISTANCES if (rows["metric"] == metric).any()]
     drawn = []
-    for place, metric in enumerate(DISTANCES):
+    for place, metric in enumerate(measured or DISTANCES[:1]):
         wide = (width - _LEFT - _RIGHT) / width
         box = (_LEFT / width, (3.0 - 1.28 * place) / height, wide, 1.0 / height)
         ax = curves(rows, metric=metric, language=language, ax=figure.add_axes(box))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         if place:
             title(ax, "")
-        if metric != DISTANCES[-1]:
+        if metric != measured[-1]:
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
         drawn.append(ax)

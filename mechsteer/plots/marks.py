@@ -21,6 +21,7 @@ from mechsteer.studies.results import arms_of, of_arm
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+GAP, LETTER = 6, 5.0  # points between a mark and its name, and of a letter of it
 _NEEDED = ("language", "kind", "edit", "value", "low", "high")
 
 
@@ -107,13 +108,13 @@ def _changes(rows: pd.DataFrame, name: str) -> list[str]:
 
 
 def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: str) -> None:
-    """Write what it is beside its first mark, away from the line at zero."""
+    """Write what it is beside its first mark: away from the line at zero, where there is room."""
     ends = [end for end in (row["low"], row["value"], row["high"]) if np.isfinite(end)]
-    right = row["value"] > 0
+    right = row["value"] > 0 or _room_left(ax, min(ends)) < GAP + LETTER * len(label(name))
     ax.annotate(
         label(name),
         (max(ends) if right else min(ends), y),
-        xytext=(6 if right else -6, 0),
+        xytext=(GAP if right else -GAP, 0),
         textcoords="offset points",
         ha="left" if right else "right",
         va="center_baseline",
@@ -121,3 +122,9 @@ def _name_mark(ax: Axes, row: pd.Series[Any], *, y: float, name: str, colour: st
         color=colour,
         gid=owner(name),
     )
+
+
+def _room_left(ax: Axes, at: float) -> float:
+    """Points (1/72 inch) between the left end of an axis and a value on it."""
+    low, high = ax.get_xlim()
+    return float((at - low) / (high - low) * ax.bbox.width * 72 / ax.figure.dpi)

@@ -134,7 +134,8 @@ def bars(ax: Axes, left: ArrayLike, height: ArrayLike, *, width: ArrayLike, **st
 
 def title(ax: Axes, text: str, *, pad: float = 6) -> None:
     """Name a panel at its top left, where reading starts; ``pad`` points above the axes."""
-    ax.set_title(text, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=pad)
+    # y says where: matplotlib would else measure all ticks to find a place above them
+    ax.set_title(text, loc="left", y=1.0, fontsize=9.5, fontweight="bold", color=INK, pad=pad)
 
 
 def percent(value: float, _position: object = None) -> str:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.corpus.codes import closest
-from mechsteer.corpus.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.names.codes import closest
 from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import ArtifactError, MechsteerError, shown
 from mechsteer.kernels import Pooling

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mechsteer import plots
 from mechsteer.plots.marks import effect_limits
 from mechsteer.reporting.data import HEADLINE
-from mechsteer.reporting.figures import CURVES, Figure
+from mechsteer.reporting.figures import CURVES, Figure, as_drawn
 from mechsteer.reporting.runs import Compared
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
@@ -99,6 +99,7 @@ def curve_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
             f"{CURVES[metric]} Steered: {code}.",
             "One scale for all runs. Vertical line: the best layer of each run on dev.",
             dict(zip([run.name for run in runs], panels, strict=True)),
+            {run.name: as_drawn(run.data.shown, code, metric) for run in runs},
         )
 
 
@@ -132,17 +133,25 @@ def dose_figures(runs: Sequence[Compared]) -> Iterator[Figure]:
                 f"Dose and response on dev. Steered: {code}.",
                 "Each run on its own dev sentences and at its own best layer.",
                 dict(zip(drawn, panels, strict=True)),
+                {name: doses[doses["language"].isin([code, ""])] for name, doses in drawn.items()},
             )
 
 
-def _panels(key: str, title: str, caption: str, panels: Mapping[str, Markup]) -> Figure:
-    """A figure of one panel a run, by its name."""
+def _panels(
+    key: str,
+    title: str,
+    caption: str,
+    panels: Mapping[str, Markup],
+    tables: Mapping[str, pd.DataFrame],
+) -> Figure:
+    """A figure of one panel a run, and of its table, by its name."""
+    rows = pd.concat([table.assign(run=name) for name, table in tables.items()])
     return Figure(
         key=key,
         title=title,
         caption=caption,
         panels=tuple(panels.values()),
-        data={},
+        data={key: csv_text(rows)},
         width="medium",
         runs=tuple(panels),
     )

@@ -15,7 +15,7 @@ from mechsteer.reporting.data import HEADLINE
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.headline import headline, named, points
 from mechsteer.reporting.page import assemble, fill
-from mechsteer.reporting.runs import Compared, facts_of, notes
+from mechsteer.reporting.runs import Compared, facts_of, notes_of
 from mechsteer.reporting.tables import table
 from mechsteer.studies.beside import differences
 from mechsteer.studies.conditions import Arm, names
@@ -124,16 +124,19 @@ def _differences(runs: Sequence[Compared], found: pd.DataFrame) -> dict[str, obj
     shares = ["first", "second", "difference", "low", "high"]
     shown = found.assign(
         edit=_called(found),
+        dose=_doses(runs, found),
         place=found["place"].str.replace("_", " "),
         language=found["language"].replace("", "all"),
         paired=found["paired"].map({True: "paired", False: "unpaired"}),
         **{name: (100 * found[name].astype(float)).round(2) for name in shares},
-    ).drop(columns="kind")
+    )
+    columns = [name for name in found.columns if name != "kind"]
+    columns.insert(columns.index("edit") + 1, "dose")
     heads = {"first": "against, %", "second": "run, %", "low": "from", "high": "to"}
     return {
-        "notes": notes(runs),
+        "notes": [notes_of(*both) for both in combinations(runs, 2)],
         "figure": forest(found),
-        "numbers": table(shown.rename(columns=heads), caption="Differences"),
+        "numbers": table(shown[columns].rename(columns=heads), caption="Differences"),
     }
 
 
@@ -141,3 +144,16 @@ def _called(rows: pd.DataFrame) -> list[str]:
     pairs = [Arm(*pair) for pair in zip(rows["kind"], rows["edit"], strict=True)]
     called = names(pairs)
     return [called[pair] for pair in pairs]
+
+
+def _doses(runs: Sequence[Compared], rows: pd.DataFrame) -> list[str]:
+    """The dose of each row's edit: one, or that of the run taken away and of the other."""
+    dose = {
+        (run.name, *c.arm, c.language or ""): c.dose for run in runs for c in run.side.study.chosen
+    }
+    keys = ["against", "run", "kind", "edit", "language"]
+    both = (
+        [dose.get((name, *edit), "") for name in (against, run)]
+        for against, run, *edit in rows[keys].itertuples(index=False, name=None)
+    )
+    return [" → ".join(dict.fromkeys(each)) for each in both]

@@ -1,9 +1,9 @@
-"""What a report is made from: plain values and tables, checked once."""
+"""What a report is made from: plain values and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,23 +11,10 @@ import pandas as pd
 
 from mechsteer.cards import Cards
 from mechsteer.crosslingual import Similarity, Transfer
-from mechsteer.errors import ArtifactError
-from mechsteer.reporting.names import briefs, cut, texts_of
 from mechsteer.studies.conditions import BASELINES, Arm, names
 from mechsteer.studies.places import Place, places
-from mechsteer.studies.results import COLUMNS, arms_of
+from mechsteer.studies.results import arms_of
 
-EXPERT_COLUMNS = ("language", "rank", "layer", "neuron", "ap", "auroc", "effect_size", "value")
-REPORT_TABLES = (
-    "results",
-    "experts",
-    "counts",
-    "overlap",
-    "doses",
-    "projection",
-    "hubness",
-    "survival",
-)
 ROWS_DRAWN = 180  # layers times panels of a figure that keep the page well below two megabytes
 HEADLINE = "retrieval_top1"  # what the verdict and the matrices are about
 
@@ -44,7 +31,8 @@ class ReportData:
             optionally prevalence: the chance level of AP.
         counts: columns language, layer (of the MLP, from 0), count, and optionally stack, random,
             ap_max and prevalence.
-        chosen_layer: row of the residual stream chosen on dev for each steered language.
+        chosen_layer: row of the residual stream chosen on dev for each steered language; for ""
+            where an edit is the same for all.
         n_layers: blocks of the model.
         n_sentences: parallel sentences of the test corpus, which set the chance levels.
         command: what to type to get this run again.
@@ -105,7 +93,7 @@ class ReportData:
 
     @cached_property
     def steered(self) -> list[str]:
-        """Steered languages in the order of the results."""
+        """Steered languages in the order of the results; once checked, one at least."""
         return [code for code in self.results["language"].unique() if code]
 
     @cached_property
@@ -182,66 +170,3 @@ class ReportData:
             dosed = (rows["k"] == right_k) & (rows["strength"] == right_strength)
             there |= (rows["edit"] == edit) & dosed & ~rows["kind"].isin(undosed)
         return there
-
-
-def checked(data: ReportData) -> ReportData:
-    """The data with k and strength settled and long names cut, or a refusal.
-
-    Raises:
-        ArtifactError: when a table lacks a column or there is nothing to report.
-    """
-    for name, table, needed in (
-        ("results", data.results, COLUMNS),
-        ("experts", data.experts, EXPERT_COLUMNS),
-        ("counts", data.counts, ("language", "layer", "count")),
-    ):
-        if missing := [column for column in needed if column not in table]:
-            raise ArtifactError(
-                f"the table of {name} has no column {', '.join(missing)}: "
-                f"expected {', '.join(needed)}; write it again with `mechsteer study`"
-            )
-    if not (data.edits and data.steered):
-        raise ArtifactError(
-            "the results hold no edit of any language: run `mechsteer study` with a target first"
-        )
-    return _settle(compacted(data))
-
-
-def _settle(data: ReportData) -> ReportData:
-    """Fill in k and strength. Random controls run at the chosen k alone, so that they tell it."""
-    rows = data.results
-    controlled = rows.loc[rows["kind"] == "random", "k"]
-    k = data.k if data.k is not None else int((controlled if len(controlled) else rows["k"]).max())
-    moved = rows.loc[rows["kind"] == "edit", "strength"]
-    strength = data.strength if data.strength is not None else float(moved.max())
-    return replace(data, k=k, strength=strength)
-
-
-def compacted(data: ReportData, **changed: Any) -> ReportData:
-    """The data with no absurdly long names, and with some fields changed.
-
-    A name repeats in every row of every table, so that one of 100,000 characters would fill the
-    page; the manifest has it whole.
-    """
-    frames = {name: frame for name in REPORT_TABLES if (frame := getattr(data, name)) is not None}
-    cards = data.cards.tables if data.cards else {}
-    short = briefs(texts_of([*frames.values(), *cards.values()]))
-
-    def named(numbers: Any) -> Any:
-        """Numbers of edits or languages, by the names that the tables now have."""
-        if not isinstance(numbers, Mapping):
-            return numbers
-        return {short.get(name, name): value for name, value in numbers.items()}
-
-    whole: dict[str, Any] = {name: cut(frame, short) for name, frame in frames.items()}
-    return replace(
-        data,
-        **changed,
-        **whole,
-        cards=Cards(**{name: cut(frame, short) for name, frame in cards.items()})
-        if cards
-        else None,
-        chosen_layer=named(data.chosen_layer),
-        k=named(data.k),
-        strength=named(data.strength),
-    )

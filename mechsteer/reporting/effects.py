@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from mechsteer.reporting.data import HEADLINE, ReportData
-from mechsteer.studies.changes import at_places, changes, joined
+from mechsteer.studies.changes import at_places, changes
 from mechsteer.studies.conditions import Arm, Kind
-from mechsteer.studies.results import series
 
 
 def effects(data: ReportData, *, metric: str = HEADLINE, pairs: str = "all") -> pd.DataFrame:
@@ -20,9 +19,5 @@ def against(data: ReportData, edit: str, baseline: Kind = "centring") -> pd.Data
 
     No rows where the results hold no such comparison.
     """
-    parts, arm, metric = [], Arm("edit", edit), f"{HEADLINE}.vs_{baseline}"
-    rows = data.shown[data.shown["metric"] == metric]
-    for language in data.steered:
-        line = series(rows, arm, language=language, metric=metric)
-        parts.append(at_places(line, data.places(language), language=language, arm=arm))
-    return joined(parts)
+    metric, arm = f"{HEADLINE}.vs_{baseline}", Arm("edit", edit)
+    return at_places(data.shown, data.steered, data.places, arm=arm, metric=metric)

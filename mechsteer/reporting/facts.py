@@ -17,7 +17,7 @@ def facts(data: ReportData) -> dict[str, str]:
     neurons = data.results[data.results["k"] > 0]
     seeds = sorted(set(neurons.loc[neurons["kind"] == "random", "seed"]))
     controls = [name for arm, name in data.arms.items() if arm.kind not in ("base", "edit")]
-    layers = data.chosen_layer
+    layers = {code: data.chosen_layer[code] for code in data.steered if code in data.chosen_layer}
     same = len(set(layers.values())) == 1
     return {
         "Model": f"{name_of(data.manifest.get('model', '–'))}, {data.n_layers} layers",
@@ -25,9 +25,9 @@ def facts(data: ReportData) -> dict[str, str]:
         f"{data.n_sentences} parallel test sentences",
         "Languages": ", ".join(map(spelled, data.languages)),
         "Steered": ", ".join(data.steered),
-        "Edits": ", ".join(f"{data.called(edit)} (k = {data.k_of(edit)})" for edit in data.edits),
+        "Edits": ", ".join(_edit(data, edit) for edit in data.edits),
         "Controls": ", ".join(controls) or "none",
-        "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))),
+        "All k run": ", ".join(map(str, sorted(neurons["k"].unique()))) or "none",
         "Strength λ": ", ".join(f"{s:g}" for s in sorted(moved["strength"].unique())),
         "Random seeds": ", ".join(map(str, seeds)) or "none",
         "Best layer on dev": row_name(next(iter(layers.values())), data.n_layers)
@@ -37,6 +37,11 @@ def facts(data: ReportData) -> dict[str, str]:
         ),
         "Layers": _convention(data.n_layers),
     }
+
+
+def _edit(data: ReportData, edit: str) -> str:
+    k = data.k_of(edit)
+    return data.called(edit) + (f" (k = {k})" if k else "")
 
 
 def _convention(n_layers: int) -> str:

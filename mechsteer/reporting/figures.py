@@ -15,7 +15,7 @@ from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text
 from mechsteer.studies.conditions import names
 from mechsteer.studies.places import ordered, spoken
-from mechsteer.studies.results import arms_of, chance, distance_rows, series
+from mechsteer.studies.results import arms_of, chance, distance_rows, each_series
 
 CURVES = {
     "retrieval_top1": "Top-1 retrieval, mean over all ordered language pairs.",
@@ -101,7 +101,7 @@ def curves_figure(data: ReportData, metric: str, *, title: str) -> Figure:
         caption=f"Bands: {data.confidence:.0%} confidence intervals; for random neurons, mean and "
         f"range of seeds.{dotted} Vertical line: the best layer on dev.{data.undrawn}",
         panels=panels,
-        data={metric: csv_text(pd.concat([_as_drawn(data.shown, c, metric) for c in data.drawn]))},
+        data={metric: csv_text(pd.concat([as_drawn(data.shown, c, metric) for c in data.drawn]))},
         width="medium",
         languages=tuple(data.drawn),
         metric=metric.removesuffix(".delta"),
@@ -116,7 +116,7 @@ def distances_figure(data: ReportData) -> Figure:
         axes = plots.distances(data.shown, language=code)
         alt = f"Three cosine distances in every layer, steered language {code}."
         panels.append(inline(axes[0], key=f"distance-{i}", alt=alt))
-        tables += [_as_drawn(rows, code, metric) for metric in plots.DISTANCES]
+        tables += [as_drawn(rows, code, metric) for metric in plots.DISTANCES]
     title = "The three cosine distances of the paper: 1 − cos, smaller is closer."
     return Figure(
         key="distances",
@@ -131,11 +131,12 @@ def distances_figure(data: ReportData) -> Figure:
     )
 
 
-def _as_drawn(results: pd.DataFrame, language: str, metric: str) -> pd.DataFrame:
+def as_drawn(results: pd.DataFrame, language: str, metric: str) -> pd.DataFrame:
     """Values and bands of one panel of curves: one row a layer, three columns an edit."""
+    called = names(arms_of(results))
     lines = {
-        name: series(results, arm, language=language, metric=metric).set_index("layer")
-        for arm, name in names(arms_of(results)).items()
+        called[arm]: line.set_index("layer")
+        for arm, line in each_series(results, language=language, metric=metric).items()
     }
     wide = pd.DataFrame(
         {

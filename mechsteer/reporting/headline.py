@@ -67,6 +67,7 @@ def outcome(rows: pd.DataFrame) -> str:
     >>> outcome(pd.DataFrame({"value": [0.0, -0.1], "low": [-0.1, -0.2], "high": [0.1, -0.01]}))
     'did not align'
     """
+    rows = rows.dropna(subset=["value"])
     if rows.empty:
         return ""
     known = rows.dropna(subset=["low", "high"])

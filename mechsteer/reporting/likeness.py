@@ -188,8 +188,8 @@ def _tree(data: ReportData, found: Similarity) -> list[Figure]:
     """Languages in Glottolog's order beside the order in which the model groups them."""
     if not has(found, "none", HEAD):
         return []
-    ax = plots.language_tree(found, languages=data.steered)
     cells = plots.similarity_of(found)
+    ax = plots.language_tree(found, languages=[c for c in data.steered if c in cells.index])
     known = int((found.languages["lineage"] != "").sum())
     unknown = len(found.languages) - known
     alone = f" {plural(unknown, 'language')} without a family there." if unknown and known else ""

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pandas as pd
 
 from mechsteer.reporting.cards import CARDS_ON_PAGE
-from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData
+from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import effects
+from mechsteer.reporting.settled import EXPERT_COLUMNS
 from mechsteer.reporting.tables import Table, table
 from mechsteer.studies.conditions import Arm
 

@@ -12,17 +12,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mechsteer.artifacts.atomic import write_bytes
-from mechsteer.reporting.data import ReportData, checked
+from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.facts import name_of
 from mechsteer.reporting.headline import headline, measure
 from mechsteer.reporting.names import brief
 from mechsteer.reporting.sections import SECTIONS
+from mechsteer.reporting.settled import checked
 from mechsteer.reporting.svg import CLASSES
 
 __all__ = ["ReportData", "render", "write_report"]
 
-SCRIPTS = ("tables", "filters", "pictures")  # templates/NAME.js, one after the other
+SCRIPTS = ("tables", "filters", "pictures", "state")  # templates/NAME.js, one after the other
 
 
 def render(data: ReportData) -> str:

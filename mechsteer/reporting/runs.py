@@ -10,7 +10,7 @@ from typing import Any
 from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.words import isolated, joined, plural
-from mechsteer.studies.beside import Side, common_arms, common_languages
+from mechsteer.studies.beside import Side, are_paired, common_arms, common_languages
 from mechsteer.studies.conditions import Condition
 
 SHORT = 12  # characters of a fingerprint that are shown
@@ -89,10 +89,11 @@ def _facts(run: Compared) -> dict[str, str]:
 
 def notes(runs: Sequence[Compared]) -> list[str]:
     """What may be compared with what, and how: a sentence or more for every two runs."""
-    return [note for first, second in combinations(runs, 2) for note in _notes(first, second)]
+    return [note for first, second in combinations(runs, 2) for note in notes_of(first, second)]
 
 
-def _notes(first: Compared, second: Compared) -> list[str]:
+def notes_of(first: Compared, second: Compared) -> list[str]:
+    """The sentences of two runs: first whether they are paired."""
     a, b = isolated(first.name), isolated(second.name)
     said = [f"{a} and {b}: {_pairing(first.side, second.side)}."]
     both = common_arms(first.side, second.side)
@@ -100,6 +101,11 @@ def _notes(first: Compared, second: Compared) -> list[str]:
         f"Doses differ: {own.label} in {a}, {other.label} in {b}."
         for own, other in both
         if own.columns() != other.columns()
+    ]
+    said += [
+        f"{isolated(str(own.edit))} has no experts and is matched by its name alone."
+        for own, _ in both
+        if own.edit and own.k is None
     ]
     said += _alone(first, second) + _alone(second, first)
     facts = {fact.name: fact.differs for fact in facts_of((first, second))}
@@ -127,7 +133,7 @@ def _pairing(first: Side, second: Side) -> str:
     if len(common) < 2:
         return "fewer than two languages in common, so nothing is compared"
     over = f"over the {plural(len(common), 'language')} that both have"
-    if first.test and first.test == second.test:
+    if are_paired(first, second):
         return (
             f"the same {first.study.n_sentences} test sentences; differences are paired by "
             f"sentence, {over}"

@@ -13,11 +13,12 @@ from mechsteer.artifacts.files import write_table
 from mechsteer.cards import Cards
 from mechsteer.display import number
 from mechsteer.experts.scores import NeuronScores
-from mechsteer.reporting.data import ReportData, compacted
+from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.facts import name_of, spelled
 from mechsteer.reporting.names import brief
 from mechsteer.reporting.page import assemble, fill
 from mechsteer.reporting.sections import SECTIONS
+from mechsteer.reporting.settled import compacted
 from mechsteer.studies.detail_tables import expert_overlap, experts_per_layer
 from mechsteer.studies.results import COLUMNS
 

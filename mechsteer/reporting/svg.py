@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from mechsteer.plots.panels import BLUE, GREEN, INK, PAPER, VERMILLION
+from mechsteer.plots.panels import BLUE, GREEN, INK, ORANGE, PAPER, PURPLE, SKY, VERMILLION
 from mechsteer.plots.spots import ARM, spots_of
 
 # The palette as CSS variables, so that a dark page can lighten it; the ink is that of the text.
@@ -26,6 +26,9 @@ PAGE_COLOURS = {
     BLUE: "var(--blue)",
     GREEN: "var(--green)",
     VERMILLION: "var(--vermillion)",
+    PURPLE: "var(--purple)",
+    SKY: "var(--sky)",
+    ORANGE: "var(--orange)",
 }
 _REFERENCE = re.compile(r"(?:url\(#|^#)([\w-]+)")
 _FAMILY = re.compile(r"font-family: [^;]*;? ?")

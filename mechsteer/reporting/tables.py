@@ -73,10 +73,23 @@ def minus(text: str) -> str:
 def csv_text(frame: pd.DataFrame) -> str:
     r"""A frame as CSV, six digits a number, nothing for a missing one.
 
+    Text that a spreadsheet would compute has an apostrophe before it.
+
     >>> csv_text(pd.DataFrame({"language": ["fra_Latn"], "value": [1 / 3]}))
     'language,value\nfra_Latn,0.333333\n'
+    >>> csv_text(pd.DataFrame({"label": ["=1+1"], "value": [-1]}))
+    "label,value\n'=1+1,-1\n"
     """
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    words = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    safe = frame.assign(**{str(name): frame[name].map(_inert) for name in words})
+    safe = safe.rename(columns=_inert)
+    return safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _inert(value: Any) -> Any:
+    """Text that no spreadsheet takes for a formula."""
+    begins = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if begins else value
 
 
 def csv_link(text: str) -> str:

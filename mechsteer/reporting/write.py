@@ -12,10 +12,11 @@ from mechsteer.artifacts.files import write_table
 from mechsteer.artifacts.runs import versions
 from mechsteer.cards import Cards
 from mechsteer.crosslingual import Similarity, Transfer
-from mechsteer.reporting.data import ReportData, checked
+from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.numbers import numbers
 from mechsteer.reporting.page import write_report
+from mechsteer.reporting.settled import checked
 from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.findings import Study
 
@@ -85,7 +86,7 @@ def report_data(
         doses=study.doses[study.doses["layer"] == study.best_layer],
         projection=study.projection,
         hubness=study.hubness,
-        chosen_layer={c.language: study.best_layer for c in study.chosen if c.language},
+        chosen_layer={c.language or "": study.best_layer for c in study.chosen},
         n_layers=study.n_layers,
         final_norm=study.final_norm,
         n_sentences=study.n_sentences,

@@ -41,7 +41,7 @@ class PositionMask:
         self._special = special_ids(tokenizer) if positions == "content" else ()
         self._stack = stack
         reader = _reader(model.original_model, stack)
-        self._names = tuple(inspect.signature(reader.forward).parameters)
+        self._names = _argument_names(reader)
         self._model = model
         self._watches = positions in ("last", "generated")
         self._generation = watch(model) if self._watches else Generation()
@@ -61,7 +61,11 @@ class PositionMask:
         self._require_own()
         given = dict(zip(self._names, args, strict=False)) | kwargs
         tokens = given.get("input_ids")
-        read = given["inputs_embeds"] if tokens is None else tokens
+        read = given.get("inputs_embeds") if tokens is None else tokens
+        if read is None:
+            raise MechsteerError(
+                "cannot tell which tokens this pass reads: expected input_ids or inputs_embeds"
+            )
         mask = _attention(given)
         past = _past(given, mask, read.shape[1])
         real = None if mask is None else mask[:, past:]
@@ -140,6 +144,11 @@ class PositionMask:
 def _reader(model: HuggingFaceModel, stack: str) -> Any:
     """The module of a plain model that reads the tokens of a stack."""
     return getattr(model, f"get_{stack}")() if stack else model
+
+
+def _argument_names(reader: Any) -> tuple[str, ...]:
+    """Arguments of a module's ``forward``; one that nnsight put there names ``self`` too."""
+    return tuple(name for name in inspect.signature(reader.forward).parameters if name != "self")
 
 
 def _attention(given: Mapping[str, Any]) -> Bool[Tensor, "_batch _seen"] | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError, SiteError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.model.derived import opened
 from mechsteer.model.hooks import detach
 from mechsteer.model.interface import Model
@@ -82,7 +83,7 @@ def steer(
         raise MechsteerError(
             f"expected positions of {', '.join(get_args(Positions))}, got {positions!r}"
         )
-    model = as_model(model)
+    model, edits = as_model(model), as_edits(edits)
     for edit in edits:
         _require_place(model, edit)
     installed = [e if isinstance(e, NeuronEdit) else by_row(e, languages) for e in edits]

@@ -6,7 +6,7 @@ Whoever keeps results, of an evaluation say, must not take those of one state fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mechsteer.interventions import Edit
@@ -41,12 +41,13 @@ def state_of(model: ModelLike) -> str:
     scopes: list[Scope] = as_model(model).facts.steered
     if not scopes:
         return NO_EDIT
-    digest = hashlib.sha256()
-    for scope in scopes:
-        for edit in scope.edits:
-            digest.update(f"{scope.positions} {fingerprint(edit)} ".encode())
-    names = name_of([edit for scope in scopes for edit in scope.edits])
-    return f"{names} {digest.hexdigest()[:8]}"
+    does = [f"{scope.positions} {fingerprint(edit)} " for scope in scopes for edit in scope.edits]
+    return told_apart(name_of([edit for scope in scopes for edit in scope.edits]), does)
+
+
+def told_apart(names: str, does: Iterable[str]) -> str:
+    """Names of edits, with eight letters of a hash of all that they do."""
+    return f"{names} {hashlib.sha256(''.join(does).encode()).hexdigest()[:8]}"
 
 
 def noted(model: Model, edits: Sequence[Edit], positions: Positions) -> Callable[[], None]:

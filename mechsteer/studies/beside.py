@@ -50,10 +50,10 @@ class Side:
         each = (rows["kind"] == "base") & (rows["source"] != "*") & (rows["target"] == "*")
         return list(rows.loc[each & (rows["metric"] == "retrieval_top1"), "source"].unique())
 
-    @property
-    def test(self) -> str:
-        """Fingerprint of the test sentences."""
-        return str(self.study.provenance["test"].get("fingerprint", ""))
+    def test(self, languages: Sequence[str]) -> list[str]:
+        """Fingerprints of the test sentences of some languages; none where a study kept none."""
+        each = self.study.provenance["test"].get("languages", {})
+        return [each[code] for code in languages] if each else []
 
     def by_sentence(
         self, condition: Condition, languages: Sequence[str]
@@ -97,6 +97,16 @@ def common_languages(first: Side, second: Side) -> list[str]:
     return [code for code in first.languages if code in second.languages]
 
 
+def are_paired(first: Side, second: Side) -> bool:
+    """Whether both read the same test sentences, in the languages that both have."""
+    wholes = [side.study.provenance["test"].get("fingerprint") for side in (first, second)]
+    if wholes[0] and wholes[0] == wholes[1]:
+        return True
+    languages = common_languages(first, second)
+    sides = [side.test(languages) for side in (first, second)]
+    return bool(sides[0]) and sides[0] == sides[1]
+
+
 def common_arms(first: Side, second: Side) -> list[tuple[Condition, Condition]]:
     """Conditions of both: the base, edits of one name and language, baselines."""
     named = {(c.arm, c.language): c for c in second.study.chosen}
@@ -131,7 +141,7 @@ def differences(first: Side, second: Side, *, resamples: int = 1000, seed: int =
     """
     languages, sides = common_languages(first, second), (first, second)
     pairs = len(languages) * (len(languages) - 1)
-    paired = bool(first.test) and first.test == second.test
+    paired = are_paired(first, second)
     bases = [side.by_sentence(BASE, languages) if pairs else None for side in sides]
     rows: list[tuple[object, ...]] = []
     for both in common_arms(first, second) if all(bases) else ():

@@ -85,9 +85,19 @@ class Condition:
         """
         parts: list[str] = [] if self.kind == "edit" else [self.kind]
         parts += [part for part in (self.edit, self.language) if part is not None]
-        parts += [f"k={self.k}"] if self.k is not None else []
-        parts += [f"λ={self.strength:g}"] if self.strength is not None else []
+        parts += [self.dose] if self.dose else []
         parts += [f"seed={self.seed}"] if self.seed is not None else []
+        return " ".join(parts)
+
+    @property
+    def dose(self) -> str:
+        """How much was done, for people.
+
+        >>> Condition("edit", "clamp", "fra_Latn", 50, 1.0).dose
+        'k=50 λ=1'
+        """
+        parts = [f"k={self.k}"] if self.k is not None else []
+        parts += [f"λ={self.strength:g}"] if self.strength is not None else []
         return " ".join(parts)
 
     @property

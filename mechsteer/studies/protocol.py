@@ -16,6 +16,7 @@ import pandas as pd
 
 from mechsteer.analysis.baselines import LayerEmbeddings
 from mechsteer.analysis.held import mapped
+from mechsteer.artifacts.files import content_hash
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.overlap import require_held_out, warn_of_overlap
 from mechsteer.errors import CorpusError
@@ -213,10 +214,13 @@ def _experts(factory: EditFactory, chosen: Sequence[Condition]) -> pd.DataFrame:
 def _provenance(inputs: Inputs) -> dict[str, Any]:
     model = inputs.scores.model
     corpora = {"dev": inputs.dev, "test": inputs.test}
-    return {"model": asdict(model) if model else {"name": "unnamed"}} | {
+    found: dict[str, Any] = {"model": asdict(model) if model else {"name": "unnamed"}} | {
         split: {"name": corpus.name, "fingerprint": corpus.fingerprint}
         for split, corpus in corpora.items()
     }
+    # by these, studies of other languages can tell that they read the same sentences
+    each = {code: content_hash([*texts])[:16] for code, texts in inputs.test.sentences.items()}
+    return found | {"test": found["test"] | {"languages": each}}
 
 
 def _require_fit(inputs: Inputs, targets: Sequence[str]) -> None:

@@ -77,43 +77,56 @@ def series(
         line = rows.rename(columns=names)[["layer", "value", "low", "high"]].sort_values("layer")
         return line.assign(seeds=1).reset_index(drop=True)
     if rows.duplicated(["layer", "seed"]).any():
-        raise MechsteerError(
-            f"{' '.join(arm).strip()} of {language} has several values of {metric} in one layer: "
-            "filter the results to one k and one strength first"
-        )
+        raise _doubled(arm, language, metric)
     band = rows.groupby("layer")["value"].agg(["mean", "min", "max", "size"]).reset_index()
     return band.set_axis(["layer", "value", "low", "high", "seeds"], axis=1)
 
 
-def change(
-    results: pd.DataFrame,
-    arm: Arm,
-    *,
-    language: str,
-    metric: str,
-    source: str = "*",
-    target: str = "*",
-) -> pd.DataFrame:
-    """Like :func:`series`, of the difference from no edit.
+def pooled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every series of a table at once: as :func:`series`, a row a condition, metric and pair.
 
-    The rows of ``metric.delta`` carry paired intervals; where there are none the difference of the
-    values stands in, with the range of seeds but without an interval.
+    Returns:
+        Columns kind, edit, language, metric, source, target, layer, value, low, high, seeds.
+
+    Raises:
+        MechsteerError: as :func:`series`.
     """
+    keys = ["kind", "edit", "language", "metric", "source", "target", "layer"]
+    if len(twice := rows[rows.duplicated([*keys, "seed"])]):
+        raise _doubled(
+            Arm(*twice[["kind", "edit"]].iloc[0]), *twice[["language", "metric"]].iloc[0]
+        )
+    groups = rows.groupby(keys, observed=True, sort=False)
+    band = groups["value"].agg(["mean", "min", "max", "size"])
+    ends = groups[["ci_low", "ci_high"]].first()
+    several = band["size"] > 1
+    low = ends["ci_low"].where(~several, band["min"])
+    high = ends["ci_high"].where(~several, band["max"])
+    found = {"value": band["mean"], "low": low, "high": high, "seeds": band["size"]}
+    return pd.DataFrame(found).reset_index()
 
-    def line(arm: Arm, metric: str) -> pd.DataFrame:
-        return series(results, arm, language=language, metric=metric, source=source, target=target)
 
-    paired = line(arm, f"{metric}.delta")
-    if len(paired):
-        return paired
-    edited = line(arm, metric)
-    offset = edited["layer"].map(line(NO_EDIT, metric).set_index("layer")["value"])
-    several = edited["seeds"] > 1
-    return edited.assign(
-        value=edited["value"] - offset,
-        low=(edited["low"] - offset).where(several),
-        high=(edited["high"] - offset).where(several),
+def _doubled(arm: Arm, language: str, metric: str) -> MechsteerError:
+    return MechsteerError(
+        f"{' '.join(arm).strip()} of {language} has several values of {metric} in one layer: "
+        "filter the results to one k and one strength first"
     )
+
+
+def each_series(
+    results: pd.DataFrame, *, language: str, metric: str, source: str = "*", target: str = "*"
+) -> dict[Arm, pd.DataFrame]:
+    """:func:`series` of every arm that has rows, in one pass."""
+    rows = results[results["metric"] == metric]
+    rows = rows[rows["language"].isin([language, ""])]
+    found = pooled(rows[(rows["source"] == source) & (rows["target"] == target)])
+    lines = {}
+    for arm in arms_of(found):
+        every = found[of_arm(found, arm)]
+        own = every[every["language"] == language]
+        line = (own if len(own) else every)[["layer", "value", "low", "high", "seeds"]]
+        lines[arm] = line.sort_values("layer").reset_index(drop=True)
+    return lines
 
 
 def matrix(

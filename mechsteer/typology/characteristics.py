@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mechsteer.corpus.languages import canonical, script_of
+from mechsteer.corpus.names.languages import canonical, script_of
 from mechsteer.typology import features, words
 from mechsteer.typology.catalogue import Entry, glottolog
 from mechsteer.typology.codes import first_in

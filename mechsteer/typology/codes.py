@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Container
 
-from mechsteer.corpus.languages import alpha3
+from mechsteer.corpus.names.languages import alpha3
 
 
 def candidates(language: str) -> tuple[str, ...]:

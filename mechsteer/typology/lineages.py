@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError
 from mechsteer.typology.catalogue import glottolog
 from mechsteer.typology.folder import part, table, typology_folder

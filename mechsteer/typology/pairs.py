@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mechsteer.corpus.languages import canonical, script_of
+from mechsteer.corpus.names.languages import canonical, script_of
 from mechsteer.errors import CorpusError, shown
 from mechsteer.typology import catalogue, features, surveys, words
 from mechsteer.typology.folder import typology_folder

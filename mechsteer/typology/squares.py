@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError
 
 EMPTY = frozenset({"", "-", "nan", "na", "n/a", "none", "null"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,13 @@ def test_answers_are_written_rated_and_judged(tmp_path: Path, edits: Path, mechs
     said = mechsteer("answer", "embedded", "--prompts", str(tmp_path / "data"), "--targets",
                      "fr", "--edit", str(edits / "{language}.edit"), "--strength", "0.5",
                      "--max-new-tokens", "2", "-o", str(out))  # fmt: skip
-    assert "(4 of none, clamp λ=0.5)" in said
+    found = re.search(r"\(4 of none, (clamp λ=0.5 \w{8})\)", said)
+    assert found is not None
     assert not (tmp_path / "answers.jsonl.kept").exists()
     judge = tmp_path / "judge.jsonl"
     table = json.loads(mechsteer("forcing", str(out), "--judge", str(judge), "--json"))
     assert {(row["edit"], row["by"]) for row in table} == {
-        (edit, by) for edit in ("none", "clamp λ=0.5") for by in ("target", "source", "all")
+        (edit, by) for edit in ("none", found[1]) for by in ("target", "source", "all")
     }
     scored = [{**json.loads(line), "score": 2} for line in judge.read_text().splitlines()]
     write(tmp_path, {"judged.jsonl": "".join(json.dumps(row) + "\n" for row in scored)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mechsteer.corpus.languages import FLORES200, canonical
+from mechsteer.corpus.names.languages import FLORES200, canonical
 from mechsteer.errors import CorpusError
 from tests.corpus.published_codes import PUBLISHED
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mechsteer.corpus import read
-from mechsteer.corpus.columns import key_of
+from mechsteer.corpus.layouts.columns import key_of
 from mechsteer.errors import CorpusError, CorpusWarning
 from tests.corpus.written import json_lines, write
 

@@ -9,7 +9,7 @@ import pytest
 
 from mechsteer.corpus import ParallelCorpus
 from mechsteer.corpus.copies import _romaniser, romanised, shuffled
-from mechsteer.corpus.scripts import letters_of
+from mechsteer.corpus.names.scripts import letters_of
 from mechsteer.errors import MechsteerError
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
-from mechsteer.corpus.languages import FLORES200
+from mechsteer.corpus.names.languages import FLORES200
 from mechsteer.errors import CorpusError, CorpusWarning, MechsteerError
 
 pytestmark = pytest.mark.filterwarnings("ignore::mechsteer.errors.CorpusWarning")

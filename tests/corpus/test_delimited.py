@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mechsteer.corpus.delimited import read_delimited
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.formats.delimited import read_delimited
+from mechsteer.corpus.formats.text import read_lines
 from mechsteer.errors import CorpusError
 
 

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mechsteer.corpus import LabelledCorpus, ParallelCorpus, codes
-from mechsteer.corpus import parquet as parquet_files
-from mechsteer.corpus.sources import kind_of
+from mechsteer.corpus import LabelledCorpus, ParallelCorpus
+from mechsteer.corpus.formats import parquet as parquet_files
+from mechsteer.corpus.layouts.sources import kind_of
+from mechsteer.corpus.names import codes
 from mechsteer.errors import CorpusError, CorpusWarning
 
 FRENCH = [f"Bonjour le monde, numéro {i}, ça va bien." for i in range(20)]
@@ -230,3 +231,21 @@ def test_what_is_no_name_of_the_hub_is_not_asked_of_it(tmp_path, monkeypatch, na
 @pytest.mark.parametrize("name", ["a/b", "Helsinki-NLP/opus-100:en-fr", "a_b/c.d_e-f:g.h", "_a/b"])
 def test_names_of_the_hub_are_known(name: str) -> None:
     assert kind_of(name) == "hub"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00", "gzip: let its name end in .gz"),
+        (b"PK\x03\x04\x00", "a zip archive or a sheet"),
+        (FILES["a.parquet"], "Parquet: let its name end in .parquet"),
+    ],
+    ids=["gzip", "zip", "parquet"],
+)
+@pytest.mark.parametrize("name", ["a.csv", "fra.txt"])
+def test_what_is_no_text_is_named_whatever_its_name(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError, match=f"holds no text but {said}"):
+        LabelledCorpus.read(tmp_path / name if name == "a.csv" else tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mechsteer.corpus.languages import FLORES200, canonical, closest
+from mechsteer.corpus.names.languages import FLORES200, canonical, closest
 from mechsteer.errors import CorpusError
 
 # The 112 languages of the LASER Tatoeba test, https://github.com/facebookresearch/LASER
@@ -126,7 +126,17 @@ def test_closest_finds_at_most_three_whatever_the_case() -> None:
 
 def test_a_canonical_name_is_found_without_loading_the_language_tables() -> None:
     code = (
-        "import sys; from mechsteer.corpus.languages import canonical; canonical('fra_Latn');"
+        "import sys; from mechsteer.corpus.names.languages import canonical; canonical('fra_Latn');"
         "sys.exit('langcodes' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("jp", "jpn_Jpan"), ("cz", "ces_Latn"), ("GR", "ell_G")]
+)
+def test_a_country_in_place_of_a_language_is_answered_with_its_language(
+    code: str, name: str
+) -> None:
+    with pytest.raises(CorpusError, match=f"did you mean {name}"):
+        canonical(code)

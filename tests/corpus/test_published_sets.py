@@ -58,6 +58,7 @@ EACH = [  # every variant with three of the sets, every set with five of the var
     if (i + j) % 2 == 0
 ]
 OF_ONE_TABLE = ("flores+", "belebele", "xnli", "bouquet")
+WRITERS = {"tsv": tsv, "jsonl": jsonl}
 EXPECTED = {NAMED[code]: texts for code, texts in TEXTS.items()}
 
 
@@ -156,6 +157,68 @@ def test_bouquet_by_level_by_pair_and_with_its_english_once(tmp_path: Path) -> N
     assert read(tmp_path / "p", split="dev").sentences == EXPECTED
 
 
+def test_levels_of_bouquet_are_told_apart_in_any_folder(tmp_path: Path) -> None:
+    for code in ("fra", "deu"):
+        long = [{**row, "level": "paragraph_level", "uniq_id": "P0"} for row in bouquet(code)[:1]]
+        rows = parquet([*bouquet(code), *long])
+        write(tmp_path, {f"{NAMED[code]}/{s}.parquet": rows for s in ("dev", "test")})
+    with pytest.warns(CorpusWarning, match="left out its paragraphs"):
+        assert read(tmp_path, split="dev").sentences["deu_Latn"] == TEXTS["deu"]
+    assert read(tmp_path, split="dev/paragraph_level").sentences["fra_Latn"] == TEXTS["fra"][:1]
+
+
+def test_bouquet_is_labelled_data_of_its_sources(tmp_path: Path) -> None:
+    rows = [
+        {**row, "domain": topic}
+        for code in ("fra", "deu")
+        for row, topic in zip(bouquet(code), TOPICS, strict=True)
+    ]
+    write(tmp_path, {f"{split}.parquet": parquet(rows) for split in ("dev", "test")})
+    task = read_task(tmp_path, split="dev")
+    assert task.labels == TOPICS
+    assert task.corpus.sentences == {NAMED[code]: TEXTS[code] for code in ("fra", "deu")}
+
+
+@pytest.mark.parametrize("name", ["sib", "paws-x", "xnli", "belebele"])
+def test_a_table_named_by_its_split_has_the_language_of_its_folder(
+    tmp_path: Path, name: str
+) -> None:
+    rows = [
+        {k: v for k, v in r.items() if k not in {"language", "dialect"}} for r in SETS[name]("fra")
+    ]
+    write(tmp_path, {"fra_Latn/dev.tsv": tsv(rows), "fra_Latn/test.tsv": tsv(rows)})
+    found = {"fra_Latn": TEXTS["fra"]}
+    assert read(tmp_path / "fra_Latn/dev.tsv", split="dev").sentences == found
+    assert read(tmp_path / "fra_Latn", split="test", languages="fr").sentences == found
+    write(tmp_path, {"fra_Latn/notes.tsv": tsv(rows)})
+    with pytest.raises(CorpusError, match="no column 'language' beside it"):
+        read(tmp_path / "fra_Latn/notes.tsv")
+
+
+def test_a_table_that_stands_there_in_two_formats_is_read_once(tmp_path: Path) -> None:
+    rows = [row for code in TEXTS for row in xnli(code)]
+    files = {f"xnli.{s}.{kind}": f(rows) for s in ("dev", "test") for kind, f in WRITERS.items()}
+    write(tmp_path, dict(files))
+    with pytest.warns(
+        CorpusWarning, match="xnli.dev.tsv is left out: xnli.dev.jsonl stands beside"
+    ):
+        assert read(tmp_path, split="dev").sentences == EXPECTED
+
+
+def test_tables_of_questions_give_what_is_asked(tmp_path: Path) -> None:
+    more: dict[str, dict[str, object]] = {
+        "mmlu": {"question_id": 0, "question": "", "option_0": "a", "category": "b"},
+        "xquad": {"id": "0", "context": "c d", "question": ""},
+        "xcopa": {"idx": 0, "premise": "", "choice1": "a", "question": "cause", "label": 0},
+    }
+    for name, row in more.items():
+        key, text = next(iter(row)), "premise" if "premise" in row else "question"
+        for code, texts in TEXTS.items():
+            rows = [{**row, key: i, text: each} for i, each in enumerate(texts)]
+            write(tmp_path, {f"{name}/{SHORT[code]}/test.jsonl": jsonl(rows[::-1])})
+        assert read(tmp_path / name).sentences == {n: t[::-1] for n, t in EXPECTED.items()}
+
+
 def bucc(folder: Path, *, gold: str | None, packed: bool = False) -> Path:
     ids = {code: [f"{SHORT[code]}-{7 * i:09}" for i in range(3)] for code in ("deu", "eng")}
     files: dict[str, bytes] = {}
@@ -186,8 +249,9 @@ def test_bucc_is_paired_by_its_gold_file(tmp_path: Path, packed: bool) -> None:
     assert everything["eng_Latn"] == TEXTS["eng"][::-1]
     with pytest.raises(CorpusError, match="no id is common"):
         read(folder, split="test")
-    with pytest.raises(CorpusError, match="no split 'dev': choose one of test, training"):
-        read(folder, split="dev")
+    for split, said in (("dev", "no split 'dev'"), (None, "several splits")):
+        with pytest.raises(CorpusError, match=f"{said}: choose one of test, training"):
+            read(folder, split=split)
 
 
 @pytest.mark.parametrize(
@@ -231,3 +295,15 @@ def test_bitext_with_both_languages_in_one_column_or_name(
         assert ParallelCorpus.read(tmp_path / path).sentences == {
             NAMED[code]: TEXTS[code] for code in ("deu", "eng")
         }
+
+
+def test_bitexts_of_several_pairs_are_never_one(tmp_path: Path) -> None:
+    for code in ("deu", "fra"):
+        sides = zip(TEXTS[code], TEXTS["eng"], strict=True)
+        rows = [{"sentence1": a, "sentence2": b} for a, b in sides]
+        write(tmp_path, {f"test/{code}-eng.jsonl": jsonl(rows)})
+    with pytest.warns(CorpusWarning, match="3 of up to 6 sentences have a translation"):
+        corpus = read(tmp_path, languages="fr,en")
+    assert corpus.sentences == {NAMED[code]: TEXTS[code] for code in ("fra", "eng")}
+    with pytest.raises(CorpusError, match="no id is common"):
+        read(tmp_path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mechsteer.corpus import LabelledCorpus, read
-from mechsteer.corpus.naming import named
-from mechsteer.corpus.scripts import letters_of
+from mechsteer.corpus.names.naming import named
+from mechsteer.corpus.names.scripts import letters_of
 from mechsteer.errors import CorpusError, CorpusWarning
 from tests.corpus.written import write
 

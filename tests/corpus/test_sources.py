@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.formats.text import read_lines
 from mechsteer.errors import CorpusError, CorpusWarning
 from tests.corpus.written import write
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mechsteer.corpus import ParallelCorpus, Task, labelled, read_task
-from mechsteer.corpus.task_layouts import Told
-from mechsteer.corpus.tasks import label_column
+from mechsteer.corpus.tasks.layouts import Told
+from mechsteer.corpus.tasks.task import label_column
 from mechsteer.errors import CorpusError, CorpusWarning
 
 FRENCH = ("La lune est pleine.", "Le train part tôt.", "Elle mange du pain.", "Il pleut beaucoup.")

@@ -158,5 +158,5 @@ def test_completions_of_another_engine_are_read(tmp_path: Path) -> None:
 def test_what_cannot_be_rated_is_refused() -> None:
     with pytest.raises(MechsteerError, match="expected answers, got none"):
         confusion([])
-    with pytest.raises(MechsteerError, match="identifier does not know bod_Tibt"):
-        confusion([Answer(Prompt("?", "bod_Tibt", "eng_Latn"), "x")])
+    with pytest.raises(MechsteerError, match="identifier does not know shn_Mymr"):
+        confusion([Answer(Prompt("?", "shn_Mymr", "eng_Latn"), "x")])

@@ -151,7 +151,11 @@ def test_answers_are_those_of_each_language_s_edits_and_none_is_written_twice(
     how: dict[str, Any] = {"max_new_tokens": 2, "progress": False}
     found = answer(model, prompts, edits, kept=tmp_path / "kept", **how)
     assert [each.prompt for each in found] == list(prompts)
-    assert {each.edit for each in found} == {"clamp"}
+    (state,) = {each.edit for each in found}
+    other = answer(model, prompts[:1], [edit_of(model, 0.25)], positions="last", **how)
+    last = answer(model, prompts[:1], [edit_of(model, 0.25)], **how)
+    assert len({state, other[0].edit, last[0].edit}) == 3  # one name, three hashes
+    assert {each.rpartition(" ")[0] for each in (state, other[0].edit)} == {"clamp"}
     for each in (found[0], found[-1]):
         with ms.steer(model, *edits[each.prompt.language]):
             alone = sample(model, prompt=each.prompt.text, max_new_tokens=2, temperature=0)

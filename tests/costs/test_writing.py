@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 import mechsteer as ms
-from mechsteer.costs import cost, distinct, language_probability, repetition, sample
+from mechsteer.costs import cost, distinct, in_language, language_probability, repetition, sample
 from mechsteer.costs.drawing import draw
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
@@ -131,7 +131,20 @@ def test_aliases_and_macrolanguages_mean_what_the_identifier_means() -> None:
     assert language_probability([""], "fra_Latn").item() == pytest.approx(1 / 142, rel=0.05)
 
 
-@pytest.mark.parametrize("language", ["bod_Tibt", "tzm_Tfng", "arb_Latn"])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [("bo", "བོད་ཡིག"), ("sat", "ᱟᱢ ᱪᱮᱫ"), ("div", "ދިވެހި"), ("chr", "ᏣᎳᎩ"), ("mni_Mtei", "ꯃꯤꯇꯩ")],
+)
+def test_a_language_with_a_script_of_its_own_is_told_by_it(language: str, text: str) -> None:
+    texts = [text, f"{text} OK", "The cat sat here.", ""]
+    letters = sum(each.isalpha() for each in text)
+    expected = torch.tensor([1, letters / (letters + 2), 0, 0], dtype=torch.float64)
+    assert torch.equal(language_probability(texts, language), expected)
+    assert in_language(texts, language).tolist() == [True, letters > 2, False, False]
+    assert not in_language(texts[1:2], language, at_least=0.95).any()
+
+
+@pytest.mark.parametrize("language", ["shn_Mymr", "tzm_Tfng", "arb_Latn"])
 def test_a_language_the_identifier_does_not_know_is_refused_by_name(language: str) -> None:
     with pytest.raises(MechsteerError, match=f"does not know {language}"):
         language_probability(["text"], language)
@@ -176,5 +189,5 @@ def test_one_seed_and_unknown_languages_are_refused_before_the_work(
     edit = ms.clamp(scores.top("fra_Latn", 3))
     with pytest.raises(MechsteerError, match="two seeds"):
         cost(model, edit, text="text", language="fr", seeds=1)
-    with pytest.raises(MechsteerError, match="does not know bod_Tibt"):
-        cost(model, edit, text="", language="bod_Tibt")
+    with pytest.raises(MechsteerError, match="does not know shn_Mymr"):
+        cost(model, edit, text="", language="shn_Mymr")

@@ -13,7 +13,7 @@ from experiments.linguistic_similarity.explained import ranked
 from experiments.linguistic_similarity.layers import of_model
 from experiments.linguistic_similarity.published_distances import agreement
 from experiments.linguistic_similarity.run import main
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError
 from mechsteer.typology import distances, read_published_pairs
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mechsteer.corpus.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.files import load_scores, save_scores
 from mechsteer.experts.score import score_recording

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
 import mechsteer as ms
+from mechsteer.corpus import Task
+from mechsteer.costs import Cost, Generations
+from mechsteer.costs.measure import Written
+from mechsteer.costs.prediction import Comparison, Perplexity
 from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts import load_experts, load_scores, save_experts, save_scores
 from mechsteer.experts.score import score_recording
 from mechsteer.interventions import ResidualEdit
+from mechsteer.interventions.edits import as_edits
 from mechsteer.model.sites import HookSite
 from mechsteer.plots.given import counts_of
 from tests.made import SITE, made_recording
@@ -24,6 +31,13 @@ EXPERTS = SCORES.top("fra_Latn", 12)
 NEURONS = ms.clamp(EXPERTS, value="mean")
 ROWS = tuple(HookSite("residual", row, f"row {row}", 4) for row in range(6))
 RESIDUAL = ResidualEdit("push", ROWS, torch.ones(1, 6, 4))
+TEXT = ms.ParallelCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo.", "Danke."]}, "words")
+BEFORE, AFTER = (
+    Perplexity(torch.tensor([bits]).double(), torch.tensor([2]), torch.tensor([8]))
+    for bits in (16 * math.log(2), 8 * math.log(2))
+)
+MOVED = Comparison(BEFORE, AFTER, torch.tensor([-1e-9]).double())
+SHARE = Written((0.5, 0.4, 0.6), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +49,18 @@ RESIDUAL = ResidualEdit("push", ROWS, torch.ones(1, 6, 4))
         (NEURONS, "NeuronEdit(clamp fra_Latn: 12 neurons of post, λ=1)"),
         (0.5 * NEURONS, "NeuronEdit(clamp fra_Latn: 12 neurons of post, λ=0.5)"),
         (RESIDUAL * 2, "ResidualEdit(push: residual rows 0, 1, 2, 3 and 2 more, λ=2)"),
+        (-NEURONS, "NeuronEdit(clamp fra_Latn: 12 neurons of post, λ=-1)"),
+        (-RESIDUAL, "ResidualEdit(push: residual rows 0, 1, 2, 3 and 2 more, λ=-1)"),
+        (TEXT, "ParallelCorpus(words: 4 sentences in 2 languages (fra_Latn, deu_Latn))"),
+        (Task(TEXT, ("a", "b")), "Task(words: 2 classes (a, b) in 2 languages)"),
+        (BEFORE, "Perplexity(1 text: 2.000 bits per byte, perplexity 256)"),
+        (MOVED, "Comparison(2.000 → 1.000 bits per byte, KL divergence 0.000 nats a token)"),
+        (
+            Cost("damp", "fra_Latn", MOVED, SHARE, SHARE, 2),
+            "Cost(damp, fra_Latn: bits per byte 2.000 → 1.000, language 0.500 → 0.500, "
+            "repetition 0.000 → 0.000)",
+        ),
+        (Generations(((3, 4), (5,)), ("a b", "c")), "Generations(2 texts of 3 tokens)"),
     ],
 )
 def test_an_object_says_what_it_is_in_one_line(shown: Any, line: str) -> None:
@@ -52,6 +78,13 @@ def test_names_are_text_and_no_markup() -> None:
     assert "<script>" not in named._repr_html_() and "&lt;script&gt;" in named._repr_html_()
 
 
+@pytest.mark.parametrize("nothing", ["clamp", None, 0.5, [[NEURONS]], {"fr": NEURONS}])
+def test_what_is_no_edit_is_refused(nothing: Any) -> None:
+    with pytest.raises(MechsteerError, match="expected an edit, got"):
+        as_edits(nothing)
+    assert as_edits(NEURONS) == as_edits(iter([NEURONS])) == (NEURONS,)
+
+
 def test_experts_are_indexed_sliced_and_gone_through() -> None:
     table, each = EXPERTS.table(), list(EXPERTS)
     assert [expert.rank for expert in each] == list(range(1, 13))
@@ -64,6 +97,13 @@ def test_experts_are_indexed_sliced_and_gone_through() -> None:
     for place in (12, -13, [0, 12]):
         with pytest.raises(IndexError):
             EXPERTS[place]
+    mask = EXPERTS.index > 9
+    for chosen in (mask, mask.numpy(), mask.tolist()):
+        assert EXPERTS[chosen].index.equal(EXPERTS.index[mask])
+    assert EXPERTS[np.int64(3)] == EXPERTS[torch.tensor(3)] == each[3]
+    for nothing in ("fr", True, 1.0, [True], [0.5], None):
+        with pytest.raises(MechsteerError, match="expected places of experts"):
+            EXPERTS[nothing]
 
 
 @pytest.mark.parametrize("code", ["fra_Latn", "fr", "FRA", "fra-Latn", "French"[:3].lower()])
@@ -75,8 +115,8 @@ def test_scores_know_a_language_by_any_code_that_a_corpus_takes(code: str) -> No
     assert SCORES.has_peers(code) is SCORES.has_peers("fra_Latn")
 
 
-@pytest.mark.parametrize("code", ["spa_Latn", "es", "fra_Arab", "no language", ""])
-def test_a_language_that_was_not_scored_is_refused(code: str) -> None:
+@pytest.mark.parametrize("code", ["spa_Latn", "es", "fra_Arab", "no language", "", 5])
+def test_a_language_that_was_not_scored_is_refused(code: Any) -> None:
     with pytest.raises(MechsteerError, match="was not scored"):
         SCORES.top(code, 3)
 

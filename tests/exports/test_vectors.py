@@ -16,6 +16,7 @@ from mechsteer.errors import MechsteerError
 from mechsteer.exports import easysteer, neuronpedia, vllm_hook
 from mechsteer.interventions import NeuronEdit, ResidualEdit
 from mechsteer.model.sites import HookSite, Site
+from tests.made import MODEL
 
 WIDTH = 5
 Write = Callable[..., None]
@@ -44,7 +45,12 @@ ALL: dict[str, Write] = {
 def test_easysteer_adds_directions_to_what_blocks_from_0_on_give(tmp_path: Path) -> None:
     gguf = pytest.importorskip("gguf", reason="needs the package gguf")
     easysteer(edit(), tmp_path / "x.gguf")
-    found = {tensor.name: tensor.data for tensor in gguf.GGUFReader(tmp_path / "x.gguf").tensors}
+    reader = gguf.GGUFReader(tmp_path / "x.gguf")
+    told = {name: field.contents() for name, field in reader.fields.items()}
+    assert told["general.architecture"] == "controlvector"
+    assert told["controlvector.model_hint"] == "unknown" and told["controlvector.layer_count"] == 2
+    assert all(tensor.data.dtype == np.float32 for tensor in reader.tensors)
+    found = {tensor.name: tensor.data for tensor in reader.tensors}
     assert set(found) == {"direction.0", "direction.3"}
     assert np.array_equal(found["direction.0"], (-0.3 * edit().v[0, 0]).numpy())
     assert np.array_equal(found["direction.3"], (-0.3 * edit().v[0, 1]).numpy())
@@ -69,6 +75,15 @@ def test_vllm_hook_has_no_second_vector(tmp_path: Path) -> None:
     with pytest.raises(MechsteerError, match=r"ends in \.json"):
         vllm_hook(edit((1,)), tmp_path / "x.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["GPT2LMHeadModel", "OPTForCausalLM", "BloomForCausalLM"])
+def test_vllm_hook_finds_no_blocks_of_another_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MechsteerError, match=rf"those of {name} otherwise"):
+        vllm_hook(edit((1,), model=replace(MODEL, architecture=name)), tmp_path / "x.json")
+    vllm_hook(
+        edit((1,), model=replace(MODEL, architecture="LlamaForCausalLM")), tmp_path / "x.json"
+    )
 
 
 def test_neuronpedia_takes_vectors_at_the_input_of_blocks(tmp_path: Path) -> None:

@@ -74,6 +74,24 @@ def test_a_room_imports_only_what_is_below_it(name: str) -> None:
     assert not wrong
 
 
+# the folders of the corpus, in the same order; "" are the corpora themselves
+CORPUS = ("names", "formats", "layouts", "labels", "", "tasks")
+
+
+def test_the_folders_of_the_corpus_import_only_those_before_them() -> None:
+    root = PACKAGE / "corpus"
+    wrong = []
+    for file in root.rglob("*.py"):
+        own = CORPUS.index(file.parent.relative_to(root).name)
+        for node in ast.walk(ast.parse(file.read_text())):
+            module = (isinstance(node, ast.ImportFrom) and node.module) or ""
+            if file.name != "__init__.py" and module.startswith("mechsteer.corpus."):
+                folder = module.split(".")[2]
+                other = CORPUS.index(folder if folder in CORPUS else "")
+                wrong += [f"{file.relative_to(ROOT)} imports {module}"] * (other > own)
+    assert not wrong
+
+
 def test_the_kernels_know_nothing_of_the_package() -> None:
     for file in (ROOT / "kernels").rglob("*.py"):
         assert {other for other, _ in imported(file)} <= {"kernels"}, file

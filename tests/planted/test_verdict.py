@@ -18,8 +18,9 @@ from mechsteer.analysis import (
     standardisation,
     without_dimensions,
 )
-from mechsteer.reporting.data import EXPERT_COLUMNS, ReportData, checked
+from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import against, effects
+from mechsteer.reporting.settled import EXPERT_COLUMNS, checked
 from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.conditions import BASE, CENTRING, DIMENSIONS, STANDARDISATION, Condition
 from mechsteer.studies.measurements import Measurements, measure

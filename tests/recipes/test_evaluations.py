@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from mechsteer.experts.scores import NeuronScores
 from mechsteer.integrations import bitext, harness
 from mechsteer.integrations.needed import needed
 from mechsteer.model.load import load_model
+from mechsteer.model.sites import find_site
 
 
 def with_library(name: str) -> Any:
@@ -107,6 +110,36 @@ def test_mteb_runs_a_bitext_task_and_sees_the_edit(
         assert found["accuracy"] == pytest.approx(hits.float().mean().item(), abs=1e-6)
     assert set(plain) == {"eng_Latn-fra_Latn", "jpn_Jpan-eng_Latn"}
     assert steered != plain
+
+
+@pytest.mark.filterwarnings("ignore:these edits never acted")
+def test_no_two_states_share_an_entry_of_a_cache(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def evaluated(*_: Any, use_cache: str, **__: Any) -> dict[str, Any]:
+        seen.append(use_cache)
+        return {"results": {"task": {}}}
+
+    fake = SimpleNamespace(
+        ModelMeta=SimpleNamespace(create_empty=lambda said: said["revision"]),
+        TaskManager=dict, LM=object, simple_evaluate=evaluated,
+    )  # fmt: skip
+    for module in (bitext, harness):
+        monkeypatch.setattr(module, "needed", lambda *_: fake)
+    site, index = find_site(model), torch.arange(3)
+    edit = ms.NeuronEdit("clamp", site, index, torch.zeros(3), torch.ones(3))
+    revisions = [bitext.Encoder(model, 4).mteb_model_meta]
+    harness.evaluate(model, "task", cache=tmp_path)
+    for own in (edit, edit * 0.5, dataclasses.replace(edit, b=edit.b * 2)):
+        with ms.steer(model, own):
+            encoder = bitext.Encoder(model, 4)
+            revisions.append(encoder.mteb_model_meta)
+            harness.evaluate(model, "task", cache=tmp_path)
+        with pytest.raises(MechsteerError, match="make one inside"):
+            encoder.encode([{"text": ["A fox."]}])
+    assert len(set(revisions)) == len(set(seen)) == 4
 
 
 def test_what_is_not_installed_or_not_there_is_said_in_a_line() -> None:

@@ -23,7 +23,7 @@ from mechsteer.reporting.page import fill
 from mechsteer.reporting.transfers import sentences as transfer_sentences
 from mechsteer.reporting.transfers import transfer
 from tests.reporting import profits
-from tests.reporting.conftest import LANGUAGES
+from tests.reporting.synthetic import LANGUAGES
 
 SOME = LANGUAGES[:8]
 
@@ -135,7 +135,7 @@ def test_an_absurdly_long_name_is_cut_everywhere() -> None:
 def test_a_page_of_many_pairs_draws_pixels_and_names_few(small: ReportData) -> None:
     many = tuple(f"{a}{b}c_Latn" for a in "abcdefg" for b in "abcdefgh")
     found = profits.similarity(many, edit="clamp aac_Latn")
-    made = likeness(replace(small, similarity=found))
+    made = likeness(replace(small, similarity=found))  # whose steered language is none of them
     assert "580 more pairs" in made["figures"][0].caption
     assert all("data-spots" not in panel for panel in made["figures"][0].panels)
     assert sum(len(panel) for panel in made["figures"][0].panels) < 300_000

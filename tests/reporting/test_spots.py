@@ -15,9 +15,9 @@ from mechsteer import plots
 from mechsteer.plots.panels import row_name
 from mechsteer.plots.spots import spots_of, tell
 from mechsteer.reporting import ReportData
-from mechsteer.reporting.data import checked
 from mechsteer.reporting.experts import overlap_figure
 from mechsteer.reporting.matrices import change_figure
+from mechsteer.reporting.settled import checked
 from mechsteer.reporting.svg import inline
 from mechsteer.studies.conditions import Arm
 

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from mechsteer.reporting import ReportData
-from mechsteer.reporting.data import checked
 from mechsteer.reporting.effects import effects
+from mechsteer.reporting.settled import checked
 from mechsteer.reporting.verdict import sentences
 from mechsteer.studies.results import COLUMNS
 

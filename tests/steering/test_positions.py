@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -120,6 +121,19 @@ def test_content_of_embeddings_cannot_be_told(bridge: Callable[..., Any]) -> Non
         ms.steer(model, shift_of(model), positions="content"),
     ):
         model(torch.zeros(1, 3, 32))
+
+
+def test_arguments_by_place_are_those_of_a_forward_that_names_itself(
+    bridge: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = bridge("llama")
+    ids, mask = padded("left")
+    wrapped = model.original_model
+    instead = wraps(type(wrapped).forward)(partial(wrapped.forward))  # as nnsight puts it there
+    monkeypatch.setattr(wrapped, "forward", instead)
+    assert observe(model, "all", lambda: wrapped(ids, mask)) == [mask.tolist()]
+    with pytest.raises(MechsteerError, match="cannot tell which tokens"):
+        observe(model, "all", lambda: wrapped(input_ids=None))
 
 
 def test_last_is_the_last_real_token_of_each_row(bridge: Callable[..., Any]) -> None:

@@ -114,6 +114,19 @@ def test_only_languages_of_both_are_compared(sides: dict[str, Side]) -> None:
         differences(first, part)  # what was kept is of other languages
 
 
+def test_the_same_sentences_in_fewer_languages_are_paired(
+    sides: dict[str, Side], tmp_path: Path
+) -> None:
+    first, codes = sides["first"], sides["first"].languages[:3]
+    study = made_study(folder=tmp_path, seeds=[0], ks=[4], test=text("test", languages=codes))
+    few = Side("few", study, tmp_path / "test")
+    found = differences(few, first)
+    assert set(found["paired"]) == {True} and set(found["pairs"]) == {6}
+    assert not found["difference"].to_numpy(dtype=float).any()
+    changed = replace(few, study=replace(study, provenance=study.provenance | {"test": {}}))
+    assert set(differences(changed, first)["paired"]) == {False}
+
+
 def test_sentences_that_do_not_belong_to_the_results_are_refused(sides: dict[str, Side]) -> None:
     first, second = sides["first"], sides["second"]
     with pytest.raises(ArtifactError, match="study again"):

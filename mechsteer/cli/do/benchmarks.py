@@ -11,7 +11,7 @@ import pandas as pd
 from mechsteer.cli.do.edits import edits_of, positions_of
 from mechsteer.cli.do.models import open_model
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.languages import likely
+from mechsteer.corpus.names.languages import likely
 from mechsteer.costs import (
     Answer,
     Prompt,

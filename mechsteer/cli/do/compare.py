@@ -14,8 +14,8 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.reporting.compare import compared, spoken_difference, write_comparison
-from mechsteer.reporting.data import checked
 from mechsteer.reporting.runs import Compared, notes
+from mechsteer.reporting.settled import checked
 from mechsteer.reporting.write import report_data
 from mechsteer.studies.beside import Side
 from mechsteer.studies.files import load_study

@@ -9,12 +9,12 @@ from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.models import EMBEDDED, asked_of
 from mechsteer.cli.requests import ScoreRequest, StudyRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read_task
-from mechsteer.corpus.codes import parse
-from mechsteer.corpus.label_cells import Columns, require_no_columns
-from mechsteer.corpus.naming import name_or_none
+from mechsteer.corpus.labels.cells import Columns, require_no_columns
+from mechsteer.corpus.names.codes import parse
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.corpus.overlap import require_held_out
 from mechsteer.corpus.rows import parse_rows
-from mechsteer.corpus.task_layouts import Told as TaskColumns
+from mechsteer.corpus.tasks.layouts import Told as TaskColumns
 from mechsteer.errors import ArtifactError, CorpusError
 
 

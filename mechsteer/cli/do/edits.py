@@ -12,10 +12,10 @@ from mechsteer.cli.do.models import EMBEDDED, open_model
 from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.edit_names import named_edit
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.corpus.formats import SUFFIXES
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES
+from mechsteer.corpus.formats.text import read_lines
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.costs import Cost, cost, sample
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, load_edits, save_edit

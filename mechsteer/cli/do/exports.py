@@ -8,7 +8,7 @@ from typing import Any
 
 from mechsteer.cli.do.edits import edits_of, positions_of
 from mechsteer.cli.do.models import open_model
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.exports import (
     Checkpoint,

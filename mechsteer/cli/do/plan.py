@@ -9,7 +9,7 @@ from mechsteer.cli.do.corpora import asked_text, read_text
 from mechsteer.cli.do.models import DTYPES, open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError
 from mechsteer.model.wrap import ModelLike
 from mechsteer.planning.plan import plan

@@ -19,15 +19,17 @@ from mechsteer.cli.do.score import recorded, run_scores, told
 from mechsteer.cli.requests import CardsRequest
 from mechsteer.crosslingual.similarities.files import is_current, load_similarity
 from mechsteer.crosslingual.transfers.files import load_transfer
+from mechsteer.experts.scores import NeuronScores
 from mechsteer.studies.files import load_study
 
 
 def made_cards(path: Path, request: CardsRequest) -> pd.DataFrame:
     """Make cards, and tell of them briefly; a label is called so."""
-    return told(cards_command(path, request).brief(), run_scores(Run.open(path)))
+    cards, scores = cards_command(path, request)
+    return told(cards.brief(), scores)
 
 
-def cards_command(path: Path, request: CardsRequest) -> Cards:
+def cards_command(path: Path, request: CardsRequest) -> tuple[Cards, NeuronScores]:
     """Make the cards of the best neurons of each steered language, and of neurons asked for.
 
     Before a study all scored languages count. Kept for the report in ``RUN/cards.*.parquet``.
@@ -49,7 +51,7 @@ def cards_command(path: Path, request: CardsRequest) -> Cards:
             cards = make_cards(model, dev, recording, scores, subjects, reading=reading)
         run.finish("cards", files=cards.save(path), **request.as_json())
         keep_config(run)
-    return cards
+    return cards, scores
 
 
 def report_command(path: Path, output: Path | None = None) -> Path:

@@ -19,7 +19,7 @@ from mechsteer.cli.do.corpora import asked_text, scored_text
 from mechsteer.cli.do.models import WEIGHTS, asked_of, model_of, open_model
 from mechsteer.cli.requests import ScoreRequest
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.experts.files import describe, load_scores, save_scores
 from mechsteer.experts.scores import Experts, NeuronScores

@@ -16,7 +16,7 @@ from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.edit_names import FORMS, NamedEdit, is_named, named_edit
 from mechsteer.cli.requests import StudyRequest
 from mechsteer.corpus import ParallelCorpus
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.interventions import Edit, load_edit

@@ -14,9 +14,9 @@ from mechsteer.cli.do.score import recorded, run_scores
 from mechsteer.cli.do.study import bound, studied
 from mechsteer.cli.requests import StudyRequest, TransferRequest
 from mechsteer.corpus import ParallelCorpus, Task, labelled, read_task
-from mechsteer.corpus.languages import canonical
-from mechsteer.corpus.task_layouts import Told
-from mechsteer.corpus.tasks import label_column
+from mechsteer.corpus.names.languages import canonical
+from mechsteer.corpus.tasks.layouts import Told
+from mechsteer.corpus.tasks.task import label_column
 from mechsteer.crosslingual.transfers.files import load_transfer, save_transfer
 from mechsteer.crosslingual.transfers.findings import Transfer
 from mechsteer.crosslingual.transfers.run import divided, edits_of, run_transfer, with_controls

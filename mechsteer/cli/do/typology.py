@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from mechsteer.corpus import LabelledCorpus
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.typology import ALL, characteristics, distances, fertility, overlaps
 
 

@@ -216,7 +216,7 @@ def _brief(experts: Experts) -> pd.DataFrame:
 
 def _say_beside(experts: Experts) -> None:
     """Say what ``script_ap`` is, or why there is none; nothing of what is no language."""
-    from mechsteer.corpus.languages import script_of
+    from mechsteer.corpus.names.languages import script_of
 
     if not (script := script_of(experts.language)):
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError, MechsteerError, shown
 from mechsteer.typology.squares import EMPTY, Lines, read_lines, square
 

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mechsteer import typology
-from mechsteer.corpus.languages import canonical
+from mechsteer.corpus.names.languages import canonical
 from mechsteer.crosslingual.similarities.responses import Response
 from mechsteer.errors import CorpusError, MechsteerError
 from mechsteer.pairwise import explain_languages

@@ -9,7 +9,7 @@ import numpy as np
 
 from mechsteer.corpus.overlap import overlap
 from mechsteer.corpus.parallel import ParallelCorpus
-from mechsteer.corpus.tasks import Task
+from mechsteer.corpus.tasks.task import Task
 from mechsteer.errors import CorpusError
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mechsteer.corpus.tasks import Task
+from mechsteer.corpus.tasks.task import Task
 from mechsteer.crosslingual.transfers import protocol
 from mechsteer.crosslingual.transfers.division import Division, given_test, held_out
 from mechsteer.crosslingual.transfers.findings import Transfer

@@ -1,4 +1,4 @@
-// Languages, edits, metrics and layers, chosen once for the whole page; links open what is folded.
+// Languages, edits, metrics and layers, chosen once for the whole page.
 const FIXED = { base: "none", centring: "centring", dimensions: "dimensions removed", standardisation: "standardised" };
 const COLUMNS = { language: ["language", "label", "source", "target", "other"], edit: ["edit"], metric: ["metric"], run: ["run"] };
 const chosen = { language: new Map(), edit: new Map(), metric: new Map(), run: new Map() };
@@ -31,7 +31,12 @@ function filter(table) {
   }
   const shown = rows.filter((row) => !row.hidden).length;
   const output = table.closest(".scroll").previousElementSibling.querySelector("output");
-  output.textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
+  output.textContent = count(shown, rows.length, "row");
+  return [shown, rows.length];
+}
+function count(shown, all, noun) {
+  const nouns = all === 1 ? noun : `${noun}s`;
+  return shown === all ? `${all} ${nouns}` : shown ? `${shown} of ${all} ${nouns}` : `none of ${all} ${nouns}: nothing passes`;
 }
 function filterCards() {
   const all = [...document.querySelectorAll("details.card")];
@@ -43,21 +48,27 @@ function filterCards() {
   }
   const shown = all.filter((card) => !card.hidden).length;
   const output = document.querySelector("#card-count");
-  if (output) output.textContent = shown === all.length ? `${shown} cards` : `${shown} of ${all.length} cards`;
+  if (output) output.textContent = count(shown, all.length, "card");
+}
+function filterPanels(figure) {
+  const all = [...figure.querySelectorAll(".panel")];
+  for (const panel of all) panel.hidden = off("language", panel.dataset.language) || off("run", panel.dataset.run);
+  const none = figure.querySelector(".none") ?? make("p", figure.querySelector(".panels"), "Nothing passes the filters.", { className: "none" });
+  none.hidden = all.some((panel) => !panel.hidden);
 }
 function filterAll() {
-  document.querySelectorAll("table.sortable").forEach(filter);
+  const counts = [...document.querySelectorAll("table.sortable")].map(filter);
   filterCards();
   for (const figure of document.querySelectorAll("figure[data-metric]")) {
     figure.hidden = off("metric", figure.dataset.metric);
   }
-  for (const panel of document.querySelectorAll(".panel")) {
-    panel.hidden = off("language", panel.dataset.language) || off("run", panel.dataset.run);
-  }
+  document.querySelectorAll("figure:has(.panels)").forEach(filterPanels);
   for (const mark of document.querySelectorAll("[data-arm]")) {
     mark.style.display = off("edit", mark.dataset.arm) ? "none" : "";
   }
   document.querySelectorAll("svg[data-spots]").forEach(veil);
+  const [shown, all] = [0, 1].map((i) => counts.reduce((sum, each) => sum + each[i], 0));
+  form.querySelector("output").textContent = `In all tables: ${count(shown, all, "row")}`;
 }
 
 function boxes(form, legend, facet, values) {
@@ -67,40 +78,41 @@ function boxes(form, legend, facet, values) {
   for (const value of values) {
     chosen[facet].set(value, true);
     const label = make("label", set);
-    const box = make("input", label, undefined, { type: "checkbox", checked: true, value, name: facet });
+    const box = make("input", label, undefined, { type: "checkbox", defaultChecked: true, value, name: facet });
     make("bdi", label, value);
-    box.addEventListener("change", () => {
-      chosen[facet].set(value, box.checked);
-      filterAll();
-    });
+    box.addEventListener("change", applied);
   }
   for (const [words, all] of [["all", true], ["none", false]]) {
     const button = make("button", set, words, { type: "button" });
     button.setAttribute("aria-label", `${legend}: ${words}`);
     button.addEventListener("click", () => {
-      for (const box of set.querySelectorAll("input")) {
-        box.checked = all;
-        chosen[facet].set(box.value, all);
-      }
-      filterAll();
+      for (const box of set.querySelectorAll("input")) box.checked = all;
+      applied();
     });
   }
 }
 function range(form, legend, kind, last) {
   const set = make("fieldset", form);
   make("legend", set, legend);
-  const ends = [["from", 0], ["to", last]].map(([words, value]) => {
+  const both = [["from", 0], ["to", last]].map(([words, value]) => {
     const label = make("label", set, `${words} `);
-    return make("input", label, undefined, { type: "number", min: 0, max: last, value, name: `${kind}-${words}` });
+    return make("input", label, undefined, { type: "number", min: 0, max: last, defaultValue: value, name: `${kind}-${words}` });
   });
-  for (const end of ends) {
-    end.addEventListener("input", () => {
-      const [low, high] = ends.map((one) => one.value);
-      layers[kind] = [low === "" ? 0 : Number(low), high === "" ? Infinity : Number(high)];
-      filterAll();
-    });
-  }
+  for (const end of both) end.addEventListener("input", applied);
 }
+// What the form says is done, and kept in the address.
+function applied() {
+  for (const box of form.querySelectorAll("[type=checkbox]")) chosen[box.name].set(box.value, box.checked);
+  for (const kind of Object.keys(layers)) {
+    const [from, to] = ends(kind);
+    if (!from) continue;
+    const [low, high] = [from.value === "" ? 0 : Number(from.value), to.value === "" ? Infinity : Number(to.value)];
+    layers[kind] = [low, high >= Number(to.max) ? Infinity : high];
+  }
+  filterAll();
+  remember();
+}
+const ends = (kind) => ["from", "to"].map((end) => form.elements[`${kind}-${end}`]);
 function found(facet, attribute) {
   const values = new Set();
   for (const table of document.querySelectorAll("table.sortable")) {
@@ -112,16 +124,6 @@ function found(facet, attribute) {
   for (const element of document.querySelectorAll(`[data-${attribute}]`)) values.add(element.dataset[attribute]);
   values.delete("");
   return [...values];
-}
-function reveal() {
-  let target = null;
-  try {
-    target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  } catch {
-    return;
-  }
-  for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
-  target?.scrollIntoView();
 }
 
 const panel = make("details", null, undefined, { className: "filters", id: "filters" });
@@ -140,6 +142,10 @@ if (last) {
   range(form, "Layers of neurons", "neuron", last - 1);
   range(form, "Layers passed by embeddings", "passed", last + 1);
 }
+const foot = make("p", form);
+make("button", foot, "Show everything", { type: "reset" });
+make("output", foot);
+form.addEventListener("reset", () => setTimeout(applied)); // when the form has its first values again
 document.querySelector("header").append(panel);
 const cards = document.querySelector("#card-list");
 if (cards) {
@@ -161,5 +167,3 @@ for (const region of document.querySelectorAll(".scroll:has(> .sortable)")) {
 for (const details of document.querySelectorAll("details.data")) {
   details.addEventListener("toggle", () => details.querySelectorAll("pre.csv").forEach(tabulate));
 }
-addEventListener("hashchange", reveal);
-if (location.hash) reveal();

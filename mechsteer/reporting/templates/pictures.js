@@ -35,12 +35,11 @@ function speak(event) {
   const scale = box.width / svg.viewBox.baseVal.width;
   const x = event.clientX - box.left;
   const y = event.clientY - box.top;
-  const hidden = [...chosen.edit].filter(([, on]) => !on).map(([name]) => `${name}, `);
   let best = null;
   let nearest = REACH;
   for (const spot of spots(svg)) {
     const distance = Math.hypot(scale * spot.x - x, scale * spot.y - y);
-    if (distance < nearest && !hidden.some((name) => spot.text.startsWith(name))) {
+    if (distance < nearest && !unwanted("edit", spot.text) && !unwanted("language", spot.text)) {
       nearest = distance;
       best = spot;
     }
@@ -68,7 +67,17 @@ function layerOf(text, n) {
   const [, own] = text.match(/(?:^|, )layer (\d+): /) ?? [];
   return own ? ["neuron", Number(own)] : null;
 }
-const unwanted = (text) => text.split(": ")[0].split(/, | \u2192 | and /).some((part) => off("language", part));
+// Names stand between these, long ones cut in their middle.
+const BETWEEN = [", ", " \u2192 ", " and "];
+function says(head, name) {
+  if (BETWEEN.some((before) => BETWEEN.some((after) => `${before}${head}${after}`.includes(`${before}${name}${after}`)))) return true;
+  const cut = head.split(/, | \u2192 | and /).filter((part) => part.includes("\u2026"));
+  return cut.map((part) => part.split("\u2026")).some(([start, end]) => name.startsWith(start) && name.endsWith(end));
+}
+function unwanted(facet, text) {
+  const [head] = text.split(/: (?!.*: )/s);
+  return [...chosen[facet]].some(([name, on]) => !on && says(head, name));
+}
 const step = (all) => {
   const sorted = [...new Set(all)].sort((a, b) => a - b);
   return Math.min(...sorted.slice(1).map((value, i) => value - sorted[i]).filter((gap) => gap > 2));
@@ -91,7 +100,7 @@ function veil(svg) {
   const kind = svg.closest("figure").className;
   if (!["wide", "matrix", "single"].includes(kind)) return;
   const high = step(places.map(({ y }) => y));
-  for (const { x, y } of places.filter(({ text }) => unwanted(text))) {
+  for (const { x, y } of places.filter(({ text }) => unwanted("language", text))) {
     const [from, width] = kind === "wide" ? [left, right - left] : [x - wide / 2, wide];
     shape("rect", svg, { x: from, y: y - high / 2, width, height: high, class: "veil" });
   }

@@ -34,6 +34,10 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+// A spreadsheet computes text that begins like a formula: files have an apostrophe before it.
+const inert = (text) => text.replace(/^(?=[=+\-@\t\r])/, "'");
+const shown = (text) => text.replace(/^'(?=[=+\-@\t\r])/, "");
+
 // The data of a figure are comma-separated text; opened, they become a table and a file to save.
 function parse(text) {
   const rows = [[]];
@@ -46,13 +50,14 @@ function parse(text) {
 }
 function tabulate(pre) {
   const [names, ...rows] = parse(pre.textContent);
-  const numeric = names.map((_, i) => rows.every((row) => row[i] === "" || !isNaN(row[i])));
+  const named = Object.values(COLUMNS).flat(); // of names, which may look like numbers
+  const numeric = names.map((name, i) => !named.includes(name) && rows.every((row) => row[i] === "" || !isNaN(row[i])));
   const table = make("table", null, undefined, { className: "sortable" });
   make("caption", table, pre.id);
   const head = make("tr", make("thead", table));
   names.forEach((name, i) => {
     const cell = make("th", head, undefined, { scope: "col", className: numeric[i] ? "n" : "" });
-    make("button", cell, name, { type: "button" });
+    make("button", cell, shown(name), { type: "button" });
   });
   const body = make("tbody", table);
   for (const row of rows) {
@@ -60,7 +65,7 @@ function tabulate(pre) {
     row.forEach((value, i) => {
       const cell = make("td", line, undefined, { className: numeric[i] ? "n" : "" });
       if (numeric[i]) cell.textContent = value === "" ? "\u2013" : value.replace("-", "\u2212");
-      else make("bdi", cell, value);
+      else make("bdi", cell, shown(value));
     });
   }
   const file = `${pre.id.replace("data-", "")}.csv`;
@@ -77,13 +82,13 @@ function tabulate(pre) {
 }
 
 // Every table can be searched, and what is shown of it saved.
-const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 function shownAsCsv(table) {
   const rows = [...table.rows].filter((row) => !row.hidden);
   const plain = (cell) =>
     cell.classList.contains("n") && cell.tagName === "TD"
       ? cell.textContent.replace("\u2212", "-").replace("\u2013", "")
-      : cell.textContent;
+      : inert(cell.textContent);
   return rows.map((row) => [...row.cells].map(plain).map(quoted).join(",")).join("\n") + "\n";
 }
 function equip(region, file) {
@@ -95,7 +100,10 @@ function equip(region, file) {
     table.dataset.search = input.value.toLowerCase();
     filter(table);
   });
-  make("output", tools);
+  const output = make("output", tools);
+  output.setAttribute("aria-live", "off"); // filters of the page change all tables at once
+  input.addEventListener("focus", () => output.setAttribute("aria-live", "polite"));
+  input.addEventListener("blur", () => output.setAttribute("aria-live", "off"));
   const button = make("button", tools, "Save rows shown", { type: "button" });
   button.addEventListener("click", () =>
     save(file.replace(".csv", "-shown.csv"), new Blob([shownAsCsv(table)], { type: "text/csv" }))

@@ -18,14 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mechsteer.corpus.formats import Table
-from mechsteer.corpus.published import HYPOTHESIS, PREMISE
-from mechsteer.corpus.tasks import is_blank
+from mechsteer.corpus.formats.table import Table
+from mechsteer.corpus.layouts.published import BOUQUET, HYPOTHESIS, PREMISE
+from mechsteer.corpus.tasks.task import is_blank
 from mechsteer.errors import CorpusError
 
-_TEXT = ("text", "sentence")
+_TEXT = ("text", "sentence", BOUQUET[1])
 _LABEL = ("category", "label", "gold_label", "topic", "intent", "domain")
-_ID = ("index_id", "id", "pairid", "idx")
+_ID = ("index_id", "id", "pairid", "idx", "uniq_id")
 _BELEBELE = ("flores_passage", "question", "correct_answer_num")
 _ANSWERS = ("mc_answer1", "mc_answer2", "mc_answer3", "mc_answer4")
 

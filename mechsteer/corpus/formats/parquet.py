@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechsteer.corpus.text import require_narrow, require_regular
+from mechsteer.corpus.formats.text import require_narrow, require_regular
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:

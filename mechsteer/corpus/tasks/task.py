@@ -15,18 +15,19 @@ from functools import cached_property
 from pathlib import Path
 
 from mechsteer.corpus.corpora import LabelledCorpus
-from mechsteer.corpus.formats import read_rows
-from mechsteer.corpus.label_cells import Told
-from mechsteer.corpus.labelled_tables import Row, grouped
+from mechsteer.corpus.formats.table import read_rows
+from mechsteer.corpus.labels.cells import Told
+from mechsteer.corpus.labels.tables import Row, grouped
 from mechsteer.corpus.parallel import ParallelCorpus
+from mechsteer.display import Displayed, listed
 from mechsteer.errors import CorpusError, shown
 
-TOPICS = Path(__file__).parents[1] / "embedded" / "topics"
+TOPICS = Path(__file__).parents[2] / "embedded" / "topics"
 """Topics of the embedded sentences, one a line of ``dev`` and ``test``."""
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, repr=False)
+class Task(Displayed):
     """Parallel sentences, a label for each, and which of them belong together.
 
     >>> corpus = ParallelCorpus({"fr": ["Bonjour.", "Merci."], "de": ["Hallo.", "Danke."]})
@@ -65,6 +66,10 @@ class Task:
             raise CorpusError(
                 f"{name}: expected labels of two classes or more, got {shown(list(self.classes))}"
             )
+
+    def _line(self) -> str:
+        classes = f"{len(self.classes)} classes ({listed(self.classes)})"
+        return f"{self.corpus.name}: {classes} in {len(self.corpus.languages)} languages"
 
     @property
     def classes(self) -> tuple[str, ...]:

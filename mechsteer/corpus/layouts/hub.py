@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mechsteer.corpus.choice import asked
-from mechsteer.corpus.formats import Table
-from mechsteer.corpus.tables import texts
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.table import Table
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.layouts.choice import asked
+from mechsteer.corpus.layouts.tables import texts
 from mechsteer.errors import CorpusError
 
 

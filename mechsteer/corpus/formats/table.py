@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mechsteer.corpus.delimited import read_delimited
-from mechsteer.corpus.packed import is_packed, suffix_of
-from mechsteer.corpus.parquet import read_columns
-from mechsteer.corpus.text import read_lines, require_narrow
+from mechsteer.corpus.formats.delimited import read_delimited
+from mechsteer.corpus.formats.packed import is_packed, suffix_of
+from mechsteer.corpus.formats.parquet import read_columns
+from mechsteer.corpus.formats.text import read_lines, require_narrow
 from mechsteer.errors import CorpusError
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
@@ -35,9 +35,9 @@ class Table:
 def read_rows(path: Path) -> Table:
     """The table of one file, by its suffix.
 
-    CSV and TSV are read as ``mechsteer.corpus.delimited`` says, with a header. JSON is a list of
-    objects, an object of equal lists, or a data set in the layout of SQuAD, whose questions are
-    read as ``text`` with their ``id``.
+    CSV and TSV are read as ``mechsteer.corpus.formats.delimited`` says, with a header. JSON is a
+    list of objects, an object of equal lists, or a data set in the layout of SQuAD, whose questions
+    are read as ``text`` with their ``id``.
 
     Raises:
         CorpusError: The file is not of its format (with ``file:line``), ragged, or holds no rows.

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mechsteer.corpus.packed import unpacked
-from mechsteer.corpus.text import Text, entries, read_lines
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.text import Text, entries, read_lines
 from mechsteer.errors import CorpusError
 
 _ROW = re.compile(r"(?P<id>[a-z]{2,3}-[0-9]+)\t(?P<text>[^\t]*)")

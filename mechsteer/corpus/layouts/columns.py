@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mechsteer.corpus.codes import is_language, parse
-from mechsteer.corpus.flores import FLORES200
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.parquet import Opaque
+from mechsteer.corpus.formats.parquet import Opaque
+from mechsteer.corpus.names.codes import is_language, parse
+from mechsteer.corpus.names.flores import FLORES200
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError, CorpusWarning
 
 # Columns of translation tables: Sardinian is srd.
@@ -132,9 +132,13 @@ def _may_be_asked(column: Column) -> bool:
 
 def _all_languages(found: Sequence[Column], source: str) -> list[Column]:
     translation = any(each.word in _OF_TRANSLATION for each in found)
+    marked = any(each.code != each.header.strip() and each.is_language for each in found)
     verdicts = []
     for each in found:
-        if (verdict := _verdict(each, translation=translation)) == "refuse":
+        verdict = _verdict(each, translation=translation)
+        if verdict == "refuse" and marked:
+            verdict = "leave"  # facebook/flores has a URL beside its sentence_fra_Latn
+        if verdict == "refuse":
             raise CorpusError(f"{source}: column {each.header!r}: {_doubt(each)}")
         verdicts.append((each, verdict))
     taken = [each for each, verdict in verdicts if verdict == "take"]
@@ -161,6 +165,8 @@ def _verdict(column: Column, *, translation: bool) -> Literal["take", "leave", "
 
 def _doubt(column: Column) -> str:
     known = "name the languages to read, or rename the column"
+    if " " in column.header.strip():
+        known += "; a table begins with a line of column names"
     if column.is_language:
         name = name_or_none(column.code)
         return f"a word of tables, or the language {name or column.code}; {known}"

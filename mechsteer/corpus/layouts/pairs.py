@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language, may_answer
-from mechsteer.corpus.codes import closest
-from mechsteer.corpus.files import read_file
-from mechsteer.corpus.mined import golden
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.packed import unpacked
-from mechsteer.corpus.published import pair_of
-from mechsteer.corpus.text import Text, entries
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.text import Text, entries
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language, may_answer
+from mechsteer.corpus.layouts.files import read_file
+from mechsteer.corpus.layouts.mined import golden
+from mechsteer.corpus.layouts.published import pair_of
+from mechsteer.corpus.names.codes import closest
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError
 
 _LAST = re.compile(r"(?P<set>.+)\.(?P<a>[A-Za-z_]+)-(?P<b>[A-Za-z_]+)\.(?P<side>[A-Za-z_]+)")
@@ -109,6 +109,11 @@ def _one_pair(path: Path, codes: Sequence[str], split: str | None) -> tuple[str,
             f"{path} has no pair with {' and '.join(names)} (closest: {', '.join(near) or 'none'})"
             "; pairs cannot be joined into others, as their sentences differ"
         )
+    if len(found) > 1 and len({frozenset(sides) for sides in found.values()}) == 1:
+        sets = dict.fromkeys(
+            side.set for each in found.values() for side in map(_side, each.values()) if side
+        )
+        raise CorpusError(f"{path} has several splits: choose one of {', '.join(sets)}")
     if len(found) > 1:
         some = ", ".join(list(found)[:3])
         raise CorpusError(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mechsteer.corpus.flores import FLORES200
+from mechsteer.corpus.names.flores import FLORES200
 from mechsteer.errors import CorpusError, shown
 
 # Codes in use that are not, or no longer, in ISO 639: M2M-100's Northern Sotho, and Moldavian.
@@ -133,10 +133,20 @@ def _is_variant(match: re.Match[str]) -> bool:
 
 
 def _did_you_mean(code: str) -> str:
-    """The closest FLORES-200 names, found by code or by English name (``French``)."""
+    """The closest FLORES-200 names, by country (``jp``), code or English name (``French``)."""
     by_name = _english_names()
-    found = closest(code, FLORES200) or [by_name[name] for name in closest(code, by_name)]
+    found = _spoken_in(code) or closest(code, FLORES200)
+    found = found or [by_name[name] for name in closest(code, by_name)]
     return f": did you mean {', '.join(found)}?" if found else ": write a code such as fra_Latn"
+
+
+def _spoken_in(country: str) -> list[str]:
+    """The FLORES-200 names of the language that CLDR expects in a country."""
+    from langcodes.data_dicts import LIKELY_SUBTAGS
+
+    tag = LIKELY_SUBTAGS.get(f"und-{country.strip().upper()}")
+    language = tag and alpha3(tag.partition("-")[0])
+    return [name for name in FLORES200 if name[:3] == language]
 
 
 @functools.cache

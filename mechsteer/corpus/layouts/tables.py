@@ -16,14 +16,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language
-from mechsteer.corpus.codes import is_language, parse
-from mechsteer.corpus.columns import Column, is_missing, key_of, kind_of, languages_of
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.published import LANGUAGE, as_text, in_level
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language
+from mechsteer.corpus.layouts.columns import Column, is_missing, key_of, kind_of, languages_of
+from mechsteer.corpus.layouts.published import LANGUAGE, as_text, in_level
+from mechsteer.corpus.layouts.table_folders import language_of, split_of
+from mechsteer.corpus.names.codes import is_language, parse
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError
 
 _TEXT = ("text", "sentence")
@@ -53,7 +54,7 @@ def in_split(table: Table, split: str | None) -> Table:
     table, split = in_level(table, split)
     cells = _lower(table).get("split")
     if cells is None:
-        if split is not None:
+        if split not in {None, split_of(Path(table.source))}:
             raise CorpusError(f"{table.source} has no column 'split' to choose {split!r} by")
         return table
     known = list(dict.fromkeys(str(cell) for cell in cells))
@@ -73,11 +74,19 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     columns = _lower(table)
     text = next((name for name in _TEXT if name in columns), None)
     found = _codes(table)
+    if text is not None and found is None and (own := language_of(Path(table.source))):
+        entry = Entry(own, table.source, partial(one_text, table, own))
+        return by_language([entry], codes, source=table.source)
     if codes is None and text is not None and found is None:
         _text(table, Column(text, columns[text]))
         raise CorpusError(
             f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
             "put a file LANG.csv (.jsonl, …) for every language into a folder"
+        )
+    if text is None and found is not None and all(is_language(str(each)) for each in found):
+        raise CorpusError(
+            f"{table.source} has a column of languages and none of sentences: expected one named "
+            f"text or sentence, got {', '.join(map(str, list(table.columns)[:20]))}"
         )
     if text is None or found is None:
         entries = [_of_column(table, column) for column in _wide(table, codes)]

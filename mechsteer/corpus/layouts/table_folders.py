@@ -6,7 +6,7 @@
 ``dir/fr/test-00000-of-00002.parquet``  the hub: a split in numbered parts
 ``dir/train-00000-of-00001.parquet``    one table of all languages, which say theirs by row
 ``dir/xnli.dev.tsv``                    XNLI: the same
-``dir/fra_Latn-eng_Latn.parquet``       BOUQuET: tables by pair, whose rows name both languages
+``dir/fra_Latn-eng_Latn.parquet``       BOUQuET, MTEB: tables by pair of languages
 ======================================  ==================================================
 
 A folder that holds nothing but one other is that one. ``LEVEL/dev`` asks for a split of a folder.
@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mechsteer.corpus.codes import is_tag
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.packed import suffix_of, unpacked
-from mechsteer.corpus.published import pair_of
-from mechsteer.corpus.text import entries
+from mechsteer.corpus.formats.packed import suffix_of, unpacked
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import entries
+from mechsteer.corpus.layouts.published import of_pair, pair_of, parted
+from mechsteer.corpus.names.codes import is_language, is_tag
 from mechsteer.errors import CorpusError, CorpusWarning
 
 Files = dict[str, list[Path]]
@@ -34,6 +34,7 @@ Files = dict[str, list[Path]]
 _SPLIT = re.compile(
     r"(dev|devtest|test|tst|train|trn|valid|validation|val|eval|tune|heldout)[0-9]*", re.IGNORECASE
 )
+_FORMATS = (".parquet", ".jsonl", ".ndjson", ".json", ".tsv", ".csv")  # the surest first
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<n>[0-9]{5})")
 _DECORATED = re.compile(r"(?:translated[_-])?(?P<split>[a-z]+)(?:[_-][0-9]+k)?", re.IGNORECASE)
 
@@ -41,6 +42,26 @@ _DECORATED = re.compile(r"(?:translated[_-])?(?P<split>[a-z]+)(?:[_-][0-9]+k)?",
 def is_split(name: str) -> bool:
     """Whether a name is a usual one of a split: ``dev``, ``devtest``, ``train``, ``val1``."""
     return _SPLIT.fullmatch(name) is not None
+
+
+def split_of(path: Path) -> str | None:
+    """The split that the name of a table says it is, if it says one.
+
+    >>> split_of(Path("x/dev_2k.tsv")), split_of(Path("x/reviews.csv"))
+    ('dev', None)
+    """
+    name = _plain(_stem(path))
+    return name if is_split(name) else None
+
+
+def language_of(path: Path) -> str | None:
+    """The language of a table that is named by its split alone: that of its folder, if it is one.
+
+    >>> language_of(Path("sib/fra_Latn/dev.tsv")), language_of(Path("it/reviews.csv"))
+    ('fra_Latn', None)
+    """
+    folder = path.parent.name
+    return folder if split_of(path) and _is_language(folder) and is_language(folder) else None
 
 
 def is_table(path: Path) -> bool:
@@ -69,6 +90,7 @@ def files_of(folder: Path, split: str | None) -> Files | None:
     found = _by_name(folder)
     if not found:
         return None
+    split, _ = parted(split)
     known = sorted({_plain(name) for name in found})
     only = len(known) == 1 and (split is None or all("" in files for files in found.values()))
     asked = known[0] if only else split
@@ -85,16 +107,17 @@ def files_of(folder: Path, split: str | None) -> Files | None:
     if not chosen:
         wrong = "several splits" if split is None else f"no split {split!r}"
         raise CorpusError(f"{folder} has {wrong}: choose one of {', '.join(known)}")
-    for paths in chosen.values():
-        _require_whole(paths)
+    for code, paths in chosen.items():
+        chosen[code] = _once(paths)
+        _require_whole(chosen[code])
     _say_left({code for files in found.values() for code in files} - set(chosen), asked, folder)
     return chosen
 
 
-def in_rows(files: Files, split: str | None) -> str | None:
-    """What is left of a split for the rows of one table of all languages to tell."""
-    name = _plain(_stem(files[""][0]))
-    return None if split is None or _plain(split) == name else split
+def in_rows(paths: Sequence[Path], split: str | None) -> str | None:
+    """What is left of a split for the rows of a table to tell."""
+    name, level = parted(split)
+    return level if name is None or _plain(name) == _plain(_stem(paths[0])) else split
 
 
 def read_tables(paths: Sequence[Path]) -> Table:
@@ -103,7 +126,7 @@ def read_tables(paths: Sequence[Path]) -> Table:
     Raises:
         CorpusError: their columns differ.
     """
-    first, *others = (read_rows(path) for path in paths)
+    first, *others = (of_pair(read_rows(path)) for path in paths)
     columns = {name: list(cells) for name, cells in first.columns.items()}
     lines = list(first.lines)
     for path, table in zip(paths[1:], others, strict=True):
@@ -165,6 +188,19 @@ def _plain(name: str) -> str:
 
 def _named(paths: Sequence[Path], name: str | None) -> bool:
     return _stem(paths[0]) == name
+
+
+def _once(paths: Sequence[Path]) -> list[Path]:
+    """Tables without those that stand there in another format too, as XNLI's do."""
+    found: dict[str, Path] = {}
+    for path in sorted(paths, key=lambda path: (_FORMATS.index(suffix_of(path)), path)):
+        if (first := found.setdefault(unpacked(path).stem, path)) is not path:
+            warnings.warn(
+                f"{path} is left out: {first.name} stands beside it, the same in another format",
+                CorpusWarning,
+                stacklevel=4,
+            )
+    return [path for path in paths if path in found.values()]
 
 
 def _require_whole(paths: Sequence[Path]) -> None:

@@ -11,9 +11,9 @@ import functools
 import warnings
 from collections.abc import Sequence
 
-from mechsteer.corpus.codes import Tag, parse
-from mechsteer.corpus.languages import attested_scripts, canonical, fixed, in_script, usual
-from mechsteer.corpus.scripts import Letters, in_unicode, letters_of, sample
+from mechsteer.corpus.names.codes import Tag, parse
+from mechsteer.corpus.names.languages import attested_scripts, canonical, fixed, in_script, usual
+from mechsteer.corpus.names.scripts import Letters, in_unicode, letters_of, sample
 from mechsteer.errors import CorpusError, CorpusWarning
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from typing_extensions import TypedDict
 
-from mechsteer.corpus.columns import is_missing, kind_of
-from mechsteer.corpus.naming import name_or_none
-from mechsteer.corpus.text import flaw
+from mechsteer.corpus.formats.text import flaw
+from mechsteer.corpus.layouts.columns import is_missing, kind_of
+from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError, shown
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")

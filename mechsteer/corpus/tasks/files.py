@@ -7,7 +7,7 @@
 ``xnli.dev.tsv``                      one table with a column ``language`` (XNLI, ``dialect`` too)
 ====================================  ====================================================
 
-Columns are found by name, see ``mechsteer.corpus.task_layouts``.
+Columns are found by name, see ``mechsteer.corpus.tasks.layouts``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mechsteer.corpus.choice import asked, may_answer
-from mechsteer.corpus.columns import kind_of
-from mechsteer.corpus.folders import LanguageFile, language_files
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import entries
+from mechsteer.corpus.layouts.choice import asked, may_answer
+from mechsteer.corpus.layouts.columns import kind_of
+from mechsteer.corpus.layouts.files import require_format
+from mechsteer.corpus.layouts.folders import LanguageFile, language_files
+from mechsteer.corpus.layouts.published import BOUQUET, HYPOTHESIS, LANGUAGE, PREMISE, in_level
+from mechsteer.corpus.layouts.sources import existing
+from mechsteer.corpus.layouts.table_folders import files_of, in_rows, inside, is_table, read_tables
+from mechsteer.corpus.layouts.tables import in_split
 from mechsteer.corpus.parallel import ParallelCorpus
-from mechsteer.corpus.published import HYPOTHESIS, LANGUAGE, PREMISE
-from mechsteer.corpus.sources import existing
-from mechsteer.corpus.table_folders import files_of, in_rows, inside, is_table, read_tables
-from mechsteer.corpus.tables import in_split
-from mechsteer.corpus.task_layouts import Row, Told, examples
-from mechsteer.corpus.tasks import Task, is_blank, one_label
-from mechsteer.corpus.text import entries
+from mechsteer.corpus.tasks.layouts import Row, Told, examples
+from mechsteer.corpus.tasks.task import Task, is_blank, one_label
 from mechsteer.errors import CorpusError, CorpusWarning
 
 Languages = Sequence[str] | str | None
@@ -79,8 +80,10 @@ def _of_folder(path: Path, split: str | None) -> dict[str, Table]:
                 "LANG.jsonl, .tsv, .csv, .parquet"
             )
         if "" in tables:
-            return _languages_of(in_split(read_tables(tables[""]), in_rows(tables, split)), path)
-        return {code: read_tables(files) for code, files in tables.items()}
+            return _languages_of(
+                in_split(read_tables(tables[""]), in_rows(tables[""], split)), path
+            )
+        return {c: in_level(read_tables(f), in_rows(f, split))[0] for c, f in tables.items()}
     if split is None and len(found) == 1:
         split = next(iter(found))
     if split not in found:
@@ -105,6 +108,7 @@ def _are_tables(files: Sequence[LanguageFile]) -> bool:
 
 def _of_table(path: Path, split: str | None) -> dict[str, Table]:
     """The rows of each language of one table."""
+    require_format(path)
     if not is_table(path):
         raise CorpusError(f"expected a folder, or a table ({', '.join(SUFFIXES)}), got {path}")
     return _languages_of(in_split(read_rows(path), split), path)
@@ -112,7 +116,7 @@ def _of_table(path: Path, split: str | None) -> dict[str, Table]:
 
 def _languages_of(table: Table, path: Path) -> dict[str, Table]:
     named = {str(name).strip().lower(): cells for name, cells in table.columns.items()}
-    cells = next((named[name] for name in LANGUAGE if name in named), None)
+    cells = next((named[name] for name in (*LANGUAGE, BOUQUET[0]) if name in named), None)
     if cells is None:
         _require_text(table, named)
         raise CorpusError(

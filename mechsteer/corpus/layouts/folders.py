@@ -23,13 +23,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mechsteer.corpus.choice import Entry, asked, by_language
-from mechsteer.corpus.codes import is_language, is_tag
-from mechsteer.corpus.files import FORMATS, is_known_format, is_readable, read_file
-from mechsteer.corpus.packed import unpacked
-from mechsteer.corpus.table_folders import Files, files_of, in_rows, inside, is_split, read_tables
-from mechsteer.corpus.tables import in_split, one_text, texts
-from mechsteer.corpus.text import Text, entries
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.text import Text, entries
+from mechsteer.corpus.layouts.choice import Entry, asked, by_language
+from mechsteer.corpus.layouts.files import FORMATS, is_known_format, is_readable, read_file
+from mechsteer.corpus.layouts.published import in_level
+from mechsteer.corpus.layouts.table_folders import (
+    Files,
+    files_of,
+    in_rows,
+    inside,
+    is_split,
+    read_tables,
+)
+from mechsteer.corpus.layouts.tables import in_split, one_text, texts
+from mechsteer.corpus.names.codes import is_language, is_tag
 from mechsteer.errors import CorpusError
 
 _SIDE = re.compile(r"-(src|ref)$")
@@ -74,14 +82,14 @@ def _of_tables(
 ) -> dict[str, Text]:
     """Texts of tables that are named by their split, by language or one of all languages."""
     if "" in files:
-        return texts(in_split(read_tables(files[""]), in_rows(files, split)), codes)
-    held = [Entry(code, str(f[0]), partial(_of_parts, f, code)) for code, f in files.items()]
+        return texts(in_split(read_tables(files[""]), in_rows(files[""], split)), codes)
+    held = [Entry(c, str(f[0]), partial(_of_parts, f, c, split)) for c, f in files.items()]
     found = by_language(held, codes, source=source)
     return found if codes is not None else dict(sorted(found.items()))
 
 
-def _of_parts(paths: Sequence[Path], code: str) -> Text:
-    return one_text(read_tables(paths), code)
+def _of_parts(paths: Sequence[Path], code: str, split: str | None) -> Text:
+    return one_text(in_level(read_tables(paths), in_rows(paths, split))[0], code)
 
 
 def set_of(path: Path) -> str | None:

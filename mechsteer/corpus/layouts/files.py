@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mechsteer.corpus.delimited import read_delimited
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.mined import read_mined
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.published import has_header
-from mechsteer.corpus.tables import one_text
-from mechsteer.corpus.text import Text, read_lines, require_regular
+from mechsteer.corpus.formats.delimited import read_delimited
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import Text, read_lines, require_regular
+from mechsteer.corpus.layouts.mined import read_mined
+from mechsteer.corpus.layouts.published import has_header
+from mechsteer.corpus.layouts.tables import one_text
 from mechsteer.errors import CorpusError
 
 FORMATS = (".txt", *SUFFIXES)

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from mechsteer.corpus.files import require_format
-from mechsteer.corpus.folders import set_of
-from mechsteer.corpus.formats import SUFFIXES
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.pairs import holds_pairs
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES
+from mechsteer.corpus.layouts.files import require_format
+from mechsteer.corpus.layouts.folders import set_of
+from mechsteer.corpus.layouts.pairs import holds_pairs
 from mechsteer.errors import CorpusError
 
-EMBEDDED = Path(__file__).parents[1] / "embedded" / "sentences"
+EMBEDDED = Path(__file__).parents[2] / "embedded" / "sentences"
 """The sentences shipped with the package."""
 
 # ASCII, as the hub has it: neither part begins or ends in . or -, and none holds -- or ..

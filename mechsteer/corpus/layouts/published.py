@@ -13,6 +13,8 @@ BOUQuET          ``src_lang``, ``src_text``,           the source; ``tgt_text`` 
                  ``uniq_id``, ``level``                language that is no source
 bitext of MTEB   ``sentence1``, ``sentence2`` and      both, row by row
                  ``lang``, as ``deu-eng``
+MMLU, XQuAD,     ``question`` or ``premise`` beside    the question or the premise
+XCOPA            its options, choices or ``context``
 ===============  ====================================  =========================================
 
 Any other table is left as it is. Columns may stand in any order, among any others.
@@ -26,10 +28,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mechsteer.corpus.codes import is_language
-from mechsteer.corpus.columns import is_missing, key_of
-from mechsteer.corpus.formats import Table
-from mechsteer.corpus.packed import unpacked
+from mechsteer.corpus.formats.packed import unpacked
+from mechsteer.corpus.formats.table import Table
+from mechsteer.corpus.layouts.columns import is_missing, key_of
+from mechsteer.corpus.names.codes import is_language
 from mechsteer.errors import CorpusWarning
 
 LANGUAGE = ("language", "lang", "dialect")
@@ -41,6 +43,8 @@ BELEBELE = ("flores_passage", "question")
 BOUQUET = ("src_lang", "src_text")
 _MARKS = frozenset(["text", "sentence", *PREMISE, *HYPOTHESIS, *BELEBELE, *BOUQUET])
 _PAIR = re.compile(r"([a-z]{2,3}(?:_[a-z]{4})?)-([a-z]{2,3}(?:_[a-z]{4})?)", re.IGNORECASE)
+_ANSWERS = ("option_a", "option_0", "options", "choices", "context")
+_QUESTION_IDS = ("question_id", "sample_id", "id", "idx")
 _LEVELS = ("sentence_level", "paragraph_level")
 
 
@@ -68,6 +72,7 @@ def as_text(table: Table, *, alone: bool = False) -> Table:
         alone: whether it is the file of one language, and translations beside its text are not
             meant.
     """
+    table = of_pair(table)
     found = _Found(table)
     if found.all(BELEBELE):
         return found.questions()
@@ -78,9 +83,18 @@ def as_text(table: Table, *, alone: bool = False) -> Table:
             return found.bitext(first, second, pairs)
         if found.one(RELATION):
             return found.premises(first)
-    if "index_id" in found.cells and "text" in found.cells and "id" not in found.cells:
-        return replace(table, columns={**table.columns, "id": found.cells["index_id"]})
-    return table
+    if text := found.asked():
+        return found.one_text(text)
+    return found.with_id()
+
+
+def of_pair(table: Table) -> Table:
+    """Two texts a row with a column of their languages, which else a file or folder is named by."""
+    path, found = unpacked(Path(table.source)), _Found(table)
+    pair = pair_of(path.stem) or pair_of(path.parent.name)
+    if not (pair and found.one(PREMISE) and found.one(HYPOTHESIS)) or found.one(LANGUAGE):
+        return table
+    return replace(table, columns={**table.columns, "lang": ["-".join(pair)] * found.n})
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,14 @@ class _Found:
     @property
     def n(self) -> int:
         return len(self.table.lines)
+
+    def asked(self) -> str | None:
+        """The column of what is asked, in a table of questions with their answers."""
+        if self.one(("text", "sentence")):
+            return None
+        if self.all(("premise", "choice1")):
+            return "premise"
+        return "question" if self.one(_ANSWERS) and "question" in self.cells else None
 
     def all(self, names: Sequence[str]) -> bool:
         return all(name in self.cells for name in names)
@@ -133,6 +155,17 @@ class _Found:
         kept = [row for row, key in enumerate(keys) if key[0] is None or first[key] == row]
         return made.rows(kept)
 
+    def with_id(self) -> Table:
+        """The table as it is, with SIB-200's id under its usual name."""
+        if "index_id" not in self.cells or "text" not in self.cells or "id" in self.cells:
+            return self.table
+        columns = {**self.table.columns, "id": self.cells["index_id"]}
+        return replace(self.table, columns=columns)
+
+    def one_text(self, name: str) -> Table:
+        ids = next((each for key in _QUESTION_IDS if (each := self.key(key))), None)
+        return self.made(self.cells[name], ids, self.language())
+
     def questions(self) -> Table:
         ids = self.key("link", "question_number") or self.key("id")
         return self.made(self.cells["question"], ids, self.language(), once=True)
@@ -142,13 +175,9 @@ class _Found:
         return self.made(self.cells[first], ids, self.language(), once="promptid" in self.cells)
 
     def pairs(self) -> list[tuple[str, str]] | None:
-        """The two languages of every row, from a column or else the file's or folder's name."""
-        if (column := self.language()) is not None:
-            found = [pair_of(str(cell)) for cell in column]
-            return [pair for pair in found if pair] if found and all(found) else None
-        path = unpacked(Path(self.table.source))
-        pair = pair_of(path.stem) or pair_of(path.parent.name)
-        return [pair] * self.n if pair else None
+        """The two languages of every row."""
+        found = [pair_of(str(cell)) for cell in self.language() or ()]
+        return [pair for pair in found if pair] if found and all(found) else None
 
     def bitext(self, first: str, second: str, pairs: Sequence[tuple[str, str]]) -> Table:
         ids = [str(row) for row in range(self.n)]
@@ -170,6 +199,17 @@ class _Found:
         return _joined(source, target.rows(rows))
 
 
+def parted(split: str | None) -> tuple[str | None, str | None]:
+    """A split and a level of BOUQuET, of which it may name one or both.
+
+    >>> parted("dev/paragraph_level"), parted("dev"), parted("sentence_level")
+    (('dev', 'paragraph_level'), ('dev', None), (None, 'sentence_level'))
+    """
+    parts = split.split("/") if split else []
+    level = next((part for part in parts if part in _LEVELS), None)
+    return "/".join(part for part in parts if part != level) or None, level
+
+
 def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
     """The rows of one level of BOUQuET, and what ``split`` says beside it, as in ``dev/LEVEL``.
 
@@ -178,8 +218,8 @@ def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
     """
     found = _Found(table)
     levels = list(found.cells.get("level", ())) if found.all(BOUQUET) else []
-    parts = split.split("/") if split and levels else []
-    named = next((part for part in parts if part in levels), None)
+    rest, named = parted(split)
+    rest, named = (rest, named) if named in levels else (split, None)
     if named is None and _LEVELS[0] in levels and len(set(levels)) > 1:
         warnings.warn(
             f"{table.source}: read its sentences and left out its paragraphs: name "
@@ -190,7 +230,6 @@ def in_level(table: Table, split: str | None) -> tuple[Table, str | None]:
         return table.rows([row for row, each in enumerate(levels) if each == _LEVELS[0]]), split
     if named is None:
         return table, split
-    rest = "/".join(part for part in parts if part != named) or None
     return table.rows([row for row, each in enumerate(levels) if each == named]), rest
 
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.text import read_lines
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.text import read_lines
 from mechsteer.errors import CorpusError
 
 Rows = list[tuple[int, list[str]]]

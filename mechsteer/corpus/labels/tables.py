@@ -2,7 +2,8 @@
 
 A label is one column (``tone``), several columns of 0 and 1 (``toxic``, ``insult``), or one column
 of several labels a cell: a list, or a text with a separator. What overlaps is kept as sets, see
-``mechsteer.corpus.concepts``. Rows without a label, and blank sentences, are left out and counted.
+``mechsteer.corpus.labels.concepts``. Rows without a label, and blank sentences, are left out and
+counted.
 """
 
 from __future__ import annotations
@@ -12,12 +13,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechsteer.corpus.concepts import Concepts, require_told_apart
-from mechsteer.corpus.formats import SUFFIXES, Table, read_rows
-from mechsteer.corpus.label_cells import Told, concepts_in, language_in, language_named, sentence_in
-from mechsteer.corpus.packed import suffix_of
-from mechsteer.corpus.tables import in_split
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.packed import suffix_of
+from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.labels.cells import (
+    Told,
+    concepts_in,
+    language_in,
+    language_named,
+    sentence_in,
+)
+from mechsteer.corpus.labels.concepts import Concepts, require_told_apart
+from mechsteer.corpus.layouts.files import require_format
+from mechsteer.corpus.layouts.tables import in_split
 from mechsteer.errors import CorpusError, CorpusWarning, shown
 
 _TEXT = ("text", "sentence", "content", "review", "comment", "tweet")
@@ -44,6 +52,7 @@ def read_labelled(
         CorpusError: What ``read_rows`` refuses, no such column, a cell that is no text or no label,
             fewer than two concepts, a language that is not there.
     """
+    require_format(path)
     if suffix_of(path) not in SUFFIXES:
         raise CorpusError(
             f"labels stand in a column of a table ({', '.join(SUFFIXES)}), got {path}: leave the "

@@ -12,10 +12,18 @@ from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechsteer.corpus.packed import read_bytes
+from mechsteer.corpus.formats.packed import read_bytes
 from mechsteer.errors import CorpusError
 
 _BOM = b"\xef\xbb\xbf"
+_BINARY = {
+    b"\x1f\x8b": "gzip: let its name end in .gz",
+    b"BZh": "bzip2: let its name end in .bz2",
+    b"\xfd7zXZ": "xz: let its name end in .xz",
+    b"PAR1": "Parquet: let its name end in .parquet",
+    b"PK\x03\x04": "a zip archive or a sheet: unzip it, or save the sheet as CSV in UTF-8",
+    b"%PDF-": "PDF: write its sentences to a file LANG.txt, one a line",
+}
 _MOST_COLUMNS = 10_000  # of a table; there are 7,000 languages
 
 
@@ -74,6 +82,8 @@ def read_lines(path: Path) -> list[str]:
     data = read_bytes(path).removeprefix(_BOM)
     if not data:
         raise CorpusError(f"{path} is empty: expected one sentence per line")
+    if kind := next((kind for start, kind in _BINARY.items() if data.startswith(start)), None):
+        raise CorpusError(f"{path} holds no text but {kind}")
     if (nul := data.find(b"\0")) >= 0:
         raise CorpusError(f"{_position(path, data, nul)}: NUL in text; UTF-16 must become UTF-8")
     try:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import functools
 import re
 
-from mechsteer.corpus.codes import Tag, alpha3, closest, is_tag, parse, registered
-from mechsteer.corpus.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
+from mechsteer.corpus.names.codes import Tag, alpha3, closest, is_tag, parse, registered
+from mechsteer.corpus.names.flores import BY_FULL_NAME_ONLY, FLORES200, RELABELLED
 from mechsteer.errors import CorpusError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "is_tag",
     "likely",
     "script_of",
+    "scripts_own",
     "usual",
 ]
 
@@ -105,6 +106,22 @@ def script_of(language: str) -> str:
     """
     found = _NAME.fullmatch(language)
     return found[1] if found else ""
+
+
+@functools.cache
+def scripts_own() -> frozenset[str]:
+    """Names of the languages that CLDR expects of a script where no more is told.
+
+    >>> {"bod_Tibt", "kat_Geor"} <= scripts_own(), "dzo_Tibt" in scripts_own()
+    (True, False)
+    """
+    from langcodes.data_dicts import LIKELY_SUBTAGS
+
+    expected = (
+        tag for code, tag in LIKELY_SUBTAGS.items() if re.fullmatch("und-[A-Z][a-z]{3}", code)
+    )
+    parts = (tag.split("-")[:2] for tag in expected)
+    return frozenset(in_script(alpha3(code) or code, script) for code, script in parts)
 
 
 def fixed(tag: Tag) -> str | None:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mechsteer.corpus.codes import closest, parse
-from mechsteer.corpus.languages import canonical
-from mechsteer.corpus.naming import could_be, is_open, name_or_none, named
-from mechsteer.corpus.text import Text
+from mechsteer.corpus.formats.text import Text
+from mechsteer.corpus.names.codes import closest, parse
+from mechsteer.corpus.names.languages import canonical
+from mechsteer.corpus.names.naming import could_be, is_open, name_or_none, named
 from mechsteer.errors import CorpusError, CorpusWarning
 
 _Found = TypeVar("_Found")

@@ -1,0 +1,1 @@
+"""Layouts of corpora: which file, column or row is which language, by folder, table and name."""

@@ -1,0 +1,1 @@
+"""Languages: their codes, canonical names and scripts."""

@@ -1,0 +1,1 @@
+"""Labelled sentences, parallel in all languages: what a probe learns and tests."""
