@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mechsteer.errors import MechsteerError
 from mechsteer.experts import Experts, NeuronScores
-from mechsteer.plots.given import counts_of, named, overlap_of
+from mechsteer.plots.given import counts_of, named, overlap_of, with_columns
 from mechsteer.plots.heatmaps import CELLS_WITH_NUMBERS, colour_scale, number_cells, tell_pairs
 from mechsteer.plots.panels import BLUE, VERMILLION, bars, label, panel, percent, title
 from mechsteer.plots.spots import tell
@@ -85,7 +85,8 @@ def layer_ap(
     Raises:
         MechsteerError: none of these, or no such column.
     """
-    counts = counts_of(counts, ("language", "layer", "prevalence", column))
+    columns = ("language", "layer", "prevalence", column)
+    counts = with_columns(counts_of(counts, columns), columns, "counts", numbers=columns[2:])
     place, names = _places(counts)
     cells = counts.assign(place=place).pivot_table(
         index="language", columns="place", values=column, sort=False

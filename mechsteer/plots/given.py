@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from mechsteer.corpus.names.codes import closest
 from mechsteer.corpus.names.naming import name_or_none
@@ -51,14 +52,19 @@ def table_of(given: Any, name: str, columns: Iterable[str], *also: str) -> pd.Da
     return with_columns(given, columns, name)
 
 
-def with_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> pd.DataFrame:
-    """A table that has some columns and a row.
+def with_columns(
+    table: pd.DataFrame, columns: Iterable[str], name: str, *, numbers: Iterable[str] = ()
+) -> pd.DataFrame:
+    """A table that has some columns, those of numbers with numbers, and a row.
 
     Raises:
         MechsteerError: it has not.
     """
     if missing := [column for column in columns if column not in table]:
-        raise MechsteerError(f"the table of {name} has no column {', '.join(missing)}")
+        raise MechsteerError(f"the table of {name} has no column {', '.join(map(str, missing))}")
+    wrong = [column for column in numbers if not is_numeric_dtype(table[column])]
+    if wrong:
+        raise MechsteerError(f"the column {wrong[0]} of the table of {name} holds no numbers")
     if table.empty:
         raise MechsteerError(f"the table of {name} has no rows")
     return table
@@ -97,6 +103,8 @@ def named(code: str, known: Iterable[str]) -> str:
     Raises:
         MechsteerError: none of them; the closest ones are named.
     """
+    if not isinstance(code, str):
+        refuse(code, "the name of a language or label")
     there = [name for name in dict.fromkeys(known) if name not in ("", "*")]
     name = code if code in there or not there else name_or_none(code)
     if name is not None and (name in there or not there):
@@ -125,8 +133,8 @@ def arm_of(table: pd.DataFrame, arm: Arm | str) -> Arm:
         MechsteerError: there is no such arm; those that there are are named.
     """
     called = {name: own for own, name in names(arms_of(table)).items()}
-    found = called.get(arm) if isinstance(arm, str) else arm
-    if found is None or found not in called.values():
+    found = called.get(arm) if isinstance(arm, str) else {a: a for a in called.values()}.get(arm)
+    if found is None:
         raise MechsteerError(f"no {shown(arm)} among these: expected one of {', '.join(called)}")
     return found
 
@@ -140,7 +148,7 @@ def only(table: pd.DataFrame, column: str, value: Any) -> pd.DataFrame:
     rows: pd.DataFrame = table[table[column] == value]
     if rows.empty:
         there = [v.item() if isinstance(v, np.generic) else v for v in table[column].unique()]
-        near = closest(value, there) if isinstance(value, str) else []
+        near = closest(value, there) if {type(v) for v in (value, *there)} == {str} else []
         known = ", ".join(shown(v) for v in near or there[:8])
         raise MechsteerError(f"no {column} {shown(value)} here: expected one of {known}")
     return rows

@@ -77,6 +77,10 @@ def curves(
     """
     results = table_of(results, "results", _NEEDED)
     language = named(language, results["language"].unique())
+    source, target = (
+        end if end == "*" else named(end, results[column].unique())
+        for column, end in (("source", source), ("target", target))
+    )
     ax = panel(ax, size=(_WIDTH, 2.5), margins=(_LEFT, 0.42, _RIGHT, 0.32))
     rows = results[(results["source"] == source) & (results["target"] == target)]
     rows = only(rows, "metric", metric)

@@ -50,8 +50,8 @@ def effects(
         MechsteerError: no study and no such table; no such metric or place.
     """
     if isinstance(table, Study):
-        heading = heading or f"{metric_of(metric).title}, {spoken(place)}"
         table = _changed(table, metric, place)
+        heading = heading or f"{metric_of(metric).title}, {spoken(place)}"
     table = table_of(table, "effects", _NEEDED)
     languages = list(dict.fromkeys(table["language"]))
     arms = names(arms_of(table))

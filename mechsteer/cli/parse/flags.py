@@ -18,9 +18,16 @@ MEANT = {
     ("select", "--label"): "--concept",
     ("edit", "--label"): "--concept",
     ("cost", "--text"): "--corpus",
+    ("cost", "--test"): "--corpus",
+    ("score", "--test"): "--corpus",
     ("study", "--text"): "--cost-corpus",
+    ("study", "--corpus"): "--test",
+    ("study", "--test-split"): "--split",
+    ("study", "--test-rows"): "--rows",
+    ("study", "--test-limit"): "--limit",
+    ("transfer", "--test"): "--labels",
 }
-"""Flags that mean something else in other commands, and what to type instead."""
+"""Flags of other commands, and what to type in this one instead."""
 _METAVARS: dict[Any, str] = {int: "INTEGER", float: "FLOAT"}
 
 
