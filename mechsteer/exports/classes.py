@@ -2,7 +2,8 @@
 
 A Mistral and a Qwen 2 are Llamas with a window and with biases. A Gemma is one whose gains are
 ``1 + w``, and whose embedding is multiplied by ``√d``; a Phi 3 one whose projections are not fused.
-Whether the bits are the same is tried: Gemma rounds otherwise in half precision.
+A Qwen 3 is a Hunyuan 3 whose layers are all dense. Whether the bits are the same is tried: Gemma
+rounds otherwise in half precision.
 """
 
 from __future__ import annotations
@@ -101,6 +102,11 @@ def _from_phi3(plain: Any) -> Iterator[tuple[str, Tensor]]:
             yield name, weight
 
 
+def _without_experts(plain: Any) -> dict[str, Any]:
+    """A mixture of experts without a layer that has any."""
+    return {"mlp_layer_types": ["dense"] * plain.config.num_hidden_layers, "num_experts": 1}
+
+
 _WAYS = {
     "MistralForCausalLM": _As("LlamaForCausalLM", _as_they_are, lambda plain: {}),
     "Qwen2ForCausalLM": _As("LlamaForCausalLM", _as_they_are, lambda plain: {}),
@@ -108,6 +114,7 @@ _WAYS = {
         "LlamaForCausalLM", _from_gemma, lambda plain: {"tie_word_embeddings": False}
     ),
     "Phi3ForCausalLM": _As("LlamaForCausalLM", _from_phi3, lambda plain: {}),
+    "Qwen3ForCausalLM": _As("HYV3ForCausalLM", _as_they_are, _without_experts),
 }
 
 

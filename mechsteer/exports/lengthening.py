@@ -70,17 +70,23 @@ def _grow(plain: Any, before: int, at: list[int]) -> None:
         for name, value in fields.items()
         if isinstance(value, list | tuple) and len(value) == before
     }
-    for name, value in fields.items():
-        if value == before and type(value) is int:
-            config = deepcopy(plain.config)
-            changes = {**lists, name: before + len(at)}
-            for field, changed in changes.items():
-                setattr(config.get_text_config(), field, changed)
-            if _makes(config, plain):
-                for field, changed in changes.items():
-                    setattr(plain.config.get_text_config(), field, changed)
-                return
+    numbers = [name for name, value in fields.items() if type(value) is int and value == before]
+    # what caches count, in decoders whose own number has another name
+    depth = plain.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    both = [(name, depth) for name in numbers if depth in numbers and name != depth]
+    for names in (*both, *((name,) for name in numbers)):
+        changes = {**lists, **dict.fromkeys(names, before + len(at))}
+        if _makes(_changed(deepcopy(plain.config), changes), plain):
+            _changed(plain.config, changes)
+            return
     raise Unlayered(f"no number of {type(plain.config).__name__} makes {before + len(at)} layers")
+
+
+def _changed(config: Any, changes: dict[str, Any]) -> Any:
+    """A configuration with other values."""
+    for field, value in changes.items():
+        setattr(config.get_text_config(), field, value)
+    return config
 
 
 def _repeated(values: Any, at: list[int]) -> list[Any]:

@@ -58,13 +58,12 @@ class Debts:
             self._owe(self._carrier_of(name, part.point), columns(at.module).double() @ b)
 
     def owe_shift(self, part: Shift) -> None:
-        """What is added to the residual stream, rounded as the hook rounds it.
+        """What is added to the residual stream.
 
         Raises:
             Unbiased: nothing carries it.
         """
         stack = self.model.stack(part.point.stack)
-        part = Shift(part.point, part.v.to(self.plain.dtype).double())
         row, last = part.point.layer, len(stack.blocks)
         if row > last and stack.norm is not None:
             name, _ = counterpart(self.model, self.plain, own(stack.norm[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -59,16 +60,16 @@ def counterpart(model: Model, plain: Any, module: Any) -> tuple[str, nn.Module]:
     raise ModelError(f"{type(plain).__name__} has no {type(module).__name__} of its own")
 
 
-def sentence(plain: Any) -> dict[str, Tensor]:
-    """A few tokens for a pass, two rows, the second padded on the right."""
+def sentence(plain: Any, length: int = 7) -> dict[str, Tensor]:
+    """A few tokens for a pass, two rows of a length, the second padded on the right by two."""
     config = plain.config
     n_words = int(plain.get_input_embeddings().weight.shape[0])
-    ids = torch.arange(3, 17).view(2, 7) * 5 % n_words
+    ids = torch.arange(3, 3 + 2 * length).view(2, length) * 5 % n_words
     ends = getattr(config, "eos_token_id", None)
     mask = torch.ones_like(ids)
-    mask[1, 5:] = 0
+    mask[1, -2:] = 0
     if isinstance(ends, int) and ends < n_words:
-        ids[0, -1] = ids[1, 4] = ends
+        ids[0, -1] = ids[1, -3] = ends
     return {"input_ids": ids, "attention_mask": mask, **decoder_inputs(plain, ids, mask)}
 
 
@@ -112,7 +113,9 @@ def roundings(found: Tensor, wanted: Tensor) -> float:
     """The largest difference of numbers, in units ``eps·max|wanted|`` of their precision."""
     unit = torch.finfo(wanted.dtype).eps * float(wanted.abs().max())
     gap = float((found.double() - wanted.double()).abs().max())
-    return gap / unit if gap else 0.0
+    if gap == 0:
+        return 0.0
+    return gap / unit if unit else math.inf
 
 
 def _loaded(model: Model) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,9 @@ from mechsteer.exports.plain import counterpart, plain_copy, sentence
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
 from mechsteer.model.interface import Model
 from mechsteer.model.linear import own
+from mechsteer.model.load import load_model
 from mechsteer.model.sites import find_site, residual_points
+from mechsteer.model.wrap import as_model, wrap
 from mechsteer.steering import steer
 
 
@@ -33,6 +36,18 @@ def shifted(model: Model, rows: slice | None = None) -> ResidualEdit:
     random = torch.Generator().manual_seed(2)
     v = torch.randn(1, len(points), points[0].width, generator=random) / 4
     return ResidualEdit("shift", points, v)
+
+
+def gained(folder: Path, dtype: torch.dtype = torch.float32) -> Model:
+    """A tiny checkpoint's model, whose norms have gains as trained ones do."""
+    from transformers import AutoTokenizer
+
+    hf = plain_copy(load_model(folder, device="cpu", dtype=dtype))
+    random = torch.Generator().manual_seed(0)
+    for name, weight in hf.named_parameters():
+        if name.endswith("norm.weight"):
+            weight.data += torch.rand(weight.shape, generator=random).to(dtype) / 2
+    return as_model(wrap(hf, tokenizer=AutoTokenizer.from_pretrained(folder)))
 
 
 @torch.inference_mode()
@@ -98,12 +113,14 @@ def _module(model: Model, plain: Any, module: Any) -> Any:
 
 
 def _mapping(part: Map) -> Any:
-    return lambda module, args: (args[0] * part.a.to(args[0]) + part.b.to(args[0]), *args[1:])
+    return lambda module, args: (_moved(args[0], part.a, part.b), *args[1:])
 
 
 def _leaving(v: Tensor) -> Any:
     def add(module: Any, args: Any, out: Any) -> Any:
-        return (out[0] + v.to(out[0]), *out[1:]) if isinstance(out, tuple) else out + v.to(out)
+        if isinstance(out, tuple):
+            return (_moved(out[0], 1.0, v), *out[1:])
+        return _moved(out, 1.0, v)
 
     return add
 
@@ -111,7 +128,14 @@ def _leaving(v: Tensor) -> Any:
 def _entering(v: Tensor) -> Any:
     def add(module: Any, args: Any, kwargs: Any) -> Any:
         if args:
-            return (args[0] + v.to(args[0]), *args[1:]), kwargs
-        return args, kwargs | {"hidden_states": kwargs["hidden_states"] + v.to(torch.float64)}
+            return (_moved(args[0], 1.0, v), *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": _moved(kwargs["hidden_states"], 1.0, v)}
 
     return add
+
+
+def _moved(z: Tensor, a: Tensor | float, b: Tensor) -> Tensor:
+    """``a·z + b``, in float32 at least and rounded once, as hooks of mechsteer do it."""
+    wide = torch.promote_types(z.dtype, torch.float32)
+    a = a.to(wide) if isinstance(a, Tensor) else a
+    return (z.to(wide) * a + b.to(wide)).to(z)

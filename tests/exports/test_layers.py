@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,10 @@ from mechsteer.exports.baking import Baked, bake
 from mechsteer.exports.constant import constants
 from mechsteer.exports.fitting import fit
 from mechsteer.exports.plain import plain_copy
-from tests.exports.by_hand import by_hand, clamped, logits, shifted
+from tests.exports.by_hand import by_hand, clamped, gained, logits, shifted
 
 Made = Callable[..., Any]
 HALF = torch.bfloat16
-
-
-def _gained(checkpoint: Made, family: str, dtype: torch.dtype) -> Any:
-    """A family's tiny model whose norms have gains, as trained ones do."""
-    model = ms.load_model(checkpoint(family), device="cpu", dtype=dtype)
-    hf = plain_copy(model)
-    random = torch.Generator().manual_seed(0)
-    for name, weight in hf.named_parameters():
-        if name.endswith("norm.weight"):
-            weight.data += torch.rand(weight.shape, generator=random).to(dtype) / 2
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint(family))
-    return ms.wrap(hf, tokenizer=tokenizer)
 
 
 def _gap(model: Any, edit: Any, **options: Any) -> tuple[float, Baked]:
@@ -56,13 +45,15 @@ def _gap(model: Any, edit: Any, **options: Any) -> tuple[float, Baked]:
         ("gemma3", HALF, "o_proj"),
         ("olmo2", torch.float32, "o_proj"),
         ("m2m100", torch.float32, "fc2"),  # of an encoder
+        ("mbart_decoder", torch.float32, "fc2"),  # of half an encoder-decoder, by two numbers
     ],
 )
 def test_a_vector_is_added_to_the_bit(
     checkpoint: Made, family: str, dtype: torch.dtype, carrier: str
 ) -> None:
-    model = _gained(checkpoint, family, dtype)
+    model = gained(checkpoint(family), dtype)
     edit = shifted(model, slice(0, -1))
+    edit = replace(edit, v=edit.v.to(dtype).float())  # which bfloat16 holds
     gap, baked = _gap(model, edit)
     assert gap == 0 and baked.layers == len(edit.points)
     assert {name.rpartition(".")[2] for name in baked.carriers} == {carrier}
@@ -115,6 +106,17 @@ def test_clamps_and_vectors_act_together(bridge: Made, tmp_path: Path) -> None:
     edits = [clamped(model), shifted(model, slice(0, 2)), shifted(model, slice(1, 2))]
     made = ms.exports.checkpoint(model, edits, tmp_path / "baked")
     assert made.layers == 3 and made.ulps == 0
+
+
+def test_a_vector_that_half_precision_does_not_hold_is_rounded(
+    checkpoint: Made, tmp_path: Path
+) -> None:
+    model = ms.load_model(checkpoint("llama"), device="cpu", dtype=HALF)
+    edit = shifted(model, slice(1, 2))
+    with pytest.raises(ms.MechsteerError, match=r"0 are allowed.*float32 \(--dtype\) is nearer"):
+        ms.exports.checkpoint(model, edit, tmp_path / "x", tolerance=0)
+    held = replace(edit, v=edit.v.to(HALF).float())
+    assert ms.exports.checkpoint(model, held, tmp_path / "x", tolerance=0).ulps == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, HALF, torch.float16])
