@@ -1,4 +1,4 @@
-"""The guide's gallery runs as it stands, on fewer sentences; what compares languages is left out."""
+"""The gallery runs as it stands, on fewer sentences; what compares languages is left out."""
 
 from __future__ import annotations
 
