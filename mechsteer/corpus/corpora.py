@@ -62,7 +62,8 @@ class LabelledCorpus(Displayed, Readable):
         if len(set(names.values())) != len(names):
             raise CorpusError(f"two names of the same language among {', '.join(names)}")
         if not names:
-            raise CorpusError(f"{self.name} has no language: give sentences in at least one")
+            kind = "language" if self.concepts is None else "label"
+            raise CorpusError(f"{self.name} has no {kind}: give sentences of at least one")
         texts = {names[code]: tuple(texts) for code, texts in self.sentences.items()}
         object.__setattr__(self, "sentences", texts)
         for field_name in ("sources", "lines"):

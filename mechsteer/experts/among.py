@@ -93,9 +93,14 @@ def whom(language: str, within: Within) -> str:
 
 
 def alone(language: str) -> str:
-    """What is said of a language that no other shares its script with."""
+    """What is said of a language that no other shares its script with, and of any other label."""
+    if not script_of(language):
+        return (
+            f"{language} is a label, whose sentences are in no one script: rank among all labels "
+            "(within='all', --within all)"
+        )
     return (
-        f"{language} has no other language in {script_of(language) or 'its script'} beside it: "
+        f"{language} has no other language in {script_of(language)} beside it: "
         "add one to the corpus, or rank among all languages (within='all', --within all)"
     )
 

@@ -151,6 +151,25 @@ def test_what_cannot_be_meant_is_refused(asked: dict[str, Any], said: str, tmp_p
         ParallelCorpus.from_table(path, label="tone")
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"label": []}, r"expected a column of labels, or several different ones, got \[\]"),
+        ({"label": ["tone", "tone"]}, "several different ones"),
+        ({"label": "tone", "separator": ""}, "expected what parts the labels"),
+    ],
+)
+def test_columns_that_cannot_be_meant_are_refused(
+    tmp_path: Path, told: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,tone\nYes.,fr\nNo.,en\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=said):
+        LabelledCorpus.from_table(path, **told)
+    with pytest.raises(CorpusError, match="has no label: give"):
+        LabelledCorpus.from_table(path, label="tone").select([])
+
+
 def test_topics_of_translations_are_told_apart_in_every_language() -> None:
     topics = Task.embedded("dev", languages=["eng_Latn", "fra_Latn"]).by_label("topic")
     assert topics.concepts is not None and topics.concepts.label == "topic"

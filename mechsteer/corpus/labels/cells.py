@@ -45,12 +45,23 @@ class Told:
         text: the column of sentences; by default one that is called so.
         language: the column of languages, where sentences are in several.
         separator: what parts the labels of one cell, where it has several.
+
+    Raises:
+        CorpusError: no label, or one named twice; an empty separator.
     """
 
     label: tuple[str, ...]
     text: str | None = None
     language: str | None = None
     separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label or len(set(self.label)) < len(self.label):
+            raise CorpusError(
+                f"expected a column of labels, or several different ones, got {list(self.label)}"
+            )
+        if self.separator == "":
+            raise CorpusError("expected what parts the labels of a cell (separator='|'), got ''")
 
 
 def sentence_in(cell: object, where: str) -> str:
