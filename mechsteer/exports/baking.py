@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,12 +73,8 @@ def bake(
     """
     parts = list(parts)
     ways: list[Way] = ["all", "some"] if layers else ["none"]
-    other, ulps = richer(plain) or (None, 0.0)
-    same = [plain] if other is None or ulps else [plain, other]
-    attempts = [(target, way) for way in ways for target in same]
-    attempts += [(other, ways[-1])] if ulps else []
     reasons: dict[Way, str] = {}
-    for target, way in attempts:
+    for target, way in _attempts(plain, ways):
         try:
             return _Baker(model, target, parts, way).write()
         except Unbiased as refusal:
@@ -94,6 +90,19 @@ def bake(
             f"{reason}; with widen (--widen), {wider.more} more neurons in each MLP hold it"
         )
     return baker.write()
+
+
+def _attempts(plain: Any, ways: list[Way]) -> Iterator[tuple[Any, Way]]:
+    """Models and ways to try in turn; another class is made once its turn comes."""
+    yield plain, ways[0]
+    other, ulps = richer(plain) or (None, 0.0)
+    same = [plain] if other is None or ulps else [plain, other]
+    for way in ways:
+        for target in same:
+            if target is not plain or way != ways[0]:
+                yield target, way
+    if ulps:
+        yield other, ways[-1]
 
 
 class _Baker:

@@ -95,7 +95,12 @@ class Widening:
         for name, mlp in self.mlps.items():
             self._widen(mlp, more, constants.get(name))
         for field in fields:
-            setattr(self.plain.config, field, getattr(self.plain.config, field) + more)
+            width = getattr(self.plain.config, field) + more
+            for holder in (
+                self.plain.config,
+                *(m for m in self.plain.modules() if field in vars(m)),
+            ):
+                setattr(holder, field, width)
         return fields
 
     @cached_property

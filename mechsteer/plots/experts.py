@@ -56,7 +56,7 @@ def experts_per_layer(
     bars(ax, layers - 0.39, height.to_numpy(), width=0.78, color=VERMILLION)
     edges = np.append(layers, len(layers)) - 0.5
     ax.stairs(expected, edges, baseline=None, color=BLUE, linestyle=(0, (4, 1.5)), linewidth=1.2)
-    ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()))
+    ax.set_ylim(0, 1.05 * max(counts["count"].max(), expected.max()) or 1)
     ax.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     step = -(-len(names) // 8)
     ax.set_xticks(layers[::step], names[::step])

@@ -22,6 +22,7 @@ from mechsteer.plots.panels import (
     label,
     layer_axis,
     metric_of,
+    minus,
     panel,
     percent,
     points,
@@ -148,7 +149,7 @@ def _words(
 
 
 def _three(value: float) -> str:
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return minus(value, ".3g")
 
 
 def _span(rows: pd.DataFrame, *, floor: float | None) -> tuple[float, float]:

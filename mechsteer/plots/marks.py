@@ -71,7 +71,7 @@ def effects(
         ax.plot(rows["value"], y, marker, color=colour, markersize=5, markeredgewidth=1.5, gid=own)
         tell(ax, rows["value"], y, _changes(rows, arms[arm]))
         _name_mark(ax, rows.iloc[0], y=y[0], name=arms[arm], colour=colour)
-    ax.set_yticks(range(len(languages)), [label(name, width=12) for name in languages])
+    ax.set_yticks(range(len(languages)), [label(name, width=13) for name in languages])
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.xaxis.set_major_formatter(FuncFormatter(points))

@@ -21,6 +21,7 @@ from mechsteer.plots.panels import (
     VERMILLION,
     label,
     metric_of,
+    minus,
     panel,
     percent,
     points,
@@ -210,7 +211,7 @@ def measured(metric: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    return minus(value, ".2f")
 
 
 def p_value(p: float) -> str:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from mechsteer.display import number
 from mechsteer.plots.spots import owner
 from mechsteer.studies.conditions import Arm, Kind, in_order
 
@@ -138,9 +139,18 @@ def title(ax: Axes, text: str, *, pad: float = 6) -> None:
     ax.set_title(text, loc="left", y=1.0, fontsize=9.5, fontweight="bold", color=INK, pad=pad)
 
 
+def minus(value: float, form: str) -> str:
+    """A number with a real minus, and none on a zero.
+
+    >>> minus(-0.01, ".1f"), minus(-0.25, ".2f")
+    ('0.0', '−0.25')
+    """
+    return number(value, form).replace("-", "\N{MINUS SIGN}")
+
+
 def percent(value: float, _position: object = None) -> str:
     """A share as an axis shows it: 0.125 is "12.5%"."""
-    return f"{100 * value:.3g}%".replace("-", "\N{MINUS SIGN}")
+    return f"{minus(100 * value, '.3g')}%"
 
 
 def points(value: float, _position: object = None) -> str:

@@ -22,6 +22,7 @@ from mechsteer.plots.panels import (
     SKY,
     VERMILLION,
     label,
+    minus,
     panel,
     percent,
     strokes,
@@ -215,7 +216,7 @@ def hubness(table: pd.DataFrame | Study, *, language: str = "", ax: Axes | None 
             _bins(name, edges, share),
         )
         skew = here["skewness"].iat[0]
-        words = label(name) + ("" if pd.isna(skew) else f" {skew:.1f}")
+        words = label(name) + ("" if pd.isna(skew) else f" {minus(skew, '.1f')}")
         _beside(ax, place + 1, words, colour).set_gid(own)
     _beside(ax, 0, "skewness", INK)
     ax.set_yscale("log")

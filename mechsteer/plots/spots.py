@@ -77,7 +77,8 @@ def spots_of(figure: Figure) -> Iterator[tuple[float, float, str]]:
 def within(value: str, low: str, high: str) -> str:
     """A value with its interval, where it has one.
 
-    >>> within("3.1%", "2.9%", "3.3%"), within("3.1%", "nan%", "nan%")
-    ('3.1% [2.9%, 3.3%]', '3.1%')
+    >>> within("3.1%", "2.9%", "3.3%"), within("3.1%", "–%", "–%"), within("1", "nan", "nan")
+    ('3.1% [2.9%, 3.3%]', '3.1%', '1')
     """
-    return value if "nan" in low + high else f"{value} [{low}, {high}]"
+    unknown = any(word in low + high for word in ("nan", "\N{EN DASH}"))
+    return value if unknown else f"{value} [{low}, {high}]"

@@ -8,18 +8,24 @@ from mechsteer import plots
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import Table, csv_text, table
+from mechsteer.reporting.tables import Table, cells_csv, csv_text, table
+
+PANELS = 60  # languages whose layers are drawn
 
 
 def experts_figure(data: ReportData) -> Figure:
-    """Where the experts of each language live."""
+    """Where the experts of each language live; of very many languages, the steered and others."""
+    every = list(dict.fromkeys([*data.counts["language"]]))
+    first = sorted(every, key=lambda code: code not in data.steered)[:PANELS]
+    shown = [code for code in every if code in first]
+    left = f" Drawn: {len(shown)} of {len(every)} {data.kinds}." if len(shown) < len(every) else ""
     panels = tuple(
         inline(
             plots.experts_per_layer(data.counts, language=code),
             key=f"experts-{i}",
             alt=f"Experts per layer for {code}, beside the count expected of random neurons.",
         )
-        for i, code in enumerate(data.counts["language"].unique())
+        for i, code in enumerate(shown)
     )
     columns = ("language", "stack", "layer", "count", "random")
     drawn = [name for name in columns if name in data.counts]
@@ -27,11 +33,11 @@ def experts_figure(data: ReportData) -> Figure:
         key="experts",
         title="Experts in each layer.",
         caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
-        "expected of as many neurons drawn at random from the whole model.",
+        f"expected of as many neurons drawn at random from the whole model.{left}",
         panels=panels,
         data={"experts": csv_text(data.told(data.counts[drawn]))},
         width="narrow",
-        languages=tuple(data.counts["language"].unique()),
+        languages=tuple(shown),
     )
 
 
@@ -72,7 +78,7 @@ def overlap_figure(data: ReportData) -> Figure | None:
             title=f"Experts that {data.kinds} share: none.",
             caption=f"No neuron is among the experts of two of the {len(cells)} {data.kinds}.",
             panels=(),
-            data={"overlap": csv_text(data.told(_named(cells)))},
+            data=cells_csv({"overlap": [data.told(_named(cells))]}),
             width="matrix",
         )
     return Figure(
@@ -88,7 +94,7 @@ def overlap_figure(data: ReportData) -> Figure | None:
                 alt=f"Matrix of expert overlap of {len(cells)} by {len(cells)} {data.kinds}.",
             ),
         ),
-        data={"overlap": csv_text(data.told(_named(cells)))},
+        data=cells_csv({"overlap": [data.told(_named(cells))]}),
         width="matrix",
     )
 

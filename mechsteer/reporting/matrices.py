@@ -11,7 +11,7 @@ from mechsteer.plots.panels import row_name
 from mechsteer.reporting.data import HEADLINE, ReportData
 from mechsteer.reporting.figures import Figure
 from mechsteer.reporting.svg import inline
-from mechsteer.reporting.tables import csv_text
+from mechsteer.reporting.tables import cells_csv
 from mechsteer.studies.conditions import Arm
 from mechsteer.studies.results import NO_EDIT, matrix, of_arm
 
@@ -40,7 +40,7 @@ def base_figure(data: ReportData) -> Figure | None:
         title="Top-1 retrieval of every ordered pair without an edit.",
         caption="Rows are the query languages, columns the languages searched; cells in per cent.",
         panels=panels,
-        data={"pairs": csv_text(pd.concat(rows))},
+        data=cells_csv({"pairs": rows}),
         width="matrix",
     )
 
@@ -85,8 +85,7 @@ def change_figure(data: ReportData) -> Figure | None:
         if moved
         else unmoved.strip(),
         panels=panels,
-        data={"change": csv_text(pd.concat(rows))}
-        | ({"change-p": csv_text(pd.concat(chances))} if chances else {}),
+        data=cells_csv({"change": rows, "change-p": chances}),
         width="matrix",
         languages=tuple(moved),
         metric=HEADLINE,

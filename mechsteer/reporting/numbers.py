@@ -13,7 +13,8 @@ from mechsteer.reporting.settled import EXPERT_COLUMNS
 from mechsteer.reporting.tables import Table, table
 from mechsteer.studies.conditions import Arm
 
-TOP_EXPERTS = 10  # rows a language on the page; the table on disk has all
+TOP_EXPERTS, ROWS = 10, 600  # rows a language and in all on the page; the table on disk has all
+EFFECTS = 1500  # rows on the page from which it leaves some out
 SHARES = ("retrieval_top1", "mexa")
 PAIRS = {"all": "all pairs", "query": "steered as query", "target": "steered as target"}
 
@@ -41,11 +42,20 @@ def numbers(data: ReportData) -> pd.DataFrame:
     return whole[columns].rename(columns=names)
 
 
+def fitting(effects: pd.DataFrame) -> pd.DataFrame:
+    """As many effects as a page can hold: of very many languages the means, or retrieval alone."""
+    for column, kept in (("pairs", PAIRS["all"]), ("metric", SHARES[0])):
+        if len(effects) > EFFECTS:
+            effects = effects[effects[column] == kept]
+    return effects
+
+
 def top_experts(data: ReportData) -> Table:
     """The first experts of each language with every score they are judged by."""
     also = [n for n in ("prevalence", "script_ap", "script_prevalence") if n in data.experts]
     columns = [*EXPERT_COLUMNS, *also]
-    first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + TOP_EXPERTS - 1]
+    each = max(1, min(TOP_EXPERTS, ROWS // max(1, data.experts["language"].nunique())))
+    first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + each - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}
     names |= {"script_ap": "AP, same script", "script_prevalence": "prevalence, same script"}
     shown = table(data.told(first[columns]).rename(columns=names), caption="Top experts")

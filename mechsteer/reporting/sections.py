@@ -17,7 +17,7 @@ from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.effects import effects
 from mechsteer.reporting.facts import facts, leaves
 from mechsteer.reporting.likeness import likeness
-from mechsteer.reporting.numbers import numbers, top_experts
+from mechsteer.reporting.numbers import fitting, numbers, top_experts
 from mechsteer.reporting.tables import table
 from mechsteer.reporting.transfers import transfer
 from mechsteer.reporting.verdict import sentences
@@ -43,13 +43,13 @@ class Section:
 
 
 def _verdict(data: ReportData) -> Made:
-    main = effects(data)
+    main, every = effects(data), numbers(data)
+    shown = fitting(every)
     return {
         "verdict": sentences(data, main),
         "effect": figures.effect_figure(data, main),
-        "numbers": table(
-            numbers(data).rename(columns={"layer": "layers passed"}), caption="All effects"
-        ),
+        "numbers": table(shown.rename(columns={"layer": "layers passed"}), caption="All effects"),
+        "left_out": len(every) - len(shown),
         "confidence": f"{data.confidence:.0%}",
     }
 

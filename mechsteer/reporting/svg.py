@@ -40,6 +40,7 @@ _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
 _DEFAULTS = re.compile(r"stroke-(?:linecap: \w+|linejoin: \w+|dashoffset: 0)(?:; |$)")
 _INVISIBLE = ("fill: none", "fill: none; opacity: 0")
 _NEXT = "|"  # between the spots of a picture
+_MOST = 2500  # spots of a picture; more would fill the page, and stand too close to be pointed at
 _LARGE = 4096  # bytes of an image from which fewer colours pay
 # the commonest styles, which the page's style sheet has under a short name
 CLASSES = {
@@ -83,11 +84,12 @@ def inline(axes: Axes, *, key: str, alt: str) -> Markup:
 def _told(figure: Figure) -> str:
     """What points of a figure say, for the page's script: across, down and words of each.
 
-    Before the words stands how many of their UTF-16 units are those of the point before, which
-    are left out: they are half of the bytes.
+    More than can be pointed at say nothing. Before the words stands how many of their UTF-16 units
+    are those of the point before, which are left out: they are half of the bytes.
     """
     told, last = [], ""
-    for x, y, text in spots_of(figure):
+    spots = [*spots_of(figure)]
+    for x, y, text in spots if len(spots) <= _MOST else ():
         words = text.replace(_NEXT, " ")
         pairs = takewhile(lambda pair: pair[0] == pair[1], zip(last, words, strict=False))
         same = "".join(letter for letter, _ in pairs)

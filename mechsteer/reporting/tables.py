@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +11,8 @@ from urllib.parse import quote
 import pandas as pd
 
 from mechsteer.display import number
+
+CELLS = 40_000  # of the matrices of a figure that are written into the page
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,13 @@ def _inert(value: Any) -> Any:
     """Text that no spreadsheet takes for a formula."""
     begins = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if begins else value
+
+
+def cells_csv(tables: Mapping[str, Sequence[pd.DataFrame]]) -> dict[str, str]:
+    """Matrices as CSV by name, or none of them where they have more cells than a page can hold."""
+    if sum(table.size for parts in tables.values() for table in parts) > CELLS:
+        return {}
+    return {name: csv_text(pd.concat(parts)) for name, parts in tables.items() if parts}
 
 
 def csv_link(text: str) -> str:

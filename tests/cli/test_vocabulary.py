@@ -9,7 +9,11 @@ import click
 import pytest
 
 from mechsteer.cli import cli
+from mechsteer.cli.do.score import names_of
 from mechsteer.cli.parse.flags import MEANT
+from mechsteer.errors import MechsteerError
+from mechsteer.experts.score import score_recording
+from tests.made import made_recording
 
 OPTIONS = [
     (name, option)
@@ -62,3 +66,12 @@ def test_a_flag_of_other_commands_is_refused_with_what_to_type(command: str, for
         with pytest.raises(click.UsageError) as refused:
             cli.main([command, "place", *words], standalone_mode=False)
         assert f": type {now}" in refused.value.format_message()
+
+
+def test_languages_are_named_once() -> None:
+    scores = score_recording(made_recording())
+    assert names_of(scores, ["fr", "de"]) == ["fra_Latn", "deu_Latn"]
+    with pytest.raises(MechsteerError, match="asked for twice: fr, fra"):
+        names_of(scores, ["fr", "fra"])
+    with pytest.raises(MechsteerError, match="was not scored"):
+        names_of(scores, ["sw"])

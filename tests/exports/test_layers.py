@@ -119,6 +119,14 @@ def test_a_vector_that_half_precision_does_not_hold_is_rounded(
     assert ms.exports.checkpoint(model, held, tmp_path / "x", tolerance=0).ulps == 0
 
 
+def test_a_layer_of_a_widened_model_is_as_wide(bridge: Made) -> None:
+    model = bridge("gemma3")
+    plain, edits = plain_copy(model), [clamped(model), shifted(model, slice(1, 2))]
+    baked = bake(model, plain, constants(edits), widen=True)
+    assert baked.layers == 1 and baked.widened == 64
+    assert baked.switches == ("attention_bias", "intermediate_size")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, HALF, torch.float16])
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_a_norm_gives_what_its_bias_and_gains_were_fitted_to(

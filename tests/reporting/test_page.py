@@ -17,11 +17,12 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 
 from mechsteer.errors import ArtifactError
 from mechsteer.reporting import ReportData, render, write_report
-from mechsteer.reporting.numbers import top_experts
+from mechsteer.reporting.numbers import PAIRS, SHARES, fitting, top_experts
 from mechsteer.reporting.settled import checked
 from mechsteer.reporting.write import report, summary
 from tests.made import made_scores
@@ -257,6 +258,25 @@ def test_a_study_of_22_languages_and_25_layers_renders_in_20_seconds(
     assert time.process_time() - start < 20
     assert len(html.encode()) < 2_000_000
     assert "Drawn: the first 6 of 22 steered languages" in html
+
+
+@pytest.mark.slow
+def test_a_study_of_150_languages_stays_small(make: Callable[..., ReportData]) -> None:
+    codes = tuple(f"l{i:03d}_Latn" for i in range(150))
+    html = render(make(codes, steered=codes[:2], n_layers=2))
+    assert len(html.encode()) < 2_000_000
+    assert "Drawn: 60 of 150 languages" in html
+    assert {"matrix", "change", "overlap"} <= set(
+        re.findall(r'<figure class="matrix" id="(\w+)"', html)
+    )
+
+
+def test_of_very_many_effects_the_means_are_shown() -> None:
+    rows = [(m, p, str(i)) for m in SHARES for p in PAIRS.values() for i in range(1000)]
+    every = pd.DataFrame(rows, columns=["metric", "pairs", "language"])
+    assert len(fitting(every[:1500])) == 1500
+    assert set(fitting(every[:2500])["pairs"]) == {"all pairs"}
+    assert len(fitting(every)) == 1000 and set(fitting(every)["metric"]) == {"retrieval_top1"}
 
 
 @pytest.mark.parametrize("table", ["results", "experts", "counts"])

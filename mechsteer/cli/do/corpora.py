@@ -100,6 +100,8 @@ def read_test(run: Run, request: StudyRequest) -> tuple[ParallelCorpus, Parallel
     dev = scored_text(run)
     if request.languages:
         dev = dev.select(request.languages)
+        if len(dev.languages) < 2:
+            raise CorpusError("--languages: expected two or more, whose pairs are measured")
     codes = _codes(asked_of(run).languages, dev.languages)
     test = read_text(request.test, codes, request.split, rows=request.rows, limit=request.limit)
     if not isinstance(dev, ParallelCorpus) or not isinstance(test, ParallelCorpus):

@@ -12,7 +12,7 @@ from mechsteer.artifacts.locks import locked
 from mechsteer.artifacts.runs import Run
 from mechsteer.cli.do.asked import keep_config
 from mechsteer.cli.do.models import asked_of
-from mechsteer.cli.do.score import recorded, run_scores
+from mechsteer.cli.do.score import names_of, recorded, run_scores
 from mechsteer.cli.requests import ProbeRequest
 from mechsteer.experts.survival import survival
 from mechsteer.options.ranking import Probing
@@ -28,7 +28,7 @@ def probe_command(path: Path, request: ProbeRequest) -> pd.DataFrame:
     """
     run = Run.open(path)
     scores = run_scores(run)
-    languages = [scores.name_of(code) for code in request.languages] or list(scores.languages)
+    languages = names_of(scores, request.languages) or list(scores.languages)
     for language in languages:
         scores.among(language, request.within)
     asked = request.as_json()

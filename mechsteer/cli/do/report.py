@@ -15,10 +15,11 @@ from mechsteer.cards.make import named_subject, top_subjects
 from mechsteer.cli.do.asked import how_to_repeat, keep_config
 from mechsteer.cli.do.models import asked_of
 from mechsteer.cli.do.probe import probed
-from mechsteer.cli.do.score import recorded, run_scores, told
+from mechsteer.cli.do.score import names_of, recorded, run_scores, told
 from mechsteer.cli.requests import CardsRequest
 from mechsteer.crosslingual.similarities.files import is_current, load_similarity
 from mechsteer.crosslingual.transfers.files import load_transfer
+from mechsteer.errors import MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.studies.files import load_study
 
@@ -38,12 +39,14 @@ def cards_command(path: Path, request: CardsRequest) -> tuple[Cards, NeuronScore
     scores = run_scores(run)
     chosen = load_study(run).chosen if "study" in run.manifest["stages"] else ()
     steered = dict.fromkeys(condition.language for condition in chosen)
-    asked = [scores.name_of(code) for code in request.languages]
+    asked = names_of(scores, request.languages)
     languages = asked or [code for code in steered if code] or scores.languages
     subjects = [
         *(named_subject(scores, name) for name in request.neurons),
         *top_subjects(scores, languages, request.top),
     ]
+    if not subjects:
+        raise MechsteerError("--top 0 without --neurons asks for no card: name neurons, or --top 1")
     with locked(path):
         model, dev, recording = recorded(run)
         reading = asked_of(run).reading

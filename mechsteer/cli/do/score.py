@@ -137,6 +137,18 @@ def run_scores(run: Run) -> NeuronScores:
     return load_scores(run.path / SCORES, run.stage("score"))
 
 
+def names_of(scores: NeuronScores, codes: Sequence[str]) -> list[str]:
+    """The scored languages that codes mean.
+
+    Raises:
+        MechsteerError: one was not scored, or is named twice.
+    """
+    names = [scores.name_of(code) for code in codes]
+    if len(set(names)) < len(names):
+        raise MechsteerError(f"the same {scores.kind} was asked for twice: {', '.join(codes)}")
+    return names
+
+
 def _scored_languages(text: LabelledCorpus, uncounted: Sequence[str]) -> list[str]:
     sets = text.concepts.sets if text.concepts is not None else {}
     known, kind = tuple(sets) or text.languages, "label" if text.concepts else "language"
