@@ -62,8 +62,7 @@ class LabelledCorpus(Displayed, Readable):
         if len(set(names.values())) != len(names):
             raise CorpusError(f"two names of the same language among {', '.join(names)}")
         if not names:
-            kind = "language" if self.concepts is None else "label"
-            raise CorpusError(f"{self.name} has no {kind}: give sentences of at least one")
+            raise CorpusError(f"{self.name} has no {self.kind}: give sentences of at least one")
         texts = {names[code]: tuple(texts) for code, texts in self.sentences.items()}
         object.__setattr__(self, "sentences", texts)
         for field_name in ("sources", "lines"):
@@ -104,20 +103,23 @@ class LabelledCorpus(Displayed, Readable):
         """Canonical names, in the order that labels count."""
         return tuple(self.sentences)
 
+    @property
+    def kind(self) -> str:
+        """What one of ``languages`` is: ``"language"`` or ``"label"``."""
+        return "language" if self.concepts is None else "label"
+
     def __len__(self) -> int:
         return sum(map(len, self.sentences.values()))
 
     def _line(self) -> str:
-        kind = "language" if self.concepts is None else "label"
-        names = f"{count(len(self.languages), kind)} ({listed(self.languages)})"
+        names = f"{count(len(self.languages), self.kind)} ({listed(self.languages)})"
         return f"{self.name}: {count(len(self), 'sentence')} in {names}"
 
     def _shown(self) -> pd.DataFrame:
         import pandas as pd
 
-        kind = "language" if self.concepts is None else "label"
         rows = [(name, len(texts), texts[0]) for name, texts in self.sentences.items()]
-        return pd.DataFrame(rows, columns=[kind, "sentences", "the first"])
+        return pd.DataFrame(rows, columns=[self.kind, "sentences", "the first"])
 
     @cached_property
     def fingerprint(self) -> str:

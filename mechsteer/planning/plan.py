@@ -117,6 +117,7 @@ def plan(
         states=tried.embedded + tried.applied if asked.test is not None else 0,
         stages=stages,
         shortages=tuple(shortages(stages, footprint, room)),
+        kind=corpus.kind,
     )
 
 

@@ -44,7 +44,7 @@ class Plan(Displayed):
         model: as it was named.
         device: where the model is to run.
         ranks: processes.
-        languages: of the corpus.
+        languages: of the corpus, or its labels.
         sentences: of the corpus.
         tokens: of the corpus, without padding.
         padded: of all batches.
@@ -55,6 +55,7 @@ class Plan(Displayed):
         states: that are embedded and measured, of a study.
         stages: in their order; the last is the whole.
         shortages: what there is too little of, in words; empty where all fits.
+        kind: what the corpus is told apart by, ``"language"`` or ``"label"``.
     """
 
     model: str
@@ -71,13 +72,14 @@ class Plan(Displayed):
     states: int
     stages: tuple[Stage, ...]
     shortages: tuple[str, ...] = ()
+    kind: str = "language"
 
     def __getitem__(self, name: str) -> Stage:
         """A stage by its name."""
         return next(stage for stage in self.stages if stage.name == name)
 
     def _line(self) -> str:
-        text = f"{count(self.sentences, 'sentence')} in {count(self.languages, 'language')}"
+        text = f"{count(self.sentences, 'sentence')} in {count(self.languages, self.kind)}"
         needs = f"{in_bytes(self.memory)} of memory, {in_bytes(self.disk)} of disk"
         short = f"; short of {count(len(self.shortages), 'thing')}" if self.shortages else ""
         return f"{text} on {self.device}: {self.stages[-1].seconds:.3g} s, {needs}{short}"

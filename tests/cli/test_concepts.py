@@ -41,6 +41,7 @@ def test_the_whole_road(table: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     run, file = str(tmp_path / "RUN"), str(tmp_path / "tone.edit")
     columns = ["--label", "tone", "--language-column", "tongue"]
     mechsteer("score", "embedded", "--corpus", str(table), *columns, "-o", run)
+    mechsteer("plan", "embedded", "--corpus", str(table), *columns)
     mechsteer("select", run, "--concept", RUDE, "--k", "7")
     mechsteer("edit", run, "--concept", RUDE, "--k", "7", "-o", file)
     mechsteer("generate", "embedded", "--edit", file, "--prompt", "You", "--max-new-tokens", "2")

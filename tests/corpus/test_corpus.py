@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus, read
@@ -30,6 +30,7 @@ def write(folder: Path, **files: bytes | str) -> Path:
     return folder
 
 
+@settings(deadline=None)  # the first call looks scripts up
 @given(CORPUS, CORPUS)
 def test_fingerprints_agree_exactly_when_languages_and_sentences_do(
     a: dict[str, list[str]], b: dict[str, list[str]]

@@ -301,9 +301,10 @@ def test_bitexts_of_several_pairs_are_never_one(tmp_path: Path) -> None:
     for code in ("deu", "fra"):
         sides = zip(TEXTS[code], TEXTS["eng"], strict=True)
         rows = [{"sentence1": a, "sentence2": b} for a, b in sides]
-        write(tmp_path, {f"test/{code}-eng.jsonl": jsonl(rows)})
-    with pytest.warns(CorpusWarning, match="3 of up to 6 sentences have a translation"):
-        corpus = read(tmp_path, languages="fr,en")
-    assert corpus.sentences == {NAMED[code]: TEXTS[code] for code in ("fra", "eng")}
+        write(tmp_path, {f"{s}/{code}-eng.jsonl": jsonl(rows) for s in ("dev", "test")})
+    for path, split in ((tmp_path, "test"), (tmp_path / "dev", None)):
+        with pytest.warns(CorpusWarning, match="3 of up to 6 sentences have a translation"):
+            corpus = read(path, languages="fr,en", split=split)
+        assert corpus.sentences == {NAMED[code]: TEXTS[code] for code in ("fra", "eng")}
     with pytest.raises(CorpusError, match="no id is common"):
-        read(tmp_path)
+        read(tmp_path, split="test")

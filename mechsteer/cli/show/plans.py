@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mechsteer.cli.show.terminal import print_table
+from mechsteer.display import count
 
 if TYPE_CHECKING:
     from mechsteer.planning.record import Plan
@@ -41,8 +42,9 @@ def print_plan(plan: Plan) -> None:
     print_table(pd.DataFrame(rows), title)
     about = "" if plan.tokens_counted else " (told from bytes: no tokenizer is at hand)"
     say(
-        f"{plan.sentences:,} sentences in {plan.languages} languages, {plan.tokens:,} tokens"
-        f"{about}, {plan.padded:,} with padding in batches of {plan.batch_tokens:,} or fewer"
+        f"{plan.sentences:,} sentences in {count(plan.languages, plan.kind)}, "
+        f"{plan.tokens:,} tokens{about}, {plan.padded:,} with padding "
+        f"in batches of {plan.batch_tokens:,} or fewer"
     )
     say(
         f"{plan.parameters:,} parameters, {plan.neurons:,} neurons, {plan.states} states, "

@@ -70,9 +70,16 @@ def is_table(path: Path) -> bool:
 
 
 def inside(folder: Path, split: str | None) -> tuple[Path, str | None]:
-    """The folder that the first part of ``LEVEL/dev`` names, and the split in it."""
+    """The folder that the first part of ``LEVEL/dev`` names, and the split in it.
+
+    So is the folder of a split whose tables are named by pair, ``test/deu-eng.jsonl``.
+    """
     first, _, rest = (split or "").partition("/")
-    return inside(folder / first, rest) if rest and (folder / first).is_dir() else (folder, split)
+    below = folder / first
+    if rest and below.is_dir():
+        return inside(below, rest)
+    is_whole = is_split(first) and below.is_dir() and not _by_name(folder) and _by_name(below)
+    return (below, None) if is_whole else (folder, split)
 
 
 def files_of(folder: Path, split: str | None) -> Files | None:
