@@ -38,12 +38,10 @@ def _gap(model: Any, edit: Any, **options: Any) -> tuple[float, Baked]:
     ("family", "dtype", "carrier"),
     [
         ("llama", torch.float32, "down_proj"),  # a bias by a switch
-        ("mistral", HALF, "down_proj"),  # by another class
         ("gpt2", HALF, "c_proj"),  # there
         ("cohere", torch.float32, "o_proj"),  # of parallel attention
         ("gemma2", torch.float32, "o_proj"),  # with a norm behind it
-        ("gemma3", HALF, "o_proj"),
-        ("olmo2", torch.float32, "o_proj"),
+        ("olmo2", HALF, "o_proj"),
         ("m2m100", torch.float32, "fc2"),  # of an encoder
         ("mbart_decoder", torch.float32, "fc2"),  # of half an encoder-decoder, by two numbers
     ],
@@ -102,7 +100,7 @@ def test_without_layers_a_vector_goes_into_a_bias(bridge: Made) -> None:
 
 
 def test_clamps_and_vectors_act_together(bridge: Made, tmp_path: Path) -> None:
-    model = bridge("mistral")
+    model = bridge("llama")
     edits = [clamped(model), shifted(model, slice(0, 2)), shifted(model, slice(1, 2))]
     made = ms.exports.checkpoint(model, edits, tmp_path / "baked")
     assert made.layers == 3 and made.ulps == 0
@@ -127,7 +125,7 @@ def test_a_layer_of_a_widened_model_is_as_wide(bridge: Made) -> None:
     assert baked.switches == ("attention_bias", "intermediate_size")
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, HALF, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, HALF])
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_a_norm_gives_what_its_bias_and_gains_were_fitted_to(
     dtype: torch.dtype, offset: float
