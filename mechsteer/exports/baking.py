@@ -172,7 +172,11 @@ class _Baker:
     def _point(self, point: HookSite) -> PlainPoint:
         found = plain_point(self.model, Plain(self.plain, ""), point)
         if found is None:
-            raise MechsteerError(f"{point.hook} is inside no linear module of the plain model")
+            raise MechsteerError(
+                f"{point.hook} is what no linear module takes or gives, so no weight carries an "
+                "edit of it (latents of an autoencoder, say): expected an edit of neurons or of "
+                "the residual stream"
+            )
         return found
 
     def _held(self, taken: list[Given], given: list[Given]) -> list[Given]:

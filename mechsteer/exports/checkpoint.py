@@ -16,6 +16,7 @@ from mechsteer.exports.lengthening import Unlayered
 from mechsteer.exports.plain import plain_copy, saved
 from mechsteer.exports.verification import (
     TOLERANCE,
+    attention_of,
     distance,
     own_distance,
     require_near,
@@ -111,7 +112,7 @@ def checkpoint(
             plain = plain_copy(model)
             baked = bake(model, plain, parts, layers=False, widen=widen)
         baked.plain.config.architectures = [type(baked.plain).__name__]
-        saved(baked.plain, model.plain_tokenizer, part)
+        saved(baked.plain, model.plain_tokenizer, part, attention_of(model))
         how = baked.switches, baked.carriers, baked.layers, baked.widened
         del plain, baked  # one copy less while the folder is compared
         ulps = None if own is None else distance(model, several, language, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from copy import deepcopy
@@ -73,8 +74,11 @@ def sentence(plain: Any, length: int = 7) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask, **decoder_inputs(plain, ids, mask)}
 
 
-def saved(plain: Any, tokenizer: Any, folder: Path) -> None:
+def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> None:
     """Write model, tokenizer and generation settings as transformers does.
+
+    Its ``config.json`` also names the attention that it is opened with, where that is not
+    transformers' own choice: another one sums in another order.
 
     Raises:
         MechsteerError: transformers refuses to save them.
@@ -83,6 +87,11 @@ def saved(plain: Any, tokenizer: Any, folder: Path) -> None:
         with quiet():
             plain.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+        if attention != "sdpa":
+            file = folder / "config.json"
+            settings = json.loads(file.read_text(encoding="utf-8"))
+            text = json.dumps(settings | {"attn_implementation": attention}, indent=2)
+            file.write_text(f"{text}\n", encoding="utf-8")
     except OSError:
         raise
     except Exception as error:  # settings that transformers itself does not save

@@ -35,7 +35,7 @@ def require_tolerance(tolerance: float) -> None:
 def own_distance(model: Model, plain: Any) -> float:
     """How far a model as it is wrapped is from transformers' own, without edits, in roundings."""
     implementation = plain.config._attn_implementation
-    plain.set_attn_implementation(_attention(model))
+    plain.set_attn_implementation(attention_of(model))
     inputs = _sentence(plain)
     found = _given(plain, inputs)
     plain.set_attn_implementation(implementation)
@@ -49,7 +49,7 @@ def distance(model: Model, edits: Sequence[Edit], language: str | None, folder: 
     config = transformers.AutoConfig.from_pretrained(folder)
     with quiet():
         plain: Any = getattr(transformers, config.architectures[0]).from_pretrained(
-            folder, dtype=model.dtype, attn_implementation=_attention(model)
+            folder, dtype=model.dtype
         )
     inputs = _sentence(plain)
     with steer(model, *edits, languages=language):
@@ -100,7 +100,7 @@ def _sentence(plain: Any) -> dict[str, Tensor]:
     return sentence(plain, min(_LENGTH, context // 2) if context else _LENGTH)
 
 
-def _attention(model: Model) -> str:
+def attention_of(model: Model) -> str:
     """The attention that a model runs, as far as every machine has it."""
     own = getattr(model.original_model.config, "_attn_implementation", None)
     return "sdpa" if own == "sdpa" else "eager"

@@ -1,4 +1,4 @@
-"""Where a model runs: the device asked for, and where a plain model takes which tokens."""
+"""Where a model runs and how precisely: what is asked for, and which tokens it takes where."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import torch
 
 from mechsteer.errors import ModelError, shown
 from mechsteer.model.hugging_face import HuggingFaceModel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Precisions by the names that a user types."""
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:
@@ -28,6 +31,18 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         there = f"cpu or cuda (0 to {torch.cuda.device_count() - 1})"
         known = there if torch.cuda.is_available() else "cpu"
         raise ModelError(f"no such device here: {shown(device)}; expected {known}") from error
+    return found
+
+
+def usable_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """The precision asked for, by torch's type or its name; None stays None.
+
+    Raises:
+        ModelError: another name, or a type that holds no fractions.
+    """
+    found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if dtype is not None and (found is None or not found.is_floating_point):
+        raise ModelError(f"expected dtype {' or '.join(DTYPES)}, got {shown(dtype)}")
     return found
 
 

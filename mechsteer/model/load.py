@@ -20,7 +20,7 @@ from mechsteer.model.checkpoint import (
     whole_model,
 )
 from mechsteer.model.declared import require_layers, require_sizes
-from mechsteer.model.device import usable_device
+from mechsteer.model.device import usable_device, usable_dtype
 from mechsteer.model.folder import require_whole, weight_files
 from mechsteer.model.gguf.files import has_magic, is_gguf, opened
 from mechsteer.model.gguf.models import config_of, plain_model
@@ -45,7 +45,7 @@ def load_model(
     *,
     device: str | torch.device | None = None,
     device_map: str | dict[str, Any] | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: str | torch.dtype | None = None,
     revision: str | None = None,
     verify: bool = False,
     progress: bool = True,
@@ -64,7 +64,8 @@ def load_model(
         device: default the GPU where there is one.
         device_map: how to spread the weights over devices instead, as in transformers: ``"auto"``,
             or a device for each module.
-        dtype: default float32 on the CPU and the checkpoint's own elsewhere.
+        dtype: torch's or its name (``"bfloat16"``); default float32 on the CPU and the
+            checkpoint's own elsewhere.
         revision: branch, tag or commit of a published model.
         verify: load the weights once more and require that the bridge gives the plain model's
             logits.
@@ -72,13 +73,13 @@ def load_model(
 
     Raises:
         ModelError: the model is missing, gated, damaged, or of an architecture whose neurons cannot
-            be told for certain; a device and a map of devices; a bridge that computes something
-            else.
+            be told for certain; a device and a map of devices; no such precision; a bridge that
+            computes something else.
     """
     name = _source(name_or_path)
     if device is not None and device_map is not None:
         raise ModelError("expected a device or a device_map, got both: leave one out")
-    usual = usable_device(device)
+    usual, dtype = usable_device(device), usable_dtype(dtype)
     adapter = Path(name) if is_adapter_folder(Path(name)) else None
     if adapter is not None:
         name, revision = _source(base_of(adapter)), None

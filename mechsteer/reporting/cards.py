@@ -145,8 +145,10 @@ def _figure(
 
 
 def _held_at(data: ReportData, row: Any) -> float | None:
-    """Where the edit of the page holds the neuron, if it is one of its experts."""
+    """Where the edit of the page holds the neuron, if there is one and it is of its experts."""
     experts = data.experts
+    if "value" not in experts:
+        return None
     here = (experts["layer"] == row.layer) & (experts["neuron"] == row.neuron)
     here &= experts["language"] == row.language
     if "component" in experts:

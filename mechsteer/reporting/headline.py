@@ -49,7 +49,8 @@ def measure(confidence: float, table: pd.DataFrame) -> str:
     at = f" at {spoken(where[0])}" if where else ""
     return (
         f"Top-1 retrieval{at}, mean over all ordered pairs, against no edit. "
-        f"A gain or loss is one whose {confidence:.0%} interval leaves out zero."
+        f"A gain or loss is one whose {confidence:.0%} interval leaves out zero; "
+        "“did not align” is no sure gain."
     )
 
 

@@ -51,9 +51,12 @@ def fitting(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_experts(data: ReportData) -> Table:
-    """The first experts of each language with every score they are judged by."""
-    also = [n for n in ("prevalence", "script_ap", "script_prevalence") if n in data.experts]
-    columns = [*EXPERT_COLUMNS, *also]
+    """The first experts of each language with every score they are judged by.
+
+    ``value`` is what an edit holds them at; a page without an edit has none.
+    """
+    also = ("prevalence", "script_ap", "script_prevalence")
+    columns = [name for name in (*EXPERT_COLUMNS, *also) if name in data.experts]
     each = max(1, min(TOP_EXPERTS, ROWS // max(1, data.experts["language"].nunique())))
     first = data.experts[data.experts["rank"] <= data.experts["rank"].min() + each - 1]
     names = {"ap": "AP", "auroc": "AUROC", "effect_size": "d"}

@@ -62,11 +62,16 @@ def scored_report(
 
 
 def said(scores: NeuronScores) -> str:
-    """The best neurons of all, in one sentence."""
+    """The best neurons of all, in one sentence.
+
+    Chance is that of one neuron; the best of many is better by chance alone, so their number is
+    said beside it.
+    """
     best = [float(scores.ap[scores.row(name)].max()) for name in scores.languages]
     chance = [scores.prevalence(name) for name in scores.languages]
     one = "each" if len(best) > 1 else scores.languages[0]
-    return f"The best neuron of {one} has AP {_span(best)}; chance is {_span(chance)}"
+    first = f"The best of {scores.site.n_neurons:,} neurons of {one} has AP {_span(best)}"
+    return f"{first}; one has {_span(chance)} by chance"
 
 
 def _data(
@@ -85,7 +90,7 @@ def _data(
     return ReportData(
         manifest=manifest,
         results=pd.DataFrame(columns=[*COLUMNS]),
-        experts=experts.assign(value=experts["median"]),
+        experts=experts,
         counts=experts_per_layer(scores, k),
         chosen_layer={},
         n_layers=len({(point.stack, point.layer) for point in scores.site.points}),

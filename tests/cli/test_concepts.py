@@ -53,6 +53,8 @@ def test_the_whole_road(table: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     for words in (said, re.sub(r"<[^>]+>", " ", shown.replace("--language-column", ""))):
         assert not re.search(r"languages?\b|_Latn|same script", words)
     assert "label" in said and RUDE in page
+    assert "held at" not in page  # no edit was measured
+    assert re.search(r"The best of 4,608 neurons of each has AP [0-9.]+.*; one has 0.50 by", page)
     (experts,) = (tmp_path / "RUN" / "experts").iterdir()
     assert list(pd.read_csv(experts)["label"]) == [RUDE] * 7
     mechsteer("study", run, "--test", "embedded", code=1)

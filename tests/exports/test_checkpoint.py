@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 import mechsteer as ms
 from mechsteer.exports import checkpoint
@@ -70,6 +71,13 @@ def written(bridge: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
             hooked = model.original_model.generate(ids, max_new_tokens=12, do_sample=False)
         found[family] = (str(folder), ids.tolist(), hooked.tolist())
     return found
+
+
+def test_a_folder_opens_in_the_attention_that_was_compared(written: dict[str, Any]) -> None:
+    for folder, _, _ in written.values():
+        config = transformers.AutoConfig.from_pretrained(folder)
+        hf = getattr(transformers, config.architectures[0]).from_pretrained(folder)
+        assert hf.config._attn_implementation == "eager"
 
 
 _WITHOUT = """

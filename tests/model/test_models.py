@@ -40,7 +40,11 @@ def test_the_cpu_computes_in_float32_whatever_the_checkpoint(checkpoint, tmp_pat
     folder = own(checkpoint, tmp_path)
     AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
     assert known(load_model(folder, device="cpu")).dtype == "float32"
-    assert known(load_model(folder, device="cpu", dtype=torch.bfloat16)).dtype == "bfloat16"
+    for dtype in (torch.bfloat16, "bfloat16"):
+        assert known(load_model(folder, device="cpu", dtype=dtype)).dtype == "bfloat16"
+    for wrong in ("auto", "float", torch.int8):
+        with pytest.raises(ModelError, match="expected dtype float32 or bfloat16 or float16, got"):
+            load_model(folder, device="cpu", dtype=wrong)
 
 
 def test_xlm_roberta_loads_as_the_roberta_it_is(bridge) -> None:

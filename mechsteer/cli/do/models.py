@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-import torch
-
 from mechsteer.artifacts.described import described, value
 from mechsteer.artifacts.files import read_signed
 from mechsteer.artifacts.runs import Run
@@ -19,7 +17,6 @@ from mechsteer.model.load import load_model
 from mechsteer.options import from_json
 from mechsteer.ranks import current
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EMBEDDED = "embedded"
 WEIGHTS = "weights.json"  # the files of the checkpoint and their hash, which spares hashing again
 
@@ -33,16 +30,13 @@ def open_model(
     """Load a model as the command line names it, on one device or spread over all of them.
 
     Raises:
-        MechsteerError: an unknown dtype; one model for several processes; or what ``load_model``
+        MechsteerError: one model for several processes; or what ``load_model``
             refuses.
     """
-    if dtype is not None and dtype not in DTYPES:
-        raise MechsteerError(f"expected dtype {' or '.join(DTYPES)}, got {dtype!r}")
-    kind = DTYPES.get(dtype or "")
     if parallel == "states":
-        return load_model(source, device=device, dtype=kind)
+        return load_model(source, device=device, dtype=dtype)
     require_one_process(current().size)
-    return load_model(source, device=device, device_map="auto", dtype=kind)
+    return load_model(source, device=device, device_map="auto", dtype=dtype)
 
 
 def require_one_process(ranks: int) -> None:

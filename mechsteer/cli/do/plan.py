@@ -6,11 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mechsteer.cli.do.corpora import asked_text, read_text
-from mechsteer.cli.do.models import DTYPES, open_model, require_one_process
+from mechsteer.cli.do.models import open_model, require_one_process
 from mechsteer.cli.requests import PlanRequest
 from mechsteer.corpus import LabelledCorpus, ParallelCorpus
 from mechsteer.corpus.names.languages import canonical
 from mechsteer.errors import CorpusError
+from mechsteer.model.device import usable_dtype
 from mechsteer.model.wrap import ModelLike
 from mechsteer.planning.plan import plan
 from mechsteer.planning.record import Plan
@@ -40,7 +41,7 @@ def plan_command(model: str, request: PlanRequest, output: Path | None) -> Plan:
         ranks=request.ranks,
         disk=request.disk,
         directory=output,
-        dtype=DTYPES.get(request.dtype or ""),
+        dtype=usable_dtype(request.dtype),
         **options,
     )
     return replace(made, model=model)

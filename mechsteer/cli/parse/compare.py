@@ -40,8 +40,9 @@ def compare(runs: tuple[Path, ...], output: Path, show: bool) -> None:
         of if of == "level" else " ".join(filter(None, (edit or kind, language)))
         for of, kind, edit, language in kinds
     ]
-    rows = rows.assign(what=what).rename(columns={"difference": "minus"})
-    columns = ["run", "against", "what", "first", "second", "minus", "low", "high"]
+    heads = {"second": "its", "first": "theirs", "difference": "minus"}
+    rows = rows.assign(what=what).rename(columns=heads)
+    columns = ["run", "its", "against", "theirs", "what", "minus", "low", "high"]
     print_table(rows[columns], "top-1 at the best layer, percentage points: run minus against")
     click.echo(f"comparison: {output.resolve()}")
     if show:

@@ -19,7 +19,7 @@ from mechsteer.cli.requests import (
     TransferRequest,
 )
 from mechsteer.cli.show.terminal import print_json, print_table, print_verdict
-from mechsteer.display import number
+from mechsteer.display import count, number
 from mechsteer.options.ranking import Ranking
 from mechsteer.options.rules import finite, whole
 
@@ -132,7 +132,7 @@ def select(
     share = len(experts) / experts.site.n_neurons
     click.echo(f"k = {len(experts)} of {experts.site.n_neurons} neurons ({share:.2%})")
     if k is not None:
-        click.echo(f"{experts.tied_at_cut} neurons share the score at the cut")
+        click.echo(f"{count(experts.tied_at_cut, 'neuron')} at the score of the cut")
     _say_beside(experts)
     click.echo(f"experts: {file}")
 
