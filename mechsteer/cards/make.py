@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from mechsteer.analysis.detection import activation_histogram, precision_recall
 from mechsteer.cards.store import Cards
@@ -15,7 +16,9 @@ from mechsteer.cards.tokens import Shown, token_activations
 from mechsteer.cards.writes import written
 from mechsteer.corpus.given import Sentences, as_labelled
 from mechsteer.errors import MechsteerError, shown
+from mechsteer.experts.concepts import parts_of
 from mechsteer.experts.scores import NeuronScores
+from mechsteer.kernels import score_labelings
 from mechsteer.model.sites import HookSite
 from mechsteer.model.wrap import ModelLike, as_model
 from mechsteer.progress import progress as bar
@@ -118,11 +121,12 @@ def make_cards(
         values = recording.activations(point)[:, neuron].float().cpu().numpy()
         positive = recording.having(subject.language).numpy()
         top = _top_sentences(corpus, values, n_sentences)
+        part, rows = _least(recording, values, positive)
         parts = {
-            "neurons": _head(scores, subject),
+            "neurons": _head(scores, subject).assign(part=part),
             "scores": _scores(scores, subject.neuron),
             "histograms": activation_histogram(values, positive),
-            "curves": precision_recall(values, positive),
+            "curves": precision_recall(values[rows], positive[rows]),
             "sentences": top,
             "writes": written(model, tokenizer, point, neuron),
         }
@@ -151,6 +155,19 @@ def _head(scores: NeuronScores, subject: Subject) -> pd.DataFrame:
     head = {"component": point.component, "layer": point.layer, "neuron": neuron}
     rank = order.index(subject.neuron) + 1
     return pd.DataFrame([head | {"language": subject.language, "rank": rank}])
+
+
+def _least(
+    recording: Recording, values: np.ndarray, positive: np.ndarray
+) -> tuple[str, np.ndarray | slice]:
+    """The part of a corpus in which a neuron detects a concept least, which is its score."""
+    parts = parts_of(recording)
+    if len(parts) == 1:
+        return "", slice(None)
+    z, member = torch.from_numpy(values)[:, None], torch.from_numpy(positive)[None]
+    ap = {name: float(score_labelings(z[at], member[:, at]).ap) for name, at in parts.items()}
+    name = min(ap, key=lambda part: ap[part])
+    return name, parts[name].numpy()
 
 
 def _scores(scores: NeuronScores, neuron: int) -> pd.DataFrame:

@@ -17,11 +17,12 @@ class Cards(Displayed):
 
     Attributes:
         neurons: component, layer, neuron, the language a card is about, and its rank among that
-            language's neurons by average precision (from 1).
+            language's neurons by average precision (from 1); part, the one of the languages within
+            which a concept is told apart where the neuron does that least, else empty.
         scores: language, ap, auroc, effect_size, mean, median, std, prevalence and
             script_ap (among languages of one script; missing for the only one): every language.
         histograms: low, high, positives, negatives: shares of the language and of the rest.
-        curves: recall, precision, threshold.
+        curves: recall, precision, threshold; of that part, where there is one.
         sentences: place (from 1), language, sentence (its number), value (pooled), text.
         tokens: place, start, end, value: the activation on each span of the sentence's text.
         writes: direction (``promoted`` or ``suppressed``), place (from 1), token, logit.

@@ -52,6 +52,6 @@ def as_parallel(given: object) -> ParallelCorpus:
 def _no_corpus(given: object) -> CorpusError:
     return CorpusError(
         f"expected a corpus, got {type(given).__name__}: name the language of the sentences, as in "
-        'LabelledCorpus({"fra_Latn": ["Bonjour."]}), or read them with LabelledCorpus.from_folder '
+        'LabelledCorpus({"fra_Latn": ["Bonjour."]}), or read them with LabelledCorpus.from_dir '
         "or from_table"
     )

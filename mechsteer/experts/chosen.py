@@ -112,12 +112,14 @@ class Experts(Displayed):
         return self.table()
 
     def pick(self, rows: Sequence[int], *, selection: str | None = None) -> Experts:
-        """Some of the experts, by their places in rank order."""
+        """Some of the experts, by their places in rank order; ranks are theirs among each other."""
         kept = torch.tensor(list(rows), dtype=torch.int64)
+        whole = torch.equal(kept, torch.arange(len(self)))
+        selection = selection or (self.selection if whole else f"{len(kept)} of {self.selection}")
         columns: Any = {name: getattr(self, name)[kept] for name in ("index", *PER_EXPERT)}
         columns["script_ap"] = None if self.script_ap is None else self.script_ap[kept]
         beside = picked(self.beside, kept)
-        return replace(self, selection=selection or self.selection, beside=beside, **columns)
+        return replace(self, selection=selection, beside=beside, **columns)
 
     def statistic(self, name: str, pooling: Pooling) -> Tensor:
         """Mean or median of each expert over the language's sentences, pooled in one way.

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mechsteer.corpus.labels.concepts import Concepts
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.kernels import Pooling, score_labelings
 from mechsteer.recording import Recording
@@ -87,7 +86,7 @@ def label_sets(
         return None
     names = tuple(name for name in recording.told_apart if name not in without)
     member = torch.stack([recording.having(name) for name in names])
-    parts = _parts(recording, concepts)
+    parts = parts_of(recording)
     for language, rows in parts.items():
         for name, own in zip(names, member[:, rows], strict=True):
             if own.all() or not own.any():
@@ -99,10 +98,11 @@ def label_sets(
     return LabelSets(names, member, parts, wanted)
 
 
-def _parts(recording: Recording, concepts: Concepts) -> dict[str, Int[Tensor, "_"]]:
-    everyone = torch.arange(len(recording.labels))
-    if not concepts.languages:
-        return {"the corpus": everyone}
+def parts_of(recording: Recording) -> dict[str, Int[Tensor, "_"]]:
+    """Numbers of the sentences of each language that concepts are told apart within, or of all."""
+    concepts = recording.concepts
+    if concepts is None or not concepts.languages:
+        return {"the corpus": torch.arange(len(recording.labels))}
     spoken = list(chain.from_iterable(concepts.languages[label] for label in recording.languages))
     return {
         name: torch.tensor([row for row, said in enumerate(spoken) if said == name])

@@ -52,7 +52,7 @@ def experts_per_layer(
     layers = np.arange(len(names))
     height = rows["count"].reindex(layers, fill_value=0)
     even = pd.Series(height.sum() / len(layers), index=layers)
-    expected = rows["random"].reindex(layers).fillna(even) if "random" in rows else even
+    expected = rows["random"].reindex(layers, fill_value=0.0) if "random" in rows else even
     bars(ax, layers - 0.39, height.to_numpy(), width=0.78, color=VERMILLION)
     edges = np.append(layers, len(layers)) - 0.5
     ax.stairs(expected, edges, baseline=None, color=BLUE, linestyle=(0, (4, 1.5)), linewidth=1.2)

@@ -71,7 +71,7 @@ def activations(
         ax.plot([clamp] * 2, [0, top], color=BLUE, linewidth=1.2, linestyle=(0, (4, 1.5)))
     ax.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low))
     notes = [(label(language) or "positives", VERMILLION), ("all others", INK)]
-    notes += [] if clamp is None else [(f"held at {clamp:.3g}", BLUE)]
+    notes += [] if clamp is None else [(f"held at {clamp:.3g} at each token", BLUE)]
     for place, (words, colour) in enumerate(notes):
         ax.text(
             0.98, 0.99 - 0.12 * place, words, color=colour, fontsize=8.5, ha="right", va="top",

@@ -15,6 +15,7 @@ from mechsteer.cards import Cards
 from mechsteer.display import number
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.figures import Figure
+from mechsteer.reporting.names import brief
 from mechsteer.reporting.svg import inline
 from mechsteer.reporting.tables import csv_text, minus
 
@@ -88,14 +89,15 @@ def _card(data: ReportData, row: Any, tables: Mapping[str, pd.DataFrame]) -> Car
         sentences=_sentences(data, tables["sentences"], tables["tokens"]),
         promoted=words.get("promoted", ()),
         suppressed=words.get("suppressed", ()),
-        scored=_scored(data, tables["scores"], row.language),
+        scored=_scored(data, tables["scores"], row.language, getattr(row, "part", "")),
     )
 
 
-def _scored(data: ReportData, scores: pd.DataFrame, language: str) -> str:
+def _scored(data: ReportData, scores: pd.DataFrame, language: str, part: str) -> str:
     """Both average precisions of a neuron, in words."""
     own = scores[scores["language"] == language].iloc[0]
-    words = f"AP {own['ap']:.3f} among all {data.kinds}"
+    least = f" within {brief(part)}, where it is least" if part else ""
+    words = f"AP {own['ap']:.3f} among all {data.kinds}{least}"
     if data.label:
         return words
     if pd.isna(own.get("script_ap")):
@@ -123,7 +125,7 @@ def _figure(
     }
     alts = {
         "activations": f"Histogram of pooled activations for {row.language} and all others"
-        + ("." if held is None else f"; an edit holds the neuron at {held:.3g}."),
+        + ("." if held is None else f"; an edit holds the neuron at {held:.3g} at each token."),
         "precision": f"Precision over recall; average precision {ap:.3f}, chance {chance:.3f}.",
         "scores": f"Average precision as a detector of each {data.kind}.",
     }

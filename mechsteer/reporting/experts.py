@@ -32,7 +32,7 @@ def experts_figure(data: ReportData) -> Figure:
     return Figure(
         key="experts",
         title="Experts in each layer.",
-        caption="Bars count the selected neurons of each MLP layer; the dashed line is the count "
+        caption="Bars count the selected neurons of each layer; the dashed line is the count "
         f"expected of as many neurons drawn at random from the whole model.{left}",
         panels=panels,
         data={"experts": csv_text(data.told(data.counts[drawn]))},

@@ -11,7 +11,7 @@ import pandas as pd
 from mechsteer.artifacts.atomic import write_bytes
 from mechsteer.artifacts.files import write_table
 from mechsteer.cards import Cards
-from mechsteer.display import number
+from mechsteer.display import count, number
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.reporting.data import ReportData
 from mechsteer.reporting.facts import name_of, spelled
@@ -93,7 +93,7 @@ def _data(
         experts=experts,
         counts=experts_per_layer(scores, k),
         chosen_layer={},
-        n_layers=len({(point.stack, point.layer) for point in scores.site.points}),
+        n_layers=_layers(scores),
         n_sentences=scores.n_sentences,
         command=command,
         overlap=expert_overlap(scores, k),
@@ -101,6 +101,14 @@ def _data(
         survival=survival,
         label=scores.label,
     )
+
+
+def _layers(scores: NeuronScores) -> int:
+    """How many layers the site reaches up to, of both stacks together."""
+    last: dict[str, int] = {}
+    for point in scores.site.points:
+        last[point.stack] = max(last.get(point.stack, 0), point.layer + 1)
+    return sum(last.values())
 
 
 def _render(scores: NeuronScores, data: ReportData) -> str:
@@ -129,15 +137,17 @@ def _render(scores: NeuronScores, data: ReportData) -> str:
 def _facts(scores: NeuronScores, data: ReportData) -> dict[str, str]:
     """What was run, in the words a reader asks for it."""
     named = str if scores.label else spelled
+    points = [(point.stack, point.layer) for point in scores.site.points]
     counted = zip(scores.languages, scores.counts, strict=True)
     listed = [f"{brief(named(name))} ({count:,})" for name, count in counted]
     more = [f"{len(listed) - _MOST} more"] if len(listed) > _MOST else []
     return {
-        "Model": f"{scores.model.name if scores.model else '–'}, {data.n_layers} layers",
+        "Model": scores.model.name if scores.model else "–",
         **({"Label": scores.label} if scores.label else {}),
         f"{data.kinds.capitalize()} (sentences)": ", ".join([*listed[:_MOST], *more]),
         "Sentences": f"{scores.n_sentences:,}",
-        "Neurons": f"{scores.site.n_neurons:,} of site {scores.site.name}, {scores.pooling}-pooled",
+        "Neurons": f"{scores.site.n_neurons:,} of site {scores.site.name} in "
+        f"{count(len(set(points)), 'layer')}, {scores.pooling}-pooled",
         "Study": "none was run: no edit was measured",
     }
 

@@ -45,7 +45,7 @@ SHARE = Written((0.5, 0.4, 0.6), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     [
         (SCORES, "NeuronScores(post: 3 languages × 30 neurons, mean-pooled over 27 sentences)"),
         (EXPERTS, "Experts(fra_Latn: 12 of 30 neurons of post, top 12 by ap)"),
-        (EXPERTS[:0], "Experts(fra_Latn: 0 of 30 neurons of post, top 12 by ap)"),
+        (EXPERTS[:0], "Experts(fra_Latn: 0 of 30 neurons of post, 0 of top 12 by ap)"),
         (NEURONS, "NeuronEdit(clamp fra_Latn: 12 neurons of post, λ=1)"),
         (0.5 * NEURONS, "NeuronEdit(clamp fra_Latn: 12 neurons of post, λ=0.5)"),
         (RESIDUAL * 2, "ResidualEdit(push: residual rows 0, 1, 2, 3 and 2 more, λ=2)"),
