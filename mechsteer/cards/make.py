@@ -121,9 +121,9 @@ def make_cards(
         values = recording.activations(point)[:, neuron].float().cpu().numpy()
         positive = recording.having(subject.language).numpy()
         top = _top_sentences(corpus, values, n_sentences)
-        part, rows = _least(recording, values, positive)
+        within, rows = _least(recording, values, positive)
         parts = {
-            "neurons": _head(scores, subject).assign(part=part),
+            "neurons": _head(scores, subject).assign(part=within),
             "scores": _scores(scores, subject.neuron),
             "histograms": activation_histogram(values, positive),
             "curves": precision_recall(values[rows], positive[rows]),

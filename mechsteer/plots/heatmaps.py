@@ -184,6 +184,6 @@ def colour_scale(ax: Axes, image: AxesImage, form: Callable[..., str]) -> None:
     inset = ax.figure.add_axes((box.x1 + 0.015, box.y0, 0.016, box.height))
     bar = ax.figure.colorbar(image, cax=inset, format=FuncFormatter(form))
     bar.outline.set_visible(False)
-    height = box.height * ax.figure.get_figheight()  # inches; a number wants a fifth of one
+    height = inset.get_window_extent().height / ax.figure.dpi  # inches; a number wants a fifth
     bar.locator = MaxNLocator(int(np.clip(5 * height, 1, 5)))
     inset.tick_params(colors=INK, labelsize=7.5, length=0, pad=3)
