@@ -48,7 +48,8 @@ def table_of(given: Any, name: str, columns: Iterable[str], *also: str) -> pd.Da
         table = given.tables[name]
         given = given.chosen_rows(table) if name in ("results", "hubness") else table
     if not isinstance(given, pd.DataFrame):
-        refuse(given, "a Study", *also, f"its table of {name} (study.{name})")
+        own = f" (study.{name})" if name != "effects" else ""  # made anew from its results
+        refuse(given, "a Study", *also, f"its table of {name}{own}")
     return with_columns(given, columns, name)
 
 
