@@ -89,6 +89,10 @@ def test_the_column_is_the_language_itself_or_the_only_text(
         ({"fra.tmx": "<tmx>"}, r"\.tmx is not read"),
         ({"fra.txt": "The cat.\tLe chat.\n\nYes.\tOui.\n"}, "holds columns.*name it .tsv"),
         ({"test.src": "Yes.\n", "test.trg": "Oui.\n"}, "rename them as test.eng and test.fra"),
+        (
+            {"dev.jsonl": json_lines({"premise": {"fr": "Oui."}, "hypothesis": "x", "label": 0})},
+            "holds dict, not text: give the tables of single languages",
+        ),
         ({"fra.unknown.pdf": "%PDF"}, r"\.pdf is not read"),
         ({"notes.conllu": "# text = Oui"}, "no files named LANG.txt.*got notes.conllu"),
         ({"fra.foo": "Oui\n"}, r"'foo' is no format that is read.*name it: split='foo'"),

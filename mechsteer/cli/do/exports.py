@@ -9,6 +9,7 @@ from typing import Any
 from mechsteer.cli.do.edits import edits_of, positions_of
 from mechsteer.cli.do.models import open_model
 from mechsteer.corpus.names.languages import canonical
+from mechsteer.display import count
 from mechsteer.errors import MechsteerError
 from mechsteer.exports import (
     Checkpoint,
@@ -73,8 +74,8 @@ def export_command(
 def _said(made: Checkpoint) -> str:
     """What was written, in a line."""
     added = f"; config.json has {', '.join(made.switches)}" if made.switches else ""
-    added += f"; {made.layers} layers more" if made.layers else ""
-    added += f"; {made.widened} neurons more in each MLP" if made.widened else ""
+    added += f"; {count(made.layers, 'layer')} more" if made.layers else ""
+    added += f"; {count(made.widened, 'neuron')} more in each MLP" if made.widened else ""
     logits = "not verified" if made.ulps is None else f"logits {made.ulps:.2g} roundings away"
     return f"checkpoint: {made.folder} ({logits}{added})"
 

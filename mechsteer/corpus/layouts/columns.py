@@ -21,6 +21,8 @@ from mechsteer.corpus.names.flores import FLORES200
 from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.errors import CorpusError, CorpusWarning
 
+SINGLE = "give the tables of single languages, as fr/test-00000-of-00001.parquet"
+"""What to do where each cell holds the sentences of all languages."""
 # Columns of translation tables: Sardinian is srd.
 _OF_TRANSLATION = frozenset(["src", "ref", "hyp", "tgt", "trg", "pe"])
 # Never a language, unless asked for by this very spelling.

@@ -20,7 +20,14 @@ from mechsteer.corpus.formats.packed import suffix_of
 from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
 from mechsteer.corpus.formats.text import Text
 from mechsteer.corpus.layouts.choice import Entry, asked, by_language
-from mechsteer.corpus.layouts.columns import Column, is_missing, key_of, kind_of, languages_of
+from mechsteer.corpus.layouts.columns import (
+    SINGLE,
+    Column,
+    is_missing,
+    key_of,
+    kind_of,
+    languages_of,
+)
 from mechsteer.corpus.layouts.published import LANGUAGE, as_text, in_level
 from mechsteer.corpus.layouts.table_folders import language_of, split_of
 from mechsteer.corpus.names.codes import is_language, parse
@@ -219,7 +226,7 @@ def _text(table: Table, column: Column) -> Text:
         )
         where = f"{table.source}:{line}: column {column.header!r}"
         several = held == "dict" or held.startswith("struct")
-        advice = ": give tables of single languages, as fr/test.parquet" if several else ""
+        advice = f": {SINGLE}" if several else ""
         raise CorpusError(f"{where} holds {held}, not text{advice}")
     ids = _lower(table).get("id")
     return Text(

@@ -19,7 +19,7 @@ from pathlib import Path
 from mechsteer.corpus.formats.table import SUFFIXES, Table, read_rows
 from mechsteer.corpus.formats.text import entries
 from mechsteer.corpus.layouts.choice import asked, may_answer
-from mechsteer.corpus.layouts.columns import kind_of
+from mechsteer.corpus.layouts.columns import SINGLE, kind_of
 from mechsteer.corpus.layouts.files import require_format
 from mechsteer.corpus.layouts.folders import LanguageFile, language_files
 from mechsteer.corpus.layouts.published import BOUQUET, HYPOTHESIS, LANGUAGE, PREMISE, in_level
@@ -137,8 +137,7 @@ def _require_text(table: Table, named: Mapping[str, Sequence[object]]) -> None:
         cell = next(iter(named.get(name, ())), "")
         if not isinstance(cell, str):
             raise CorpusError(
-                f"{table.source}: column {name!r} holds {kind_of(cell)}, not text: give the tables "
-                "of single languages, as fr/test-00000-of-00001.parquet"
+                f"{table.source}: column {name!r} holds {kind_of(cell)}, not text: {SINGLE}"
             )
 
 
