@@ -36,6 +36,7 @@ doctest: install
 
 # What a machine without pip settings of its own would do. Both are pip's and uv's own words. uv also
 # installs there: it takes a quarter of pip's time for CUDA's gigabytes, and the demo itself has pip.
+# Its cache stands beside what it fills, so that files are linked instead of copied, and goes with it.
 PLAIN := env -u PYTHONPATH -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL -u PIP_CONSTRAINT \
 	-u UV_FIND_LINKS -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL \
 	PIP_CONFIG_FILE=/dev/null UV_NO_CONFIG=1
@@ -58,9 +59,9 @@ ELSEWHERE := build/elsewhere
 
 elsewhere: | $(DEMO)/report.html
 	$(PLAIN) $(MAKE) demo PYTHON=$(OTHER_PYTHON) VENV=$(ELSEWHERE)/venv DEMO=$(ELSEWHERE)/demo \
-		PIP="$(UV) install -q -c constraints.txt -p $(ELSEWHERE)/venv"
+		PIP="$(UV) install -q --cache-dir $(ELSEWHERE)/uv -c constraints.txt -p $(ELSEWHERE)/venv"
 	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) $(ELSEWHERE)/demo
-	rm -rf $(ELSEWHERE)/venv
+	rm -rf $(ELSEWHERE)/venv $(ELSEWHERE)/uv
 
 # The wheel with the newest versions that its bounds allow, against the tables of `make demo`.
 NEWEST_PYTHON ?= python3.13
@@ -69,11 +70,11 @@ NEW := build/newest
 newest: | $(DEMO)/report.html
 	rm -rf $(NEW) build/lib && $(BIN)/python -m build -q --wheel -o $(NEW)
 	$(NEWEST_PYTHON) -m venv $(NEW)/venv
-	$(PLAIN) $(UV) install -q -p $(NEW)/venv $(NEW)/*.whl
+	$(PLAIN) $(UV) install -q --cache-dir $(NEW)/uv -p $(NEW)/venv $(NEW)/*.whl
 	$(PLAIN) $(NEW)/venv/bin/mechsteer check embedded
 	$(PLAIN) $(NEW)/venv/bin/mechsteer demo -o $(NEW)/demo
 	$(BIN)/python -m tests.packaging.compare_demos $(DEMO) $(NEW)/demo
-	rm -rf $(NEW)/venv
+	rm -rf $(NEW)/venv $(NEW)/uv
 
 # Triton's kernels without a GPU: interpreted by the newest Triton and by the oldest supported one
 # (which needs an older numpy), and compiled by both for three generations of GPUs, with CUDA C++
