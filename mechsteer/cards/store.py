@@ -9,10 +9,11 @@ import pandas as pd
 
 from mechsteer.artifacts.files import read_table, write_table
 from mechsteer.display import Displayed, count
+from mechsteer.equality import ByValue
 
 
-@dataclass(frozen=True, repr=False)
-class Cards(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Cards(Displayed, ByValue):
     """Cards of some neurons, each table one row an observation; ``cards[0]`` is one of them.
 
     Attributes:

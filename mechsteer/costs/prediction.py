@@ -14,6 +14,7 @@ from torch import Tensor
 from mechsteer.costs.likelihood import add, divergences, logits_of, negative_log
 from mechsteer.costs.windows import WindowBatch, batches, read, require_text, resolve
 from mechsteer.display import Displayed, count, number
+from mechsteer.equality import ByValue
 from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
 from mechsteer.model.wrap import ModelLike, as_model
@@ -23,8 +24,8 @@ from mechsteer.recording.tokens import padding
 from mechsteer.steering import Positions, steer
 
 
-@dataclass(frozen=True, repr=False)
-class Perplexity(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Perplexity(Displayed, ByValue):
     """How well texts are predicted: per text the nats, the tokens and the bytes they are spread on.
 
     ``nll`` is ``-Σ log p(token | tokens before it)`` in nats, float64 ``[text]``.
@@ -52,8 +53,8 @@ class Perplexity(Displayed):
         return self.nll.sum().item() / math.log(2) / int(self.n_bytes.sum())
 
 
-@dataclass(frozen=True, repr=False)
-class Comparison(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Displayed, ByValue):
     """What an edit did to a model's predictions on texts.
 
     ``kl`` is ``Σ KL(before ‖ after)`` over the tokens of a text in nats, float64 ``[text]``.

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.display import Displayed, count
+from mechsteer.equality import ByValue
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.moments import Beside, Moments, picked
 from mechsteer.kernels import Pooling
@@ -39,8 +40,8 @@ class Expert(NamedTuple):
     std: float
 
 
-@dataclass(frozen=True, repr=False)
-class Experts(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Experts(Displayed, ByValue):
     """Chosen neurons of one language, in rank order, with what their edits need.
 
     ``index`` are flat neuron numbers of ``site``; the other tensors are float32 ``[expert]``. The

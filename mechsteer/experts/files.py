@@ -24,7 +24,7 @@ _RECORD = "scores"  # in the metadata of a file
 _POOLED = "_pooled."  # between a pooling and a statistic of it
 
 
-def save_scores(scores: NeuronScores, path: Path) -> None:
+def save_scores(scores: NeuronScores, path: str | Path) -> None:
     """Write ``[language, layer, neuron]`` tensors, one a table and component.
 
     The component ``post`` goes without a prefix (``ap``), others with theirs (``up.ap``). Where the
@@ -37,7 +37,7 @@ def save_scores(scores: NeuronScores, path: Path) -> None:
     for script, own in scores.scripts.items():
         if own.n_sentences < scores.n_sentences:
             tensors |= {f"script.{script}.{key}": x for key, x in _tensors(own).items()}
-    write_tensors(path, tensors, {_RECORD: json.dumps(describe(scores), sort_keys=True)})
+    write_tensors(Path(path), tensors, {_RECORD: json.dumps(describe(scores), sort_keys=True)})
 
 
 def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
@@ -59,7 +59,7 @@ def _tensors(scores: NeuronScores) -> dict[str, Tensor]:
     return tensors
 
 
-def load_scores(path: Path, record: Mapping[str, Any] | None = None) -> NeuronScores:
+def load_scores(path: str | Path, record: Mapping[str, Any] | None = None) -> NeuronScores:
     """Read what ``save_scores`` wrote.
 
     Args:
@@ -69,6 +69,7 @@ def load_scores(path: Path, record: Mapping[str, Any] | None = None) -> NeuronSc
     Raises:
         ArtifactError: the tensors are not those the record speaks of.
     """
+    path = Path(path)
     tensors, metadata = read_tensors(path)
     if record is None:
         record = _recorded(metadata, path)

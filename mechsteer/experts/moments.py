@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechsteer.equality import ByValue
 from mechsteer.kernels import Pooling
 
 
-@dataclass(frozen=True)
-class Moments:
+@dataclass(frozen=True, eq=False)
+class Moments(ByValue):
     """Statistics of pooled activations, float32, ``[language, neuron]`` or ``[expert]``.
 
     ``mean`` and ``median`` are over the language's own sentences, ``rest_mean`` over all others:

@@ -20,6 +20,7 @@ from torch import Tensor
 from mechsteer.corpus.names.languages import closest, script_of
 from mechsteer.corpus.names.naming import name_or_none
 from mechsteer.display import Displayed, count
+from mechsteer.equality import ByValue
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.experts.among import alone, require_within, whom
 from mechsteer.experts.chosen import PER_EXPERT, Experts
@@ -35,8 +36,8 @@ __all__ = ["PER_EXPERT", "STATISTICS", "Experts", "NeuronScores", "resolve_k"]
 STATISTICS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")  # tensors of scores
 
 
-@dataclass(frozen=True, repr=False)
-class NeuronScores(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronScores(Displayed, ByValue):
     """How well every neuron of a site detects every language, one-versus-rest.
 
     All tensors are float32 ``[language, neuron]``; neurons are numbered flat in the order of

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mechsteer.display import Displayed, count, listed
+from mechsteer.equality import ByValue
 from mechsteer.errors import MechsteerError, shown
 from mechsteer.model.sites import HookSite, Site
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from mechsteer.model.identity import ModelIdentity
 
 
-@dataclass(frozen=True, repr=False)
-class NeuronEdit(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronEdit(Displayed, ByValue):
     """The map ``z ← a·z + b`` on chosen neurons of a site.
 
     ``index`` are flat neuron numbers ``[neuron]``, distinct; all other tensors are float32
@@ -97,8 +98,8 @@ class NeuronEdit(Displayed):
         return f"{name}: {count(len(self), 'neuron')} of {self.site.name}, λ={strength:g}"
 
 
-@dataclass(frozen=True, repr=False)
-class ResidualEdit(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class ResidualEdit(Displayed, ByValue):
     """The map ``h ← h + λ(W h + v)`` on the residual stream at some layers.
 
     ``points`` are rows of the residual stream (``HookSite("residual", row, hook, d)``; row 0 is the
@@ -107,7 +108,8 @@ class ResidualEdit(Displayed):
     ``left`` is ``W`` itself; both None: no linear part). The language axis has length 1 for an edit
     that is the same for every row of a batch; else it follows ``languages``, and whoever installs
     the edit says which language each row has. ``restore_norm`` gives every position the norm it had
-    before.
+    before. Arithmetic is float32 and rounded once to the stream's precision; a vector alone (W = 0,
+    no ``restore_norm``) is rounded to it before it is added, as every bias of the model is.
 
     ``provenance`` says in JSON how the edit came about; it takes no part in comparisons.
     """
@@ -176,8 +178,15 @@ class ResidualEdit(Displayed):
 
     def is_identity(self) -> bool:
         """Whether the map changes nothing: then no hook is installed and logits stay equal bits."""
-        still = self.left is None or not self.left.any()
-        return self.strength == 0 or not self.points or (still and not self.v.any())
+        nothing = self.strength == 0 or not self.points
+        return nothing or (not self._turns() and not self.v.any())
+
+    def is_shift(self) -> bool:
+        """Whether it adds a vector and does nothing else."""
+        return not self._turns() and not self.restore_norm
+
+    def _turns(self) -> bool:
+        return self.left is not None and bool(self.left.any())
 
     def _line(self) -> str:
         rows = listed(tuple(str(point.layer) for point in self.points))

@@ -27,7 +27,7 @@ from mechsteer.recording.store import Columns, Store, Swapped
 from mechsteer.recording.tables import named, side_by_side
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording(Displayed):
     """Pooled activations of every sentence of a corpus, in the order of ``corpus.flatten()``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -38,8 +38,9 @@ def residual_actions(
 ) -> dict[HookSite, Action]:
     """One action for each layer of an edit that ``by_row`` gave; ``where`` by stack."""
     actions: dict[HookSite, Action] = {}
+    shifts = edit.is_shift()
     for number, point in enumerate(edit.points):
-        factors = {"v": edit.v, "left": edit.left, "right": edit.right}
+        factors = {"v": edit.v} | ({} if shifts else {"left": edit.left, "right": edit.right})
         values = {name: f[:, number] for name, f in factors.items() if f is not None}
         for scaled in {"v", "left"} & set(values):
             values[scaled] = edit.strength * values[scaled]
@@ -48,7 +49,8 @@ def residual_actions(
         else:  # one matrix for all rows of a batch: one product
             values = {name: value[0] for name, value in values.items()}
         n_rows = len(edit.languages) or None
-        actions[point] = _residual_action(values, edit.restore_norm, where[point.stack], n_rows)
+        change = _shifted if shifts else partial(_moved, restore_norm=edit.restore_norm)
+        actions[point] = _residual_action(values, change, where[point.stack], n_rows)
     return actions
 
 
@@ -89,7 +91,7 @@ def _neuron_action(edit: PreparedEdit, where: PositionMask) -> Action:
 
 
 def _residual_action(
-    values: dict[str, Tensor], restore_norm: bool, where: PositionMask, n_rows: int | None
+    values: dict[str, Tensor], change: Callable[..., Tensor], where: PositionMask, n_rows: int | None
 ) -> Action:
     @cache  # as above
     def on(device: torch.device) -> dict[str, Any]:
@@ -100,15 +102,30 @@ def _residual_action(
             raise MechsteerError(
                 f"expected a batch of {n_rows} rows, one for each of languages, got {len(h)}"
             )
-        x = h.to(torch.promote_types(h.dtype, torch.float32))
-        out = x + _displacement(x, **on(h.device))
-        if restore_norm:
-            out = _with_norm_of(x, out)
+        out = change(h, **on(h.device))
         if where.mask is not None:
-            out = torch.where(where.mask.to(h.device)[..., None], out, x)
-        return out.to(h.dtype)
+            out = torch.where(where.mask.to(h.device)[..., None], out, h)
+        return out
 
     return act
+
+
+def _shifted(h: Tensor, v: Tensor) -> Tensor:
+    """``h + v``, with ``v`` rounded to the stream's precision: what a bias of the weights does."""
+    return h + v.to(h.dtype)
+
+
+def _moved(
+    h: Tensor,
+    v: Tensor,
+    left: Tensor | None = None,
+    right: Tensor | None = None,
+    *,
+    restore_norm: bool,
+) -> Tensor:
+    x = h.to(torch.promote_types(h.dtype, torch.float32))
+    out = x + _displacement(x, v, left, right)
+    return (_with_norm_of(x, out) if restore_norm else out).to(h.dtype)
 
 
 def _displacement(

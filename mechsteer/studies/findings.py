@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from mechsteer.display import Displayed, count
+from mechsteer.equality import ByValue
 from mechsteer.studies.conditions import Condition
 from mechsteer.studies.places import Place, places
 
 
-@dataclass(frozen=True, repr=False)
-class Study(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Displayed, ByValue):
     """What a study found.
 
     Attributes:

@@ -119,8 +119,8 @@ def _mapping(part: Map) -> Any:
 def _leaving(v: Tensor) -> Any:
     def add(module: Any, args: Any, out: Any) -> Any:
         if isinstance(out, tuple):
-            return (_moved(out[0], 1.0, v), *out[1:])
-        return _moved(out, 1.0, v)
+            return (_added(out[0], v), *out[1:])
+        return _added(out, v)
 
     return add
 
@@ -128,14 +128,18 @@ def _leaving(v: Tensor) -> Any:
 def _entering(v: Tensor) -> Any:
     def add(module: Any, args: Any, kwargs: Any) -> Any:
         if args:
-            return (_moved(args[0], 1.0, v), *args[1:]), kwargs
-        return args, kwargs | {"hidden_states": _moved(kwargs["hidden_states"], 1.0, v)}
+            return (_added(args[0], v), *args[1:]), kwargs
+        return args, kwargs | {"hidden_states": _added(kwargs["hidden_states"], v)}
 
     return add
 
 
-def _moved(z: Tensor, a: Tensor | float, b: Tensor) -> Tensor:
+def _moved(z: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """``a·z + b``, in float32 at least and rounded once, as hooks of mechsteer do it."""
     wide = torch.promote_types(z.dtype, torch.float32)
-    a = a.to(wide) if isinstance(a, Tensor) else a
-    return (z.to(wide) * a + b.to(wide)).to(z)
+    return (z.to(wide) * a.to(wide) + b.to(wide)).to(z)
+
+
+def _added(h: Tensor, v: Tensor) -> Tensor:
+    """``h + v`` in the precision of the stream, as every steering library does it."""
+    return h + v.to(h)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "mechsteer"
 # from the ground up; packages on one floor know nothing of each other
 FLOORS = (
-    {"display", "errors", "machine", "memory", "progress"},
+    {"display", "equality", "errors", "machine", "memory", "progress"},
     {"kernels", "options", "ranks"},
     {"artifacts", "corpus", "analysis", "pairwise"},
     {"model", "typology"},

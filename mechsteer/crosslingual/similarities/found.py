@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mechsteer.display import Displayed, number
+from mechsteer.equality import ByValue
 
 LEVEL = 0.05
 KEYS = ("state", "metric", "layer", "place")
 TABLES = ("effects", "pairs", "languages", "characteristics", "rankings")
 
 
-@dataclass(frozen=True, repr=False)
-class Similarity(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Similarity(Displayed, ByValue):
     """Whether alignment and its gain follow the likeness of languages.
 
     Attributes:

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from mechsteer.display import Displayed, count
+from mechsteer.equality import ByValue
 from mechsteer.errors import MechsteerError
 from mechsteer.studies import conditions
 from mechsteer.studies.conditions import BASE, Condition
 
 
-@dataclass(frozen=True, repr=False)
-class Transfer(Displayed):
+@dataclass(frozen=True, eq=False, repr=False)
+class Transfer(Displayed, ByValue):
     """Accuracy and macro-F1 of probes trained in one language and tested in all.
 
     Attributes:
