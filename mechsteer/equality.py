@@ -13,8 +13,8 @@ from torch import Tensor
 class ByValue:
     """``==`` of a dataclass with tensors or tables, for use with ``@dataclass(eq=False)``.
 
-    The ``==`` that dataclasses make asks a tensor or a table of many answers for one, and raises. Fields with
-    ``compare=False`` take no part. Equal records have one hash, that of their line.
+    The ``==`` that dataclasses make asks a tensor or a table of many answers for one, and raises.
+    Fields with ``compare=False`` take no part. Equal records have one hash, that of their line.
     """
 
     def __eq__(self, other: object) -> bool:

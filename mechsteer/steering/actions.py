@@ -91,7 +91,10 @@ def _neuron_action(edit: PreparedEdit, where: PositionMask) -> Action:
 
 
 def _residual_action(
-    values: dict[str, Tensor], change: Callable[..., Tensor], where: PositionMask, n_rows: int | None
+    values: dict[str, Tensor],
+    change: Callable[..., Tensor],
+    where: PositionMask,
+    n_rows: int | None,
 ) -> Action:
     @cache  # as above
     def on(device: torch.device) -> dict[str, Any]:
