@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from mechsteer.errors import ModelError
+from mechsteer.model.derived import SparseAutoencoder, Whole, derivation_of
 from mechsteer.model.interface import Model
-from mechsteer.model.sites import HookSite, direct_path
+from mechsteer.model.sites import HookSite, direct_path, residual_points
 from mechsteer.recording.finite import remedy
 
 _ROWS = ("post", "gate", "up")  # components whose neuron j writes row j of W_out
@@ -30,21 +32,53 @@ def vocabulary_logits(model: Model, point: HookSite, neuron: int) -> Float[Tenso
     moves logits along those there are), what later layers make of the write, and a soft cap of the
     logits, which keeps their order. So the order of tokens means something and the scale does not.
 
-    None where a neuron has no row of ``W_out`` (component ``down``, experts of a mixture), nothing
-    turns the stream into words (the heads of encoders do more), a decoder follows, or the weights
-    are offloaded.
+    A latent of an autoencoder writes its row of ``W_dec``, to the residual stream or by the neurons
+    of an MLP, whichever it reads; a dimension of the residual stream writes itself.
 
-    Source: Geva et al. 2022 (2203.14680), section 3, with the norms' gains.
+    None where a neuron has no such row (component ``down``, attention, experts of a mixture),
+    nothing turns the stream into words (the heads of encoders do more), a decoder follows, or the
+    weights are offloaded.
+
+    Source: Geva et al. 2022 (2203.14680), section 3, with the norms' gains; Bloom and Lin 2024,
+    "Understanding SAE features with the logit lens", for latents.
     """
     unembedding = model.unembedding
-    if point.kind not in _ROWS or point.stack == "encoder" or unembedding is None:
+    if point.stack == "encoder" or unembedding is None or unembedding.is_meta:
         return None
-    w = model.stack(point.stack).blocks[point.layer].mlp.W_out[neuron]
-    if w.is_meta or unembedding.is_meta:
+    if (write := _write(model, point, neuron)) is None or write.direction.is_meta:
         return None
-    path = direct_path(model, point, w[None])[0]
+    path = direct_path(model, point, write.direction[None], row=write.row)[0]
     logits: Tensor = path.to(unembedding.device) @ unembedding.float()
     return logits
+
+
+class _Write(NamedTuple):
+    """What a neuron adds, and to which row of the residual stream; None: by its block's MLP."""
+
+    direction: Float[Tensor, " d_model"]
+    row: int | None = None
+
+
+def _write(model: Model, point: HookSite, neuron: int) -> _Write | None:
+    if point.kind in _ROWS:
+        return _Write(_w_out(model, point)[neuron])
+    base, derivation = derivation_of(model, point.hook) or ("", None)
+    if isinstance(derivation, SparseAutoencoder):
+        v = derivation.writes(neuron)
+    elif isinstance(derivation, Whole):
+        v = one_hot(torch.tensor(neuron), point.width).float()
+    else:
+        return None
+    rows = [row.hook for row in residual_points(model, model.stack(point.stack))]
+    if base in rows:
+        return _Write(v.to(model.input_device), rows.index(base))
+    w = _w_out(model, point)
+    return _Write(w if w.is_meta else v.to(w.device) @ w.float())
+
+
+def _w_out(model: Model, point: HookSite) -> Float[Tensor, "neuron d_model"]:
+    found: Tensor = model.stack(point.stack).blocks[point.layer].mlp.W_out
+    return found
 
 
 def written(

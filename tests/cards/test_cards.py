@@ -15,7 +15,6 @@ import mechsteer as ms
 from mechsteer.analysis.detection import activation_histogram, precision_recall
 from mechsteer.cards import Cards, make_cards
 from mechsteer.cards.make import Subject, named_subject, top_subjects
-from mechsteer.cards.writes import spelled, vocabulary_logits, written
 from mechsteer.errors import MechsteerError
 from mechsteer.experts.score import score_recording
 from mechsteer.experts.scores import NeuronScores
@@ -110,62 +109,6 @@ def test_spans_lie_in_their_sentence(cards: Cards) -> None:
         assert 0 <= row.start < row.end <= len(texts[row.card, row.place])
 
 
-def test_vocabulary_logits_are_the_row_of_w_out_through_norm_and_unembedding(
-    model: Any, scores: NeuronScores
-) -> None:
-    point = scores.site.points[3]
-    found = vocabulary_logits(model, point, 5)
-    w = model.blocks[3].mlp.W_out[5].double()
-    gain = model.ln_final._original_component.weight.double()
-    eps = model.cfg.eps
-    alone = gain * w / (w.square().mean() + eps).sqrt()
-    expected = alone @ model.unembed.W_U.double()
-    # float32 against float64 over a sum of 256 terms
-    np.testing.assert_allclose(found, expected.detach(), rtol=1e-4, atol=1e-4)
-
-
-def test_promoted_tokens_are_the_largest_logits(model: Any, scores: NeuronScores) -> None:
-    tokenizer, point = model.plain_tokenizer, scores.site.points[0]
-    table = written(model, tokenizer, point, 3, count=4)
-    logits = vocabulary_logits(model, point, 3)[: len(tokenizer)]
-    promoted = table[table["direction"] == "promoted"]
-    suppressed = table[table["direction"] == "suppressed"]
-    assert promoted["logit"].tolist() == logits.sort(descending=True).values[:4].tolist()
-    assert suppressed["logit"].tolist() == logits.sort().values[:4].tolist()
-
-
-def test_tokens_are_spelled_as_text_or_as_their_bytes(model: Any) -> None:
-    tokenizer = model.plain_tokenizer
-    whole = tokenizer("日")["input_ids"]
-    part = tokenizer.convert_tokens_to_ids("Ã")
-    assert "日" in "".join(spelled(tokenizer, whole))
-    assert spelled(tokenizer, [part]) == ["<C3>"]
-
-
-def test_every_byte_has_its_letter() -> None:
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    from mechsteer.cards.writes import _byte
-
-    assert sorted(map(_byte, ByteLevel.alphabet())) == list(range(256))
-    for byte, letter in ((0x20, "Ġ"), (0x0A, "Ċ"), (0xE3, "ã"), (0xAD, "Ń"), (0x41, "A")):
-        assert _byte(letter) == byte
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_the_curve_is_scikit_learns_and_its_area_the_average_precision(ties: bool) -> None:
-    rng = np.random.default_rng(0)
-    positive = rng.random(90) < 0.3
-    values = rng.normal(positive * 1.0, 1.0)
-    values = values.round(0 if ties else 9)
-    curve = precision_recall(values, positive, points=10_000)
-    precision, recall, _ = precision_recall_curve(positive, values)
-    np.testing.assert_array_equal(curve["precision"], precision[:-1][::-1])
-    np.testing.assert_array_equal(curve["recall"], recall[:-1][::-1])
-    area = (np.diff(np.append(0, curve["recall"])) * curve["precision"]).sum()
-    assert area == pytest.approx(average_precision_score(positive, values), abs=1e-12)
-
-
 def test_a_long_curve_keeps_its_ends() -> None:
     values = np.arange(1000.0)
     positive = values > 700
@@ -228,3 +171,17 @@ def test_numbers_that_no_neuron_has_are_refused_briefly(scores, name: str) -> No
     with pytest.raises(MechsteerError, match="expected a neuron as LAYER:NEURON") as refused:
         named_subject(scores, name)
     assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_curve_is_scikit_learns_and_its_area_the_average_precision(ties: bool) -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(90) < 0.3
+    values = rng.normal(positive * 1.0, 1.0)
+    values = values.round(0 if ties else 9)
+    curve = precision_recall(values, positive, points=10_000)
+    precision, recall, _ = precision_recall_curve(positive, values)
+    np.testing.assert_array_equal(curve["precision"], precision[:-1][::-1])
+    np.testing.assert_array_equal(curve["recall"], recall[:-1][::-1])
+    area = (np.diff(np.append(0, curve["recall"])) * curve["precision"]).sum()
+    assert area == pytest.approx(average_precision_score(positive, values), abs=1e-12)

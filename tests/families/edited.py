@@ -18,8 +18,10 @@ NEURON = 5
 
 
 @torch.inference_mode()
-def unexplained_by_a_card(model: Model, layer: int = -1) -> float:
+def unexplained_by_a_card(model: Model, layer: int = -1, site: str = "post") -> float:
     """Share of the change of logits under a small edit that is neither the card's nor a divisor's.
+
+    The edit is of a neuron, or of a dimension of the residual stream after a block.
 
     What linear modules of later layers give stays what it was. The derivative of a norm at h is
     ``g·(c(w) - ĥ (ĥ·w) / d) / σ``, with ĥ the normalised h: the first term is the card's, by the
@@ -27,30 +29,38 @@ def unexplained_by_a_card(model: Model, layer: int = -1) -> float:
     the residual stream at the end. How much of each there is, is fitted; the card's share must be
     above 0. Gains and biases are made random first: those of a new model are all alike.
     """
-    points = [p for p in find_site(model, "post").points if p.stack != "encoder"]
-    random = torch.Generator().manual_seed(0)
-    for parameter in model.original_model.parameters():
-        if parameter.ndim == 1:
-            parameter.add_(torch.randn(parameter.shape, generator=random))
-    point = points[layer]
+    point = [p for p in find_site(model, site).points if p.stack != "encoder"][layer]
+    _randomise(model)
     card = vocabulary_logits(model, point, NEURON)
     assert card is not None and model.unembedding is not None
     blocks = model.stack(point.stack).blocks
-    mlp, later = blocks[point.layer].mlp, [_plain(block) for block in blocks[point.layer + 1 :]]
+    # row l of the residual stream is what block l gives, counted from 1
+    block = point.layer if site == "post" else point.layer - 1
+    later = [_plain(each) for each in blocks[block + 1 :]]
     kept: dict[Any, Any] = {}
-    before, stream, written = _seen(model, own(mlp.out), _outputs(later, kept))
-    size = 0.01 * float(written.norm() / mlp.W_out[NEURON].norm())
+    edited = own(blocks[block].mlp.out) if site == "post" else _plain(blocks[block])
+    before, stream, written = _seen(model, edited, _outputs(later, kept))
+    unit = blocks[block].mlp.W_out[NEURON].norm() if site == "post" else torch.tensor(1.0)
+    size = 0.01 * float(written.norm() / unit)
     up, down = (
-        _logits(model, _moved(own(mlp.out), by), *_outputs(later, kept)) for by in (size, -size)
+        _logits(model, _moved(edited, by, site), *_outputs(later, kept)) for by in (size, -size)
     )
     change = (up - down) / (2 * size)
     if cap := getattr(model.original_model.config, "final_logit_softcapping", None):
         change /= 1 - (before / cap).square()
-    others = [stream, direct_path(model, point, written[None])[0], *_biases(model, stream)]
+    row = None if site == "post" else block + 1
+    others = [stream, direct_path(model, point, written[None], row=row)[0], *_biases(model, stream)]
     known = torch.stack([card.double(), *(x.double() @ model.unembedding.double() for x in others)])
     shares = torch.linalg.lstsq(known.T, change[:, None], driver="gelsd").solution[:, 0]
     assert shares[0] > 0
     return float((change - shares @ known).norm() / (shares[0] * known[0]).norm())
+
+
+def _randomise(model: Model) -> None:
+    random = torch.Generator().manual_seed(0)
+    for parameter in model.original_model.parameters():
+        if parameter.ndim == 1:
+            parameter.add_(torch.randn(parameter.shape, generator=random))
 
 
 def _logits(model: Model, *handles: Any) -> Tensor:
@@ -69,7 +79,7 @@ def _seen(model: Model, down: Any, others: list[Any]) -> tuple[Tensor, Tensor, T
 
     def keep(name: str) -> Callable[..., None]:
         return lambda module, args, out: seen.update(
-            {name: (args[0] if name == "stream" else out).flatten(0, -2)[-1].clone()}
+            {name: (args[0] if name == "stream" else _first(out)).flatten(0, -2)[-1].clone()}
         )
 
     head = model.original_model.get_output_embeddings()
@@ -86,13 +96,28 @@ def _outputs(blocks: list[Any], kept: dict[Any, Any]) -> list[Any]:
     return [p.register_forward_hook(lambda m, args, out: kept.setdefault(m, out)) for p in parts]
 
 
-def _moved(down: Any, by: float) -> Any:
-    def move(module: Any, args: Any) -> Any:
-        z = args[0].clone()
-        z[..., NEURON] += by
-        return (z, *args[1:])
+def _moved(module: Any, by: float, site: str) -> Any:
+    """A hook that moves a neuron before its down-projection, or a dimension of a block's output."""
 
-    return down.register_forward_pre_hook(move)
+    def before(module: Any, args: Any) -> Any:
+        return (_plus(args[0], by), *args[1:])
+
+    def after(module: Any, args: Any, out: Any) -> Any:
+        return _plus(out, by) if isinstance(out, Tensor) else (_plus(out[0], by), *out[1:])
+
+    if site == "post":
+        return module.register_forward_pre_hook(before)
+    return module.register_forward_hook(after)
+
+
+def _plus(x: Tensor, by: float) -> Tensor:
+    x = x.clone()
+    x[..., NEURON] += by
+    return x
+
+
+def _first(out: Any) -> Tensor:
+    return out if isinstance(out, Tensor) else out[0]
 
 
 def _biases(model: Model, stream: Tensor) -> list[Tensor]:

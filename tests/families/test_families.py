@@ -135,6 +135,15 @@ def test_a_card_of_an_earlier_layer_goes_past_those_behind(checkpoint: Any, key:
     assert unexplained_by_a_card(load_model(checkpoint(key), device="cpu"), layer=0) < 1e-3
 
 
+@pytest.mark.parametrize("layer", [1, -1])
+@pytest.mark.parametrize("key", ["gpt2", "gemma2", "granite", "llama", "mbart_decoder"])
+def test_a_card_of_a_dimension_says_how_a_small_edit_moves_the_logits(
+    checkpoint: Any, key: str, layer: int
+) -> None:
+    model = load_model(checkpoint(key), device="cpu")
+    assert unexplained_by_a_card(model, layer=layer, site="residual") < 1e-3
+
+
 def test_the_documentations_table_says_what_the_self_tests_say(outcomes: Outcomes) -> None:
     written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
     rows = (written.strip() + "\n").splitlines(keepends=True)

@@ -93,6 +93,10 @@ class SparseAutoencoder:
         w = self._on(x.device)
         return (self._latents(scaled.x) @ w["rows"] + w["b_dec"]) * scaled.scale + scaled.shift
 
+    def writes(self, latent: int) -> Float[Tensor, " d_in"]:
+        """What one unit of a latent adds to an activation, where none is normalised."""
+        return self._on(self.weights["W_dec"].device)["rows"][latent]
+
     def read(self, h: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch latent"]:
         """See ``encode``."""
         return self.encode(h)

@@ -1,10 +1,11 @@
-"""The direct path of a write: from a down-projection to the unembedding, past all that reacts.
+"""The direct path of a write: from where it is added to the unembedding, past all that reacts.
 
-A neuron adds its row of ``W_out`` to the output of its MLP. What of it becomes logits right away
-goes through a norm after the MLP (Gemma 2 and 3, OLMo 2 and 3, GLM 4, EXAONE 4), multipliers of the
-residual stream (Granite, Doge), norms on the stream itself (BART, OPT 350M), the final norm, and
-what lies between that and the unembedding (OPT 350M projects). Nothing here goes by names: the
-model itself runs on the write alone, so whatever it does to it is done.
+A neuron adds its row of ``W_out`` to the output of its MLP, a latent of an autoencoder its own to
+the residual stream. What of it becomes logits right away goes through a norm after the MLP (Gemma 2
+and 3, OLMo 2 and 3, GLM 4, EXAONE 4), multipliers of the residual stream (Granite, Doge), norms on
+the stream itself (BART, OPT 350M), the final norm, and what lies between that and the unembedding
+(OPT 350M projects). Nothing here goes by names: the model itself runs on the write alone, so
+whatever it does to it is done.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ _EXPERTS = 3  # dimensions of a parameter that holds the weights of several expe
 
 @torch.inference_mode()
 def direct_path(
-    model: Model, point: HookSite, directions: Float[Tensor, "row d_model"]
-) -> Float[Tensor, "row width"]:
+    model: Model,
+    point: HookSite,
+    directions: Float[Tensor, "direction d_model"],
+    *,
+    row: int | None = None,
+) -> Float[Tensor, "direction width"]:
     """What reaches the unembedding of directions that the MLP of a hook point writes.
 
     One token runs with each direction for the output of the down-projection, 0 for the residual
@@ -42,8 +47,10 @@ def direct_path(
 
     Args:
         model: one with an unembedding behind the point's stack.
-        point: of a layer with one down-projection.
+        point: of a layer with one down-projection, or of any where a row is given.
         directions: the negated direction gives the negated result.
+        row: of the residual stream, 0 the embedding and l what block l gives: directions are added
+            there instead.
 
     Raises:
         ModelError: the unembedding is not run.
@@ -52,17 +59,11 @@ def direct_path(
     head = model.original_model.get_output_embeddings()
     stack = model.stack(point.stack)
     blocks = [_plain(block) for block in stack.blocks]
-    mlp = stack.blocks[point.layer].mlp
-    down = getattr(mlp, "out", None) or mlp.dense_out
     writes = directions[:, None]  # a single token each
     with undisturbed(model), ExitStack() as scope:
         hooks = [
-            blocks[point.layer].register_forward_pre_hook(
-                instead(torch.zeros_like(writes)), with_kwargs=True
-            ),
+            *(_by_mlp(model, point, writes) if row is None else _in_stream(blocks, row, writes)),
             head.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone())),
-            *_silenced(blocks, {down, own(down)}),
-            *(part.register_forward_hook(silence(writes)) for part in {down, own(down)}),
             *_odd(model),
         ]
         for hook in hooks:
@@ -72,6 +73,31 @@ def direct_path(
     if len(seen) != 1:
         raise ModelError(f"{model.cfg.architecture} runs its unembedding {len(seen)} times")
     return seen[0][:, -1].float()
+
+
+def _by_mlp(model: Model, point: HookSite, writes: Tensor) -> Iterator[Any]:
+    """Hooks after which a block's down-projection gives this, and nothing else gives anything."""
+    stack = model.stack(point.stack)
+    blocks = [_plain(block) for block in stack.blocks]
+    mlp = stack.blocks[point.layer].mlp
+    down = getattr(mlp, "out", None) or mlp.dense_out
+    outputs = {down, own(down)}
+    yield _entering(blocks[point.layer], torch.zeros_like(writes))
+    yield from _silenced(blocks, outputs)
+    yield from (part.register_forward_hook(silence(writes)) for part in outputs)
+
+
+def _in_stream(blocks: list[nn.Module], row: int, writes: Tensor) -> Iterator[Any]:
+    """Hooks after which this is a row of the residual stream, and no block adds anything."""
+    yield from _silenced(blocks, set())
+    if row:
+        yield blocks[row - 1].register_forward_hook(silence(writes))
+    else:
+        yield _entering(blocks[0], writes)
+
+
+def _entering(block: nn.Module, x: Tensor) -> Any:
+    return block.register_forward_pre_hook(instead(x), with_kwargs=True)
 
 
 def _plain(block: Any) -> nn.Module:
