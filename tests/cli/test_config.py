@@ -167,14 +167,17 @@ def test_the_file_of_a_run_knows_its_folder(asked: list[Any]) -> None:
     assert [call[1] for call in asked[2::2]] == [Path("R"), Path("again")]
 
 
+@pytest.mark.parametrize("first", [False, True])
 def test_more_and_less_is_said(
-    asked: list[Any], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    asked: list[Any], caplog: pytest.LogCaptureFixture, *, first: bool
 ) -> None:
+    command = ["study", "R", "--test", "t"]
     for flags in ([], ["-v"], ["-q"], ["--quiet", "--verbose"]):
         caplog.clear()
         with warnings.catch_warnings(record=True) as warned, pytest.raises(MechsteerError):
             warnings.simplefilter("always")
-            cli.main(["study", "R", "--test", "t", *flags], standalone_mode=False)
+            line = [*flags, *command] if first else [*command, *flags]
+            cli.main(line, standalone_mode=False)
         assert ("at work" in caplog.messages) == ("-v" in flags or "--verbose" in flags)
         assert bool(warned) == (not {"-q", "--quiet"} & set(flags))
         assert asked[-1][0] is (True if {"-q", "--quiet"} & set(flags) else None)

@@ -17,7 +17,7 @@ from mechsteer.cli.parse.place import Place
 from mechsteer.errors import MechsteerError
 from mechsteer.progress import SILENT
 
-__all__ = ["Command"]
+__all__ = ["Command", "saying"]
 
 # read by libraries when they are imported, which commands do late
 _BARS = (SILENT, "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
@@ -28,23 +28,11 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [
-            click.Option(
-                ["--config"], type=Place(), is_eager=True, expose_value=False, callback=_configured,
-                help="YAML file of flags by name; what the line has wins.",
-            ),
-            click.Option(
-                ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_verbose,
-                help="Say what is done, on the terminal or not.",
-            ),
-            click.Option(
-                ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_quiet,
-                help="No progress and no warnings.",
-            ),
-            click.Option(
-                ["--debug"], is_flag=True, expose_value=False, help="The traceback of an error."
-            ),
-        ]  # fmt: skip
+        config = click.Option(
+            ["--config"], type=Place(), is_eager=True, expose_value=False, callback=_configured,
+            help="YAML file of flags by name; what the line has wins.",
+        )  # fmt: skip
+        self.params += [config, *saying()]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse a flag that only another command has with the one that is meant."""
@@ -55,6 +43,23 @@ class Command(click.Command):
             if now is None:
                 raise
             raise click.UsageError(f"No such option {error.option_name}: type {now}", ctx) from None
+
+
+def saying() -> list[click.Option]:
+    """How much is said: flags before a command's name, and behind it."""
+    return [
+        click.Option(
+            ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_verbose,
+            help="Say what is done, on the terminal or not.",
+        ),
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_quiet,
+            help="No progress and no warnings.",
+        ),
+        click.Option(
+            ["--debug"], is_flag=True, expose_value=False, help="The traceback of an error."
+        ),
+    ]  # fmt: skip
 
 
 def _configured(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:

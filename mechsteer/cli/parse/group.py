@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from click.shell_completion import CompletionItem
 
 from mechsteer import __version__
-from mechsteer.cli.parse.common import Command
+from mechsteer.cli.parse.common import Command, saying
 from mechsteer.cli.parse.place import Place
 
 __all__ = ["DEVICE", "DTYPE", "LANGUAGE", "MODEL", "RUN", "Place", "cli"]
@@ -27,9 +29,13 @@ class ModelName(click.ParamType):  # type: ignore[type-arg]  # no generic before
 
 
 class Group(click.Group):
-    """A group whose commands all take what every command takes."""
+    """A group whose commands all take what every command takes, and says as much as they do."""
 
     command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += saying()
 
 
 RUN = click.argument("run", type=Place())
@@ -49,8 +55,7 @@ MODEL = click.argument("model", type=ModelName())
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="mechsteer")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+def cli() -> None:
     """Find the neurons that carry a language, move them, and see what that does.
 
     MODEL is a published name, a local checkpoint directory, or 'embedded'. A LIST has commas
