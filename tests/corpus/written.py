@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+FRENCH, GERMAN = ("Bonjour.", "Merci."), ("Hallo.", "Danke.")
+BOTH = {"deu_Latn": GERMAN, "fra_Latn": FRENCH}
+
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:
     """Write every file of ``files`` by its name, relative to ``folder``."""

@@ -19,3 +19,9 @@ def activations(kind: str, n: int, m: int, dtype: torch.dtype) -> Tensor:
         "constant": torch.full_like(noise, -0.75),
     }
     return made[kind].to(dtype)
+
+
+def labelling(n: int, n_classes: int, seed: int = 0) -> Tensor:
+    """``n`` sentences in ``n_classes`` classes of nearly one size, in random order."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(n, generator=generator) % n_classes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -107,3 +108,12 @@ def run_plain(
     for handle in handles:
         handle.remove()
     return caught, out
+
+
+def plain_of(checkpoint: Callable[..., Path], family: str) -> Any:
+    """A tiny encoder-decoder as transformers itself runs it."""
+    import transformers
+
+    cls = getattr(transformers, CONFIGS[family][1])
+    folder = checkpoint(family, template=ENDS)
+    return cls.from_pretrained(folder, attn_implementation="eager").eval()

@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from mechsteer.kernels import Scores, score
-from mechsteer.kernels.common.grouping import MAX_CLASSES
 from mechsteer.kernels.common.scratch import cached_bytes, pieces
+from tests.kernels.made import labelling
 
 FIELDS = ("ap", "auroc", "mean", "median", "std", "rest_mean", "rest_std")
 # Results are float64 rounded to float32: half an ulp of numbers up to 1 is 3e-8, and the two sides
@@ -42,11 +42,6 @@ def activations(kind: str, n: int, m: int, dtype: torch.dtype) -> Tensor:
 
 KINDS = ("wide", "relu", "grid", "signed zeros", "subnormal", "extreme", "offset", "constant")
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
-
-
-def labelling(n: int, n_classes: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randperm(n, generator=generator) % n_classes
 
 
 def assert_same(found: Scores, expected: Scores, *, scale: float = 0.0) -> None:
@@ -204,58 +199,6 @@ def test_no_neurons_give_empty_tables(backend: str) -> None:
     assert all(getattr(found, field).shape == (3, 0) for field in FIELDS)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_activations_that_are_not_finite_are_refused_by_column(
-    backend: str, dtype: torch.dtype, value: float
-) -> None:
-    x = torch.zeros(12, 400, dtype=dtype)
-    x[5, 390], x[7, 301] = value, value
-    with pytest.raises(ValueError, match=r"column 301 \(sentence 7\)"):
-        score(x, labelling(12, 2), backend=backend)
-
-
-@pytest.mark.parametrize(
-    ("labels", "n_classes", "message"),
-    [
-        ([0, 2, 0, 2], None, "class 1 of 3 has no sentence"),
-        ([0, 1, 0, 1], 3, "class 2 of 3 has no sentence"),
-        ([0, 1, 2, 1], 2, "expected labels 0 to 1"),
-        ([0, 0, 0, 0], None, "2 to 65535 classes, got 1"),
-        ([0, 1, 0, -1], None, "labels of 0 and above, got -1"),
-        ([0, 1, 0], None, "one label for each of the 4 sentences"),
-        ([0.0, 1.0, 0.0, 1.0], None, "expected integer labels"),
-        ([True, False, True, True], None, "expected integer labels"),
-    ],
-)
-def test_labels_that_cannot_be_scored_are_refused(
-    backend: str, labels: list[int], n_classes: int | None, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        score(torch.randn(4, 2), torch.tensor(labels), n_classes=n_classes, backend=backend)
-
-
-def test_more_classes_than_a_word_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 to 65535 classes"):
-        score(torch.randn(4, 1), torch.tensor([0, 1, 0, 1]), n_classes=MAX_CLASSES + 1)
-
-
-@pytest.mark.parametrize("x", [torch.zeros(4, 2, dtype=torch.int32), torch.zeros(4)])
-def test_activations_of_another_type_or_shape_are_refused(x: Tensor) -> None:
-    with pytest.raises(ValueError, match="expected floating-point activations"):
-        score(x, torch.tensor([0, 1, 0, 1]))
-
-
-def test_one_sentence_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least two sentences"):
-        score(torch.zeros(1, 2), torch.tensor([0]))
-
-
-def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(ValueError, match="backend must be one of"):
-        score(torch.zeros(2, 2), torch.tensor([0, 1]), backend="gpu")  # type: ignore[arg-type]
-
-
 def test_importing_the_kernels_loads_neither_numba_nor_triton() -> None:
     code = "import sys, mechsteer.kernels; print({'numba', 'triton'} & set(sys.modules))"
     loaded = subprocess.run(
@@ -297,30 +240,6 @@ def test_auroc_of_the_other_class_is_the_complement(values: np.ndarray, seed: in
     found = score(torch.from_numpy(values), labelling(len(values), 2, seed), backend="cpu").auroc
     # Both are float64 rounded to float32: each is off by 3e-8 at most.
     torch.testing.assert_close(found[0] + found[1], torch.ones(len(found[0])), **RANKS)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "values"),
-    [
-        (torch.float64, [1e308, 1e308, 1.0, 2.0]),
-        (torch.float64, [1e308, -1e308, 1e308, -1e308]),
-        (torch.float64, [1e300, -1e300, 1.0, 2.0]),
-        (torch.float32, [3.4e38, -3.4e38, 1.0, 2.0]),
-        (torch.bfloat16, [1.0, 2.0, 3.3e38, -3.3e38]),
-    ],
-    ids=str,
-)
-@pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_moments_beyond_float32_are_refused_and_scores_are_not(
-    dtype, values, kernel_backend, device
-):
-    x = torch.stack([torch.arange(4.0).double(), torch.tensor(values, dtype=torch.float64)], 1)
-    x, labels = x.to(dtype).to(device), torch.tensor([0, 0, 1, 1])
-    with pytest.raises(ValueError, match=r"moments are float32 numbers.* in column 1 \("):
-        score(x, labels, backend=kernel_backend)
-    found = score(x, labels, backend=kernel_backend, moments=False)
-    expected = average_precision_score(labels == 1, x[:, 1].double().cpu().numpy() / 4)
-    assert float(found.ap[1, 1]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_scratch_between_two_kernels_fits_half_of_the_cache(monkeypatch):
