@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GAP, LETTER = 6, 5.0  # points between a mark and its name, and of a letter of it
+LINE, AIR = 13 / 72, 0.16  # inches: from an arm to the next, whose names fit between; of a language
 _NEEDED = ("language", "kind", "edit", "value", "low", "high")
 
 
@@ -55,13 +56,14 @@ def effects(
     table = table_of(table, "effects", _NEEDED)
     languages = list(dict.fromkeys(table["language"]))
     arms = names(arms_of(table))
-    height = len(languages) * (0.12 + 0.15 * len(arms))
+    tall = AIR + LINE * len(arms)
+    height = len(languages) * tall
     ax = panel(None, size=(4.4, height + 0.95), margins=(0.85, 0.55, 0.15, 0.4))
     ax.set(ylim=(len(languages) - 0.5, -0.5), xlim=limits or effect_limits([table]))
     ax.grid(axis="x", color=INK, alpha=0.18, linewidth=0.6)
     ax.axvline(0, color=INK, linewidth=0.9)
     drawn = strokes(arms)
-    reach = 0.36 * (1 - 1 / len(arms))
+    reach = LINE * (len(arms) - 1) / 2 / tall
     for offset, arm in zip(np.linspace(-reach, reach, len(arms)), arms, strict=True):
         rows = table[of_arm(table, arm)]
         colour, _, marker = drawn[arm]

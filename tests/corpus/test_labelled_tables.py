@@ -192,3 +192,11 @@ def test_a_folder_of_labelled_translations_is_read_by_its_labels(tmp_path: Path)
     table = str(tmp_path / "fra_Latn" / "train.tsv")
     one = asked_text(ScoreRequest(corpus=table, label=("category",)))
     assert one.sentences == french.sentences and one.concepts != french.concepts
+
+
+def test_a_column_of_sentences_of_another_name_is_asked_for(tmp_path: Path) -> None:
+    path = csv(tmp_path, frame().rename(columns={"text": "comment_text"}))
+    with pytest.raises(CorpusError, match=r"got comment_text, .*: name it \(text=, --text\)"):
+        LabelledCorpus.from_table(path, label="tone")
+    found = LabelledCorpus.from_table(path, label="tone", text="comment_text")
+    assert found.languages[0] == "not toxic"

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from mechsteer.reporting import render
 from tests.reporting.screens import Watched, barriers, open_all
+from tests.reporting.synthetic import called
 
 pytestmark = pytest.mark.browser
 LOOKS = [(1440, "light"), (360, "dark")]
@@ -65,6 +67,16 @@ def test_the_page_fits_its_screen_and_prints(wide: Watched) -> None:
         wide.page.set_viewport_size({"width": width, "height": 900})
         assert wide.page.evaluate("document.documentElement.scrollWidth") <= width
     assert wide.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_long_labels_and_tokens_fit_a_phone(browser: Any, tmp_path: Path) -> None:
+    page = tmp_path / "long.html"
+    html = render(called(tuple(f"A very long label of a concept, number {i}" for i in range(6))))
+    page.write_text(html, encoding="utf-8", newline="")
+    with Watched(browser, page, width=390) as watched:
+        assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
+        effect = watched.page.locator("#effect .panels")
+        assert effect.evaluate("one => one.scrollWidth <= one.clientWidth")  # two panels: stacked
 
 
 def test_pictures_of_points_and_cells_are_decoded(still: Watched) -> None:

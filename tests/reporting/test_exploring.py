@@ -173,6 +173,8 @@ def test_runs_side_by_side(browser: Any, comparison: Path) -> None:
     with Watched(browser, comparison, width=360) as watched:
         page = watched.page
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        aside = "all => all.filter(one => one.scrollWidth > one.clientWidth).length"
+        assert page.eval_on_selector_all(".panels, .panel", aside) == 0  # runs below each other
         page.locator("#filters > summary").click()
         page.locator("#filters input[value=c]").uncheck()
         assert page.locator('#beside-best_layer .panel[data-run="c"]').is_hidden()

@@ -75,6 +75,26 @@ def test_labels_at_line_ends_never_touch(data: ReportData):
     assert points.min() > 8.5  # the size of the letters
 
 
+@pytest.mark.parametrize("n_languages", [1, 8])
+@pytest.mark.parametrize("n_arms", [1, 3, 6])
+def test_names_of_marks_touch_no_other_mark(n_arms: int, n_languages: int):
+    arms = [("edit", "clamp"), ("random", "clamp"), ("centring", ""), ("dimensions", "")]
+    arms += [("standardisation", ""), ("edit", "damp")]
+    kinds, edits = zip(*arms[:n_arms], strict=True)
+    parts = [
+        pd.DataFrame({"language": f"l{i}", "kind": kinds, "edit": edits, "value": -0.001})
+        for i in range(n_languages)
+    ]
+    ax = plots.effects(pd.concat(parts).assign(low=-0.08, high=0.08))
+    rows = [line.get_ydata()[0] for line in ax.lines if line.get_gid()]
+    ends = ax.transData.transform([(0, row) for row in rows])[:, 1] * 72 / ax.figure.dpi
+    assert len(ax.texts) == len(rows) == n_arms
+    apart = 1.4 * 8.5  # a line of its letters, in any font
+    assert all(apart <= gap for gap in -np.diff(ends))
+    between = ax.transData.transform([(0, 0), (0, 1)])[:, 1] * 72 / ax.figure.dpi
+    assert between[0] - between[1] >= ends[0] - ends[-1] + 1.5 * apart  # languages stand apart
+
+
 def test_panels_of_one_table_share_their_scale(data: ReportData):
     limits = {
         plots.curves(data.results, metric="mexa", language=code).get_ylim()

@@ -176,9 +176,9 @@ def _column(table: Table, told: str | None, usual: Sequence[str], what: str) -> 
         if name.strip().lower() in names:
             return str(names[name.strip().lower()])
     wanted = f"a column {told!r}" if told is not None else f"a column of {what} ({usual[0]}, say)"
-    raise CorpusError(
-        f"{table.source}: expected {wanted}, got {', '.join(map(str, list(table.columns)[:20]))}"
-    )
+    advice = "" if told is not None else ": name it (text=, --text)"
+    held = ", ".join(map(str, list(table.columns)[:20]))
+    raise CorpusError(f"{table.source}: expected {wanted}, got {held}{advice}")
 
 
 def _require_languages(wanted: Sequence[str] | None, rows: Sequence[Row], source: str) -> None:
