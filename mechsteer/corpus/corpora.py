@@ -112,7 +112,9 @@ class LabelledCorpus(Displayed, Readable):
         return sum(map(len, self.sentences.values()))
 
     def _line(self) -> str:
-        names = f"{count(len(self.languages), self.kind)} ({listed(self.languages)})"
+        overlapping = tuple(self.concepts.sets) if self.concepts is not None else ()
+        told_apart = overlapping or self.languages
+        names = f"{count(len(told_apart), self.kind)} ({listed(told_apart)})"
         return f"{self.name}: {count(len(self), 'sentence')} in {names}"
 
     def _shown(self) -> pd.DataFrame:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typing_extensions import Unpack
 
+from mechsteer.corpus.formats.table import table_of
 from mechsteer.corpus.formats.text import Text
 from mechsteer.corpus.labels.cells import Columns, Told, require_no_columns
 from mechsteer.corpus.labels.concepts import Concepts
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Languages = Sequence[str] | str | None
 """Languages to read: a sequence of codes, codes with commas between them, or None for all."""
+Tabular: TypeAlias = str | Path | Mapping[str, Sequence[object]] | Any
+"""A file, columns by name, or a pandas data frame."""
 
 
 class Readable:
@@ -55,7 +58,7 @@ class Readable:
     @classmethod
     def from_table(
         cls,
-        path: str | Path,
+        table: Tabular,
         *,
         languages: Languages = None,
         split: str | None = None,
@@ -64,17 +67,19 @@ class Readable:
     ) -> Self:
         """Read a CSV, TSV, JSON or Parquet file, with a column or with rows per language.
 
-        With a ``label``, any column (or several of 0 and 1) is what sentences are told apart by,
-        beside the columns ``text=`` and ``language=``: see :mod:`mechsteer.corpus.labels.tables`.
+        A pandas data frame, or columns by name, are read as a file of them would be. With a
+        ``label``, any column (or several of 0 and 1) is what sentences are told apart by, beside
+        the columns ``text=`` and ``language=``: see :mod:`mechsteer.corpus.labels.tables`.
         """
-        path = sources.existing(path)
+        given = sources.existing(table) if isinstance(table, str | Path) else table_of(table)
+        name = given.name if isinstance(given, Path) else given.source
         if label is not None:
             told = Told((label,) if isinstance(label, str) else tuple(label), **columns)
             spoken = languages.split(",") if isinstance(languages, str) else languages
-            found, concepts = read_labelled(path, told, languages=spoken, split=split)
-            return cls._from_texts(found, path.name, concepts)
+            found, concepts = read_labelled(given, told, languages=spoken, split=split)
+            return cls._from_texts(found, name, concepts)
         require_no_columns(columns)
-        return cls._from_texts(read_table(path, languages=languages, split=split), path.name)
+        return cls._from_texts(read_table(given, languages=languages, split=split), name)
 
     @classmethod
     def from_huggingface(

@@ -143,7 +143,7 @@ def test_declared_rows_are_refused_before_they_are_decoded(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (pa.array([FRENCH, ENGLISH]), r"list<.*>, not text"),
+        (pa.array([FRENCH, ENGLISH]), r"list, not text"),
         (pa.array([{"a": "b"}] * 2), r"struct<.*>, not text"),
         (pa.array([b"\xff", b"a"]), "binary, not text"),
         (pa.array([[2**62], [1]], pa.list_(pa.timestamp("us"))), r"list<.*>, not text"),

@@ -35,6 +35,11 @@ def compare_command(paths: Sequence[Path], output: Path) -> tuple[list[str], pd.
 
 def _opened(path: Path, name: str) -> Compared:
     run = Run.open(path)
+    if "study" not in run.manifest["stages"]:
+        raise MechsteerError(
+            f"{path} has no study, and pages are compared by their studies: mechsteer study {path} "
+            "--test …; a run of labels has none, its page is that of mechsteer report"
+        )
     with fitting(path):
         study = load_study(run)
         data = checked(report_data(study, manifest=run.manifest))

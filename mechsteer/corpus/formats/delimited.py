@@ -21,6 +21,7 @@ Rows = list[tuple[int, list[str]]]
 """Each row of a file: its first line, counted from 1, and its cells."""
 
 _LONGEST_FIELD = 2**31 - 1  # characters; csv's own limit of 131,072 is shorter than documents
+_SAID = re.compile(r"sep=([,;\t])\s*")  # a first line of Excel's
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -31,8 +32,11 @@ def read_delimited(path: Path) -> Rows:
         CorpusError: not CSV, with ``file:line``; what ``read_lines`` refuses.
     """
     lines = read_lines(path)
+    if len(lines) == 1 and "\r" in lines[0]:
+        raise CorpusError(f"{path}: its lines end with \\r alone: expected \\n (tr '\\r' '\\n')")
     if suffix_of(path) == ".csv":
-        return list(_csv_rows(lines, path, _separator(lines)))
+        rows = list(_csv_rows(lines, path, _separator(lines)))
+        return rows[1:] if rows and _SAID.fullmatch(lines[rows[0][0] - 1]) else rows
     plain = [(number, line.split("\t")) for number, line in enumerate(lines, start=1)]
     if not any(line.startswith('"') or '\t"' in line for line in lines):
         return plain
@@ -44,6 +48,8 @@ def read_delimited(path: Path) -> Rows:
 def _separator(lines: Sequence[str]) -> str:
     """A comma; what the header has in its place, as spreadsheets write where commas are decimal."""
     header = next((line for line in lines if line.strip()), "")
+    if said := _SAID.fullmatch(header):
+        return said[1]
     return next((each for each in ",;\t" if each in header), ",")
 
 

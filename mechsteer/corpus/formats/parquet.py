@@ -33,8 +33,8 @@ class Opaque:
 def read_columns(path: Path) -> tuple[Mapping[str, Sequence[object]], int]:
     """Columns by name, and the number of rows.
 
-    Cells of text, numbers and truth values are Python's, and so are those of dictionaries of text
-    in a column ``translation``; all others are ``Opaque``.
+    Cells of text, numbers and truth values, and lists of these, are Python's, and so are those of
+    dictionaries of text in a column ``translation``; all others are ``Opaque``.
 
     Raises:
         CorpusError: The file is damaged, would take absurd memory or time for its size, or names a
@@ -93,7 +93,13 @@ def _is_read(field: pa.Field) -> bool:
 
     if field.name.lower() == "translation" and are.is_struct(field.type):
         return all(_is_plain(each.type) for each in field.type)
-    return _is_plain(field.type)
+    return _is_plain(field.type.value_type if _is_list(field.type) else field.type)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    import pyarrow.types as are
+
+    return bool(are.is_list(kind) or are.is_large_list(kind))
 
 
 def _text_in(field: pa.Field) -> list[str]:
@@ -102,6 +108,8 @@ def _text_in(field: pa.Field) -> list[str]:
 
     inner = list(field.type) if are.is_struct(field.type) else []
     names = [field.name] if _is_text(field.type) else []
+    if _is_list(field.type) and _is_text(field.type.value_type):
+        names = [f"{field.name}.list.{field.type.value_field.name}"]
     return names + [f"{field.name}.{each.name}" for each in inner if _is_text(each.type)]
 
 
@@ -109,13 +117,14 @@ def _require_sane(path: Path, size: int, declared: pq.FileMetaData, n_columns: i
     groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
     rows = max(declared.num_rows, sum(abs(group.num_rows) for group in groups))
     limit = max(_LEAST_CELLS, _CELLS * size)
-    if not 0 <= declared.num_rows <= rows * max(1, n_columns) <= limit:
+    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+    lists = sum(abs(each.num_values) for each in chunks if "." in each.path_in_schema)
+    if not 0 <= declared.num_rows <= rows * max(1, n_columns) + lists <= limit:
         raise CorpusError(
             f"{path} has {size:,} bytes and declares {declared.num_rows:,} rows of {n_columns} "
             f"columns: expected at most {limit:,} cells, {_CELLS} for each byte; split the file if "
             "it is sound"
         )
-    chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     _require_few(path, size, sum(abs(each.total_uncompressed_size) for each in chunks), "bytes")
 
 
@@ -135,6 +144,8 @@ def _decoded(chunk: pa.Array) -> int:
 
     if are.is_struct(chunk.type):
         return sum(_decoded(chunk.field(i)) for i in range(chunk.type.num_fields))
+    if _is_list(chunk.type):
+        return _decoded(chunk.flatten())
     if not are.is_dictionary(chunk.type):
         return 0
     lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)

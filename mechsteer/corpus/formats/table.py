@@ -7,15 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mechsteer.corpus.formats.delimited import read_delimited
 from mechsteer.corpus.formats.packed import is_packed, suffix_of
 from mechsteer.corpus.formats.parquet import read_columns
 from mechsteer.corpus.formats.text import read_lines, require_narrow
-from mechsteer.errors import CorpusError
+from mechsteer.errors import CorpusError, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".json")
 """Endings of the files that are read as tables."""
+MEMORY = "table"
+"""What a table is called that is no file."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,30 @@ class Table:
         """The rows of these numbers (from 0), in this order."""
         columns = {name: [cells[i] for i in numbers] for name, cells in self.columns.items()}
         return replace(self, columns=columns, lines=[self.lines[i] for i in numbers])
+
+
+def table_of(rows: pd.DataFrame | Mapping[str, Sequence[object]]) -> Table:
+    """The table of a pandas data frame, or of columns by name; what pandas calls missing is None.
+
+    Raises:
+        CorpusError: neither, columns of unlike length, or a name twice.
+    """
+    import pandas as pd
+
+    if not isinstance(rows, pd.DataFrame | Mapping):
+        raise CorpusError(
+            f"expected the path of a table, a data frame or columns by name, got {shown(rows)}"
+        )
+    try:
+        frame = pd.DataFrame(rows)
+    except ValueError as error:
+        raise CorpusError(f"expected columns of equal length: {error}") from None
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) != len(names) or not names:
+        raise CorpusError(f"expected columns of different names, got {', '.join(names) or 'none'}")
+    cells = frame.astype(object).where(frame.notna(), None)
+    columns = {name: cells.iloc[:, at].tolist() for at, name in enumerate(names)}
+    return Table(MEMORY, columns, range(1, len(frame) + 1))
 
 
 def read_rows(path: Path) -> Table:
@@ -109,7 +139,10 @@ def _questions(path: Path, articles: Iterable[object]) -> Iterator[Mapping[str, 
 def _of_columns(path: Path, value: Mapping[str, object]) -> Table:
     lengths = {len(cells) if isinstance(cells, list) else None for cells in value.values()}
     if len(lengths) > 1 or None in lengths:
-        raise CorpusError(f"{path}: expected lists of equal length by column, or a list of objects")
+        raise CorpusError(
+            f"{path}: expected lists of equal length by column, or a list of objects "
+            '(of pandas: to_json(path, orient="records"))'
+        )
     require_narrow(path, value)
     columns = {name: cells for name, cells in value.items() if isinstance(cells, list)}
     return Table(str(path), columns, range(1, 1 + (lengths.pop() or 0 if lengths else 0)))

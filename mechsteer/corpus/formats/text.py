@@ -89,10 +89,11 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        what = "a lone surrogate" if _is_surrogate(data, error.start) else "not UTF-8"
-        raise CorpusError(
-            f"{_position(path, data, error.start)}: {what} (0x{data[error.start]:02x})"
-        ) from error
+        byte = f"(0x{data[error.start]:02x})"
+        what = f"not UTF-8 {byte}: save it as UTF-8 (iconv -f LATIN1 -t UTF-8, say)"
+        if _is_surrogate(data, error.start):
+            what = f"a lone surrogate {byte}"
+        raise CorpusError(f"{_position(path, data, error.start)}: {what}") from error
     lines = text.replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 

@@ -35,12 +35,16 @@ _FEW, _ALIKE = 10, 2  # labels of which each has sentences on average, or they a
 
 
 def read_labelled(
-    path: Path, told: Told, *, languages: Sequence[str] | None = None, split: str | None = None
+    given: Path | Table,
+    told: Told,
+    *,
+    languages: Sequence[str] | None = None,
+    split: str | None = None,
 ) -> tuple[dict[str, Text], Concepts]:
     """Sentences by label, in the order in which labels first stand, and what the labels mean.
 
     Args:
-        path: of a table.
+        given: a table, or the path of one.
         told: its columns.
         languages: to read, where a column tells them; all by default.
         split: to read, where a column ``split`` tells several.
@@ -52,19 +56,23 @@ def read_labelled(
         CorpusError: What ``read_rows`` refuses, no such column, a cell that is no text or no label,
             fewer than two concepts, a language that is not there.
     """
+    table = given if isinstance(given, Table) else _read(given)
+    if languages is not None and told.language is None:
+        raise CorpusError(
+            f"{Path(table.source).name}: languages are asked for, and no column tells them: name "
+            "it (language=, --language-column)"
+        )
+    return grouped(_rows(in_split(table, split), told, languages), told, table.source)
+
+
+def _read(path: Path) -> Table:
     require_format(path)
     if suffix_of(path) not in SUFFIXES:
         raise CorpusError(
             f"labels stand in a column of a table ({', '.join(SUFFIXES)}), got {path}: leave the "
             "label out for a folder with a file per language"
         )
-    if languages is not None and told.language is None:
-        raise CorpusError(
-            f"{path.name}: languages are asked for, and no column tells them: name it "
-            "(language=, --language-column)"
-        )
-    table = in_split(read_rows(path), split)
-    return grouped(_rows(table, told, languages), told, str(path))
+    return read_rows(path)
 
 
 @dataclass(frozen=True)

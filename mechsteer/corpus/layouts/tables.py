@@ -38,18 +38,20 @@ _TEXT = ("text", "sentence")
 
 
 def read_table(
-    path: Path, *, languages: Sequence[str] | str | None, split: str | None = None
+    given: Path | Table, *, languages: Sequence[str] | str | None, split: str | None = None
 ) -> dict[str, Text]:
-    """Text of one table, by its suffix; all languages by default.
+    """Text of one table, of a file by its suffix; all languages by default.
 
     Raises:
         CorpusError: Not such a file, ragged rows, a column that is no language, a cell that is no
             text; several splits in a column ``split``, or not the one asked for. An empty cell is
             a blank sentence.
     """
-    if suffix_of(path) not in SUFFIXES:
-        raise CorpusError(f"expected a table ({', '.join(SUFFIXES)}), got {path}")
-    return texts(in_split(read_rows(path), split), asked(languages))
+    if not isinstance(given, Table):
+        if suffix_of(given) not in SUFFIXES:
+            raise CorpusError(f"expected a table ({', '.join(SUFFIXES)}), got {given}")
+        given = read_rows(given)
+    return texts(in_split(given, split), asked(languages))
 
 
 def in_split(table: Table, split: str | None) -> Table:
@@ -87,8 +89,9 @@ def texts(table: Table, codes: Sequence[str] | None) -> dict[str, Text]:
     if codes is None and text is not None and found is None:
         _text(table, Column(text, columns[text]))
         raise CorpusError(
-            f"{table.source} has a column {text!r} and no column 'language' beside it: add one, or "
-            "put a file LANG.csv (.jsonl, …) for every language into a folder"
+            f"{table.source} has a column {text!r} and no column 'language' beside it: add one, "
+            "put a file LANG.csv (.jsonl, …) for every language into a folder, or name the column "
+            "of labels that sentences are told apart by (label=, --label)"
         )
     if text is None and found is not None and all(is_language(str(each)) for each in found):
         raise CorpusError(
