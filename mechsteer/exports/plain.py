@@ -23,6 +23,7 @@ from mechsteer.model.linear import own
 from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import is_adapted
 from mechsteer.model.plain import PlainModel
+from mechsteer.model.tokenizer import as_published
 
 _WRAPPED = "._original_component"
 _KEPT = ("_mechsteer", "_mechsteer_generation")  # what mechsteer keeps on a model's module
@@ -86,7 +87,7 @@ def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> 
     try:
         with quiet():
             plain.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+            as_published(tokenizer).save_pretrained(folder)
         if attention != "sdpa":
             file = folder / "config.json"
             settings = json.loads(file.read_text(encoding="utf-8"))
@@ -113,9 +114,9 @@ def run(plain: Any, inputs: Mapping[str, Tensor]) -> Any:
 
 
 def result(out: Any, mask: Tensor) -> Tensor:
-    """Logits of a pass, or else the last hidden states, at real tokens."""
+    """Logits of a pass, or else the last hidden states, at real tokens; or those of whole rows."""
     numbers: Tensor = out.logits if "logits" in out else out[0]
-    return numbers[mask.bool()]
+    return numbers[mask.bool()] if numbers.shape[:2] == mask.shape else numbers
 
 
 def roundings(found: Tensor, wanted: Tensor) -> float:

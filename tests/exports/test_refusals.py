@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 import mechsteer as ms
-from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.errors import ArtifactError, MechsteerError, ModelError
 from mechsteer.exports import checkpoint
 from tests.exports.by_hand import clamped, shifted
 
@@ -129,3 +130,24 @@ def test_weights_that_give_other_logits_are_refused(
 
 def test_what_is_exported_has_a_name_in_the_package() -> None:
     assert ms.exports.checkpoint is checkpoint
+
+
+class _Own(transformers.LlamaForCausalLM):
+    pass
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_class_of_ones_own_is_refused(
+    checkpoint_folder: Path, tmp_path: Path, *, verify: bool
+) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint_folder)
+    model = ms.wrap(_Own.from_pretrained(checkpoint_folder).eval(), tokenizer=tokenizer)
+    with pytest.raises(ModelError, match="_Own is no class of transformers"):
+        checkpoint(model, clamped(model), tmp_path / "baked", verify=verify)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue("checkpoint")("llama")
+    return folder
