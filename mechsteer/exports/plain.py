@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mechsteer.errors import MechsteerError, ModelError
@@ -82,6 +83,7 @@ def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> 
     transformers' own choice: another one sums in another order.
 
     Raises:
+        OSError: the disk is full, say.
         MechsteerError: transformers refuses to save them.
     """
     try:
@@ -95,6 +97,8 @@ def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> 
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError:
         raise
+    except SafetensorError as error:  # what it makes of an OSError
+        raise OSError(first_line(error)) from None
     except Exception as error:  # settings that transformers itself does not save
         raise MechsteerError(
             f"transformers does not save this model: {first_line(error)}"

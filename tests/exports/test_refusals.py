@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors import SafetensorError
 
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError, ModelError
@@ -125,6 +126,19 @@ def test_weights_that_give_other_logits_are_refused(
     monkeypatch.setattr(baking, "map_output", lambda *_: None)  # clamped neurons go on writing
     with pytest.raises(MechsteerError, match="other logits than the edit"):
         checkpoint(model, clamped(model), tmp_path / "baked")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    bridge: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(ArtifactError, match=r"cannot write .*baked: .*No space left on device"):
+        checkpoint(bridge("llama"), clamped(bridge("llama")), tmp_path / "baked")
     assert list(tmp_path.iterdir()) == []
 
 
