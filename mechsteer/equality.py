@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from math import isnan
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -14,7 +14,8 @@ class ByValue:
     """``==`` of a dataclass with tensors or tables, for use with ``@dataclass(eq=False)``.
 
     The ``==`` that dataclasses make asks a tensor or a table of many answers for one, and raises.
-    Fields with ``compare=False`` take no part. Equal records have one hash, that of their line.
+    Fields with ``compare=False`` take no part, and what is no number (the deviation of a single
+    sentence) is equal to itself. Equal records have one hash, that of their line.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -29,9 +30,15 @@ class ByValue:
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.dtype == b.dtype and torch.equal(a.cpu(), b.cpu())
+        return a.dtype == b.dtype and a.shape == b.shape and _same_numbers(a.cpu(), b.cpu())
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if type(a) is not type(b):
         return False
-    return bool(a.equals(b) if hasattr(a, "equals") else a == b)  # pandas has its own word
+    if hasattr(a, "equals"):  # pandas has its own word
+        return bool(a.equals(b))
+    return bool(a == b) or (isinstance(a, float) and isnan(a) and isnan(b))
+
+
+def _same_numbers(a: Tensor, b: Tensor) -> bool:
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())

@@ -66,6 +66,14 @@ def test_another_value_makes_another_record(change: dict[str, Any]) -> None:
     assert record() != record(**change) and record(**change) != record()
 
 
+def test_what_is_no_number_is_equal_to_itself_alone() -> None:
+    nothing = torch.tensor([float("nan"), 1.0])
+    assert record(x=nothing) == record(x=nothing.clone())
+    assert record(x=nothing) != record(x=torch.tensor([0.0, 1.0]))
+    assert record(x=nothing) != record(x=nothing.flip(0))
+    assert record(parts={"p": float("nan")}) == record(parts={"p": float("nan")})
+
+
 def test_a_record_is_no_other_thing() -> None:
     assert record() != "Record(a)" and (record() == 1) is False
 

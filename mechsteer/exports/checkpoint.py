@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from mechsteer.errors import ArtifactError
+from mechsteer.errors import ArtifactError, ModelError
 from mechsteer.exports.baking import bake
-from mechsteer.exports.constant import constants, require_everywhere
+from mechsteer.exports.constant import acting, constants, require_everywhere
 from mechsteer.exports.lengthening import Unlayered
 from mechsteer.exports.plain import plain_copy, saved
 from mechsteer.exports.verification import (
@@ -95,13 +95,15 @@ def checkpoint(
     Raises:
         MechsteerError: an edit that weights cannot carry, with the reason; the verification found
             logits further away than the tolerance.
+        ModelError: a class of one's own.
         ArtifactError: the folder holds files, or cannot be written; the edit is of another model.
     """
     require_everywhere(positions)
     model, several = as_model(model), as_edits(edits)
     model.require_raw()
-    parts = constants(several, language)
+    constants(several, language)  # refuses what depends on the token
     steer(model, *several, languages=language).remove()  # refuses edits of another model
+    parts = constants([acting(model, edit) for edit in several], language)
     require_tolerance(tolerance)
     with empty_folder(Path(folder)) as part:
         plain = plain_copy(model)
@@ -111,7 +113,7 @@ def checkpoint(
         except Unlayered:
             plain = plain_copy(model)
             baked = bake(model, plain, parts, layers=False, widen=widen)
-        baked.plain.config.architectures = [type(baked.plain).__name__]
+        baked.plain.config.architectures = [_known(type(baked.plain))]
         saved(baked.plain, model.plain_tokenizer, part, attention_of(model))
         how = baked.switches, baked.carriers, baked.layers, baked.widened
         del plain, baked  # one copy less while the folder is compared
@@ -119,6 +121,23 @@ def checkpoint(
         if ulps is not None and own is not None:
             require_near(ulps, own, tolerance, model.dtype)
     return Checkpoint(Path(folder), *how, ulps, own)
+
+
+def _known(kind: type) -> str:
+    """The name by which transformers finds a class.
+
+    Raises:
+        ModelError: it does not.
+    """
+    import transformers
+
+    if getattr(transformers, kind.__name__, None) is not kind:
+        raise ModelError(
+            f"{kind.__name__} is no class of transformers, and a checkpoint is opened by the name "
+            "of its class: load the model with transformers' own"
+        )
+    name: str = kind.__name__
+    return name
 
 
 @contextmanager
@@ -130,6 +149,7 @@ def empty_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ArtifactError(f"{folder} exists and is not empty: name a new folder")
+    folder = folder.resolve()  # a link's target, and "." by its name
     part = folder.parent / f".{folder.name}.{uuid4().hex[:8]}.part"
     try:
         part.mkdir(parents=True)

@@ -8,7 +8,7 @@ refused with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mechsteer.errors import MechsteerError
 from mechsteer.interventions import Edit, NeuronEdit, ResidualEdit
+from mechsteer.model.interface import Model
 from mechsteer.model.sites import HookSite
 from mechsteer.steering.positions import Positions
 
@@ -75,6 +76,24 @@ def constants(edits: Iterable[Edit], language: str | None = None) -> tuple[Const
             before = maps.get(part.point.hook)
             maps[part.point.hook] = part if before is None else _after(before, part)
     return *maps.values(), *shifts
+
+
+def acting(model: Model, edit: Edit) -> Edit:
+    """An edit without rows that another takes the place of.
+
+    Where the last block's output stands for the final norm, both rows are one point, at which
+    ``steer`` adds the vector of the last one.
+    """
+    if isinstance(edit, NeuronEdit):
+        return edit
+    points = model.hook_dict
+    last = {id(points[point.hook]): row for row, point in enumerate(edit.points)}
+    rows = sorted(last.values())
+    if len(rows) == len(edit.points):
+        return edit
+    factors = {"v": edit.v, "left": edit.left, "right": edit.right}
+    kept = {name: None if f is None else f[:, rows] for name, f in factors.items()}
+    return replace(edit, points=tuple(edit.points[row] for row in rows), **kept)  # type: ignore[arg-type]
 
 
 def vector_of(edit: Edit, language: str | None = None) -> dict[HookSite, Float[Tensor, " d"]]:

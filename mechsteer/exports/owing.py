@@ -18,6 +18,7 @@ from mechsteer.exports.weights import columns, parameter, scale_of, untie
 from mechsteer.exports.widening import Widening
 from mechsteer.model.interface import Model
 from mechsteer.model.linear import own
+from mechsteer.model.plain.model import PlainNorm
 from mechsteer.model.sites import HookSite
 from mechsteer.selftest.plain import PlainPoint
 
@@ -66,7 +67,9 @@ class Debts:
         stack = self.model.stack(part.point.stack)
         row, last = part.point.layer, len(stack.blocks)
         if row > last and stack.norm is not None:
-            name, _ = counterpart(self.model, self.plain, own(stack.norm[1]))
+            norm = stack.norm[1]
+            inside = norm.module if isinstance(norm, PlainNorm) else own(norm)
+            name, _ = counterpart(self.model, self.plain, inside)
             if name not in self.possible:
                 raise self.unbiased(f"{name}, the final norm, has no bias")
             self._owe(Carrier(name), part.v)

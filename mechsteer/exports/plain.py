@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mechsteer.errors import MechsteerError, ModelError
@@ -23,6 +24,7 @@ from mechsteer.model.linear import own
 from mechsteer.model.loaders import quiet
 from mechsteer.model.peft_models import is_adapted
 from mechsteer.model.plain import PlainModel
+from mechsteer.model.tokenizer import as_published
 
 _WRAPPED = "._original_component"
 _KEPT = ("_mechsteer", "_mechsteer_generation")  # what mechsteer keeps on a model's module
@@ -81,12 +83,13 @@ def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> 
     transformers' own choice: another one sums in another order.
 
     Raises:
+        OSError: the disk is full, say.
         MechsteerError: transformers refuses to save them.
     """
     try:
         with quiet():
             plain.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
+            as_published(tokenizer).save_pretrained(folder)
         if attention != "sdpa":
             file = folder / "config.json"
             settings = json.loads(file.read_text(encoding="utf-8"))
@@ -94,6 +97,8 @@ def saved(plain: Any, tokenizer: Any, folder: Path, attention: str = "sdpa") -> 
             file.write_text(f"{text}\n", encoding="utf-8")
     except OSError:
         raise
+    except SafetensorError as error:  # what it makes of an OSError
+        raise OSError(first_line(error)) from None
     except Exception as error:  # settings that transformers itself does not save
         raise MechsteerError(
             f"transformers does not save this model: {first_line(error)}"
@@ -113,9 +118,9 @@ def run(plain: Any, inputs: Mapping[str, Tensor]) -> Any:
 
 
 def result(out: Any, mask: Tensor) -> Tensor:
-    """Logits of a pass, or else the last hidden states, at real tokens."""
+    """Logits of a pass, or else the last hidden states, at real tokens; or those of whole rows."""
     numbers: Tensor = out.logits if "logits" in out else out[0]
-    return numbers[mask.bool()]
+    return numbers[mask.bool()] if numbers.shape[:2] == mask.shape else numbers
 
 
 def roundings(found: Tensor, wanted: Tensor) -> float:

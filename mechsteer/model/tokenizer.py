@@ -7,6 +7,8 @@ from typing import Any
 
 from mechsteer.errors import ModelError
 
+_SIDE = "_mechsteer_padding_side"  # where a tokenizer keeps the side that its files say
+
 
 def load_tokenizer(source: str, *, revision: str | None = None) -> Any:
     """The tokenizer saved with a model.
@@ -49,7 +51,15 @@ def copied(tokenizer: Any) -> Any:
 
 def settled(tokenizer: Any) -> Any:
     """The same tokenizer, padding on the right with a token there is."""
+    vars(tokenizer).setdefault(_SIDE, tokenizer.padding_side)
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def as_published(tokenizer: Any) -> Any:
+    """A copy that pads on the side that the tokenizer's own files say, as generation needs it."""
+    own = deepcopy(tokenizer)
+    own.padding_side = vars(own).pop(_SIDE, own.padding_side)
+    return own

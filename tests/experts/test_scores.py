@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 import mechsteer as ms
-from mechsteer.errors import MechsteerError
+from mechsteer.errors import ArtifactError, MechsteerError
 from mechsteer.experts.scores import NeuronScores
 from mechsteer.model.sites import HookSite, Site
 
@@ -119,3 +124,18 @@ def test_listed_neurons_must_be_distinct_and_exist(index: list[int]) -> None:
 
 def test_prevalence_counts_sentences_of_negative_only_languages() -> None:
     assert made_scores().prevalence("fra_Latn") == pytest.approx(0.30)
+
+
+def test_scores_of_a_language_of_one_sentence_are_saved_and_loaded(
+    bridge: Callable[..., Any], tmp_path: Path
+) -> None:
+    text = {"eng_Latn": ["the cat sat", "a dog"], "fra_Latn": ["le chat"]}
+    scores = ms.score(bridge("llama"), text, progress=False)
+    assert scores.std[1].isnan().all() and scores.std[0].isfinite().all()
+    ms.save_scores(scores, tmp_path / "one")
+    assert ms.load_scores(tmp_path / "one") == scores
+    holed = replace(scores, std=scores.std.clone())
+    holed.std[0, 3] = float("nan")
+    ms.save_scores(holed, tmp_path / "holed")
+    with pytest.raises(ArtifactError, match="not finite"):
+        ms.load_scores(tmp_path / "holed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -198,3 +199,55 @@ def test_a_model_in_memory_is_exported_with_the_weights_it_has(
     assert made.ulps is not None and made.ulps < 20
     kept = again.model.layers[0].mlp.down_proj.weight[:, 5]
     assert torch.equal(kept, hf.model.layers[0].mlp.down_proj.weight[:, 5])
+
+
+def test_a_wrapped_models_final_norm_carries_a_shift(checkpoint: Made, tmp_path: Path) -> None:
+    hf = transformers.GPT2LMHeadModel.from_pretrained(checkpoint("gpt2")).eval()
+    model = ms.wrap(hf, tokenizer=transformers.AutoTokenizer.from_pretrained(checkpoint("gpt2")))
+    made = ms.exports.checkpoint(model, shifted(model, slice(-1, None)), tmp_path / "baked")
+    assert made.carriers == ("transformer.ln_f",) and made.ulps == 0
+
+
+@pytest.mark.parametrize("family", ["bert_model", "bart"])
+def test_two_rows_of_one_point_are_one_vector(bridge: Made, family: str, tmp_path: Path) -> None:
+    model = bridge(family)
+    made = ms.exports.checkpoint(model, shifted(model, slice(-2, None)), tmp_path / "both")
+    assert made.ulps is not None and made.ulps <= 2.0
+    alone = ms.exports.checkpoint(model, shifted(model, slice(-2, -1)), tmp_path / "alone")
+    assert made.carriers == alone.carriers
+
+
+def test_a_model_with_a_head_for_whole_texts_is_compared_by_that(
+    checkpoint: Made, tmp_path: Path
+) -> None:
+    kind, folder = transformers.BertForSequenceClassification, checkpoint("bert_model")
+    hf = kind.from_pretrained(folder, num_labels=5, attn_implementation="eager").eval()
+    model = ms.wrap(hf, tokenizer=transformers.AutoTokenizer.from_pretrained(folder))
+    edits = [clamped(model), shifted(model)]
+    made = ms.exports.checkpoint(model, edits, tmp_path / "baked")
+    assert made.ulps is not None and made.ulps <= 2.0
+    again, ids = kind.from_pretrained(tmp_path / "baked").eval(), torch.arange(3, 15).view(2, 6)
+    with ms.steer(model, *edits), torch.inference_mode():
+        wanted = hf(ids).logits
+    with torch.inference_mode():
+        found, plainly = again(ids).logits, hf(ids).logits
+    assert torch.allclose(found, wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+    assert found.shape == (2, 5) and not torch.allclose(found, plainly, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_tokenizer_pads_where_it_did(checkpoint: Made, side: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint("llama"), tmp_path / "model"))
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"padding_side": side}))
+    model = ms.load_model(folder, device="cpu")
+    ms.exports.checkpoint(model, clamped(model), tmp_path / "baked", verify=False)
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "baked").padding_side == side
+    assert model.plain_tokenizer.padding_side == "right"
+
+
+def test_a_link_to_an_empty_folder_is_filled(bridge: Made, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    checkpoint(bridge("llama"), clamped(bridge("llama")), tmp_path / "link", verify=False)
+    assert (tmp_path / "real" / "config.json").is_file() and (tmp_path / "link").is_symlink()

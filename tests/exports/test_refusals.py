@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from safetensors import SafetensorError
 
 import mechsteer as ms
-from mechsteer.errors import ArtifactError, MechsteerError
+from mechsteer.errors import ArtifactError, MechsteerError, ModelError
 from mechsteer.exports import checkpoint
 from tests.exports.by_hand import clamped, shifted
 
@@ -127,5 +129,39 @@ def test_weights_that_give_other_logits_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_named_and_leaves_nothing(
+    bridge: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", full)
+    with pytest.raises(ArtifactError, match=r"cannot write .*baked: .*No space left on device"):
+        checkpoint(bridge("llama"), clamped(bridge("llama")), tmp_path / "baked")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_exported_has_a_name_in_the_package() -> None:
     assert ms.exports.checkpoint is checkpoint
+
+
+class _Own(transformers.LlamaForCausalLM):
+    pass
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_class_of_ones_own_is_refused(
+    checkpoint_folder: Path, tmp_path: Path, *, verify: bool
+) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint_folder)
+    model = ms.wrap(_Own.from_pretrained(checkpoint_folder).eval(), tokenizer=tokenizer)
+    with pytest.raises(ModelError, match="_Own is no class of transformers"):
+        checkpoint(model, clamped(model), tmp_path / "baked", verify=verify)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue("checkpoint")("llama")
+    return folder
