@@ -70,12 +70,16 @@ def require_near(ulps: float, own: float, tolerance: float, dtype: torch.dtype) 
         MechsteerError: it is; or no rounding explains the distance.
     """
     if not ulps <= min(_BROKEN, torch.finfo(dtype).eps ** -0.5) + own:
+        why = "please report it"
+        if torch.finfo(dtype).bits < 32:
+            why = f"{str(dtype).removeprefix('torch.')} is too coarse to tell why: load the model "
+            why += "in float32 (--dtype)"
         raise MechsteerError(
             f"the weights give other logits than the edit does ({ulps:.3g} roundings away), so it "
-            "cannot be exported; please report it"
+            f"cannot be exported; {why}"
         )
     if ulps > tolerance + own:
-        wider = "" if dtype == torch.float32 else "; float32 (--dtype) is nearer"
+        wider = "" if torch.finfo(dtype).bits >= 32 else "; float32 (--dtype) is nearer"
         raise MechsteerError(
             f"the weights carry this edit to {ulps:.3g} roundings of the largest logit, since they "
             f"round elsewhere than hooks do, and {tolerance:g} are allowed: "

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 import mechsteer as ms
 from mechsteer.errors import ArtifactError, MechsteerError, ModelError
 from mechsteer.exports import checkpoint
+from mechsteer.exports.verification import require_near
 from tests.exports.by_hand import clamped, shifted
 
 
@@ -165,3 +166,21 @@ def test_a_class_of_ones_own_is_refused(
 def checkpoint_folder(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.getfixturevalue("checkpoint")("llama")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("dtype", "ulps", "message"),
+    [
+        (torch.float32, 300.0, "please report it"),
+        (torch.float64, 300.0, "please report it"),
+        (torch.bfloat16, 12.0, "bfloat16 is too coarse to tell why: load the model in float32"),
+        (torch.float16, 40.0, "float16 is too coarse"),
+        (torch.bfloat16, 5.0, r"tolerance=5 .*; float32 \(--dtype\) is nearer"),
+        (torch.float64, 5.0, r"tolerance=5 \(--tolerance\) accepts it$"),
+        (torch.float32, float("nan"), "nan roundings away"),
+    ],
+)
+def test_what_is_too_far_away_says_why(dtype: torch.dtype, ulps: float, message: str) -> None:
+    with pytest.raises(ms.MechsteerError, match=message):
+        require_near(ulps, 0.0, 2.0, dtype)
+    require_near(2.0, 0.0, 2.0, dtype)
