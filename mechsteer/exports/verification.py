@@ -14,6 +14,7 @@ from mechsteer.errors import MechsteerError
 from mechsteer.exports.plain import result, roundings, run, sentence
 from mechsteer.interventions import Edit
 from mechsteer.model.interface import Model
+from mechsteer.model.load import load_model
 from mechsteer.model.loaders import quiet
 from mechsteer.steering import steer
 
@@ -42,19 +43,29 @@ def own_distance(model: Model, plain: Any) -> float:
     return roundings(_wrapped(model, inputs), found)
 
 
+def carried_distance(model: Model, folder: Path) -> float:
+    """As ``own_distance``, of a checkpoint that holds the edit: it may carry a distance on."""
+    baked = load_model(folder, device=str(model.input_device), dtype=model.dtype)
+    return own_distance(baked, _opened(folder, model.dtype))
+
+
 def distance(model: Model, edits: Sequence[Edit], language: str | None, folder: Path) -> float:
     """How far a checkpoint is from the hooked model, in roundings of the largest logit."""
-    import transformers
-
-    config = transformers.AutoConfig.from_pretrained(folder)
-    with quiet():
-        plain: Any = getattr(transformers, config.architectures[0]).from_pretrained(
-            folder, dtype=model.dtype
-        )
+    plain = _opened(folder, model.dtype)
     inputs = _sentence(plain)
     with steer(model, *edits, languages=language):
         hooked = _wrapped(model, inputs)
-    return roundings(_given(plain.eval(), inputs), hooked)
+    return roundings(_given(plain, inputs), hooked)
+
+
+def _opened(folder: Path, dtype: torch.dtype) -> Any:
+    """A checkpoint as transformers reads it."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    loader: Any = getattr(transformers, config.architectures[0])
+    with quiet():
+        return loader.from_pretrained(folder, dtype=dtype).eval()
 
 
 def require_near(ulps: float, own: float, tolerance: float, dtype: torch.dtype) -> None:

@@ -23,6 +23,7 @@ from mechsteer.exports.plain import plain_copy
 from mechsteer.interventions import Edit, NeuronEdit
 from mechsteer.model.sites import find_site
 from tests.exports.by_hand import clamped, exact, logits, own_rounding, shifted
+from tests.families.checkpoints import save_checkpoint
 
 # a bias that is there, one by a switch, of a parallel attention; both stacks
 FAMILIES = ("gpt2", "llama", "cohere", "m2m100")
@@ -251,3 +252,16 @@ def test_a_link_to_an_empty_folder_is_filled(bridge: Made, tmp_path: Path) -> No
     (tmp_path / "link").symlink_to(tmp_path / "real")
     checkpoint(bridge("llama"), clamped(bridge("llama")), tmp_path / "link", verify=False)
     assert (tmp_path / "real" / "config.json").is_file() and (tmp_path / "link").is_symlink()
+
+
+def test_a_distance_that_an_edit_makes_larger_is_the_models_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint("gptneo", tmp_path / "model")
+    model = ms.load_model(tmp_path / "model", device="cpu")  # a bridge sums elsewhere
+    made = checkpoint(model, shifted(model), tmp_path / "baked", tolerance=0.1)
+    assert made.ulps is not None and made.ulps == pytest.approx(made.own, rel=1e-5)
+    module = sys.modules["mechsteer.exports.checkpoint"]
+    monkeypatch.setattr(module, "carried_distance", lambda *_: 0.0)
+    with pytest.raises(ms.MechsteerError, match=r"0\.1 are allowed"):
+        checkpoint(model, shifted(model), tmp_path / "again", tolerance=0.1)
