@@ -34,10 +34,6 @@ from .crosslingual import transfer as transfer
 from .errors import MechsteerError as MechsteerError
 from .experts import Experts as Experts
 from .experts import NeuronScores as NeuronScores
-from .experts import load_experts as load_experts
-from .experts import load_scores as load_scores
-from .experts import save_experts as save_experts
-from .experts import save_scores as save_scores
 from .experts.score import score as score
 
 # edits: what is done to neurons and to the residual stream

@@ -93,7 +93,9 @@ def load_experts(path: str | Path) -> Experts:
 
 def _record(metadata: Mapping[str, str], path: str | Path) -> Any:
     if (found := noted(metadata, _RECORD)) is None:
-        raise ArtifactError(f"{path} holds no experts: expected a file that ms.save_experts wrote")
+        raise ArtifactError(
+            f"{path} holds no experts: expected a file of mechsteer.experts.save_experts"
+        )
     return found
 
 

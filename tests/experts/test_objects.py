@@ -145,8 +145,10 @@ def test_experts_and_scores_come_back_from_their_files(tmp_path: Path) -> None:
         save_experts(experts, path)
         again = load_experts(path)
         assert again == experts and hash(again) == hash(experts)
-    save_scores(SCORES, path)
-    assert load_scores(path) == SCORES
+    save_scores(SCORES, str(path))
+    assert load_scores(str(path)) == SCORES
+    with pytest.raises(ArtifactError, match="holds no experts: expected a file"):
+        load_experts(path)
 
 
 def forged(change: dict[str, Any], told: dict[str, Any], path: Path) -> None:
