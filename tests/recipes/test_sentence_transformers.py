@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import mechsteer as ms
 from mechsteer.corpus import LabelledCorpus
 from mechsteer.exports import checkpoint, sentence_transformer
 from mechsteer.steering.embedding import embed_steered
-from tests.exports.by_hand import clamped
+from tests.exports.by_hand import clamped, shifted
 
 library = pytest.importorskip("sentence_transformers", reason="make recipes installs it")
 
@@ -20,7 +21,6 @@ library = pytest.importorskip("sentence_transformers", reason="make recipes inst
 def test_encode_has_the_edit_inside(
     bridge: Callable[..., Any], corpus: LabelledCorpus, tmp_path: Path
 ) -> None:
-    torch = pytest.importorskip("torch")
     model = bridge("xlmr_model")
     centred = ms.centring(model, ms.embed(model, corpus, progress=False), layers=-1)
     edits = [clamped(model), centred]
@@ -42,6 +42,13 @@ def test_a_baked_checkpoint_needs_no_code_of_ours(
     bridge: Callable[..., Any], tmp_path: Path
 ) -> None:
     model = bridge("xlmr_model")
-    made = checkpoint(model, clamped(model), tmp_path / "baked")
+    edits, texts = [clamped(model), shifted(model)], ["le chat", "un plus grand chat noir"]
+    made = checkpoint(model, edits, tmp_path / "baked")
     opened = library.SentenceTransformer(str(made.folder), device="cpu")
-    assert opened.encode(["le chat"]).shape == (1, 32)
+    found = opened.encode(texts, convert_to_tensor=True)
+    inputs = model.plain_tokenizer(texts, return_tensors="pt", padding=True)
+    with ms.steer(model, *edits), torch.inference_mode():
+        hidden = model.original_model(**inputs)[0]
+    real = inputs["attention_mask"][..., None]
+    wanted = (hidden * real).sum(1) / real.sum(1)  # its pooling counts special tokens
+    assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-6)
