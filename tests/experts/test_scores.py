@@ -132,10 +132,10 @@ def test_scores_of_a_language_of_one_sentence_are_saved_and_loaded(
     text = {"eng_Latn": ["the cat sat", "a dog"], "fra_Latn": ["le chat"]}
     scores = ms.score(bridge("llama"), text, progress=False)
     assert scores.std[1].isnan().all() and scores.std[0].isfinite().all()
-    ms.save_scores(scores, tmp_path / "one")
-    assert ms.load_scores(tmp_path / "one") == scores
+    ms.experts.save_scores(scores, tmp_path / "one")
+    assert ms.experts.load_scores(tmp_path / "one") == scores
     holed = replace(scores, std=scores.std.clone())
     holed.std[0, 3] = float("nan")
-    ms.save_scores(holed, tmp_path / "holed")
+    ms.experts.save_scores(holed, tmp_path / "holed")
     with pytest.raises(ArtifactError, match="not finite"):
-        ms.load_scores(tmp_path / "holed")
+        ms.experts.load_scores(tmp_path / "holed")
