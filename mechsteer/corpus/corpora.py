@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mechsteer.corpus import align
 from mechsteer.corpus.formats.text import Text, flaw
-from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts, told_apart
 from mechsteer.corpus.layouts.choice import asked, choose
 from mechsteer.corpus.names.languages import FLORES200, canonical
 from mechsteer.corpus.names.naming import named
@@ -112,9 +112,8 @@ class LabelledCorpus(Displayed, Readable):
         return sum(map(len, self.sentences.values()))
 
     def _line(self) -> str:
-        overlapping = tuple(self.concepts.sets) if self.concepts is not None else ()
-        told_apart = overlapping or self.languages
-        names = f"{count(len(told_apart), self.kind)} ({listed(told_apart)})"
+        held = told_apart(self.concepts, self.languages)
+        names = f"{count(len(held), self.kind)} ({listed(held)})"
         return f"{self.name}: {count(len(self), 'sentence')} in {names}"
 
     def _shown(self) -> pd.DataFrame:

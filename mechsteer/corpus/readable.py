@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
@@ -21,12 +21,11 @@ from mechsteer.corpus.layouts.tables import read_table
 from mechsteer.errors import CorpusError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from typing_extensions import Self
 
 Languages = Sequence[str] | str | None
 """Languages to read: a sequence of codes, codes with commas between them, or None for all."""
-Tabular: TypeAlias = str | Path | Mapping[str, Sequence[object]] | Any
-"""A file, columns by name, or a pandas data frame."""
 
 
 class Readable:
@@ -58,7 +57,7 @@ class Readable:
     @classmethod
     def from_table(
         cls,
-        table: Tabular,
+        table: str | Path | pd.DataFrame | Mapping[str, Sequence[object]],
         *,
         languages: Languages = None,
         split: str | None = None,

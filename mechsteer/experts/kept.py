@@ -94,7 +94,7 @@ def load_experts(path: str | Path) -> Experts:
 def _record(metadata: Mapping[str, str], path: str | Path) -> Any:
     if (found := noted(metadata, _RECORD)) is None:
         raise ArtifactError(
-            f"{path} holds no experts: expected a file of mechsteer.experts.save_experts"
+            f"{path} holds no experts: expected a file that mechsteer.experts.save_experts wrote"
         )
     return found
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mechsteer.analysis.baselines import LayerEmbeddings
-from mechsteer.corpus.labels.concepts import Concepts
+from mechsteer.corpus.labels.concepts import Concepts, told_apart
 from mechsteer.corpus.names.codes import closest
 from mechsteer.display import Displayed, count, listed
 from mechsteer.errors import ArtifactError, MechsteerError, shown
@@ -63,8 +63,7 @@ class Recording(Displayed):
     @property
     def told_apart(self) -> tuple[str, ...]:
         """What sentences are told apart by: languages, labels, or concepts that overlap."""
-        sets = self.concepts.sets if self.concepts is not None else {}
-        return tuple(sets) or self.languages
+        return told_apart(self.concepts, self.languages)
 
     def having(self, name: str) -> Bool[Tensor, " sentence"]:
         """Which sentences are in a language, under a label, or have a concept of ``told_apart``.

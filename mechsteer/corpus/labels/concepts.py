@@ -66,6 +66,12 @@ class Concepts:
         return {name: [labels.index(each) for each in own] for name, own in self.sets.items()}
 
 
+def told_apart(concepts: Concepts | None, labels: Sequence[str]) -> tuple[str, ...]:
+    """What sentences are told apart by: languages, labels, or concepts that overlap."""
+    overlapping = concepts.sets if concepts is not None else ()
+    return tuple(overlapping) or tuple(labels)
+
+
 def require_told_apart(concepts: Sequence[str], label: str, source: str) -> None:
     """Refuse fewer than two concepts: one has nothing to be told from.
 

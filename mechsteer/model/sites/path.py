@@ -61,8 +61,12 @@ def direct_path(
     blocks = [_plain(block) for block in stack.blocks]
     writes = directions[:, None]  # a single token each
     with undisturbed(model), ExitStack() as scope:
+        if row is None:
+            given = _by_mlp(blocks, point.layer, stack.blocks[point.layer].mlp, writes)
+        else:
+            given = _in_stream(blocks, row, writes)
         hooks = [
-            *(_by_mlp(model, point, writes) if row is None else _in_stream(blocks, row, writes)),
+            *given,
             head.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone())),
             *_odd(model),
         ]
@@ -75,14 +79,11 @@ def direct_path(
     return seen[0][:, -1].float()
 
 
-def _by_mlp(model: Model, point: HookSite, writes: Tensor) -> Iterator[Any]:
+def _by_mlp(blocks: list[nn.Module], layer: int, mlp: Any, writes: Tensor) -> Iterator[Any]:
     """Hooks after which a block's down-projection gives this, and nothing else gives anything."""
-    stack = model.stack(point.stack)
-    blocks = [_plain(block) for block in stack.blocks]
-    mlp = stack.blocks[point.layer].mlp
     down = getattr(mlp, "out", None) or mlp.dense_out
     outputs = {down, own(down)}
-    yield _entering(blocks[point.layer], torch.zeros_like(writes))
+    yield _entering(blocks[layer], torch.zeros_like(writes))
     yield from _silenced(blocks, outputs)
     yield from (part.register_forward_hook(silence(writes)) for part in outputs)
 
